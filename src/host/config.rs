@@ -1,0 +1,214 @@
+//! What did the administrator or the user configure, and where does it say so? (contract section 2)
+
+use std::{net::IpAddr, path::PathBuf, time::Duration};
+
+use crate::{
+    mail::{address::Address, policy::Demand},
+    smtp::sasl::Choice,
+};
+
+/// The effective configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where it came from.
+    pub origin: Origin,
+    /// `default_account`, resolved: the name of an account in `accounts`; `None` where several exist and none is named.
+    pub default_account: Option<String>,
+    /// `mail_domain`; `None`: /etc/mailname, else the host's full name.
+    pub mail_domain: Option<String>,
+    /// The aliases file; `None`: no aliases. The default file that does not exist is `None`; a configured one that doesn't is an error.
+    pub aliases: Option<PathBuf>,
+    /// `[log]`.
+    pub log: Log,
+    /// `[limits]`.
+    pub limits: Limits,
+    /// `[accounts.*]` in the order of the file.
+    pub accounts: Vec<Account>,
+}
+
+/// Where a configuration came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A file.
+    File(PathBuf),
+    /// `SEALPOST_*` in the environment.
+    Environment,
+}
+
+/// `[log]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// The JSON Lines file; `None`: none.
+    pub file: Option<PathBuf>,
+    /// Whether the file was named by the user: then a failure to write is said; a default place that can't be made is said too.
+    pub syslog: bool,
+}
+
+/// `[limits]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Largest message in octets.
+    pub message_size: u64,
+    /// One budget for resolving and connecting, all addresses together.
+    pub connect: Duration,
+    /// Deadlines per command.
+    pub timeouts: Timeouts,
+    /// Recipients in one transaction (RFC 5321 4.5.3.1.8: a server takes at least 100).
+    pub recipients: usize,
+}
+
+/// How long a whole reply, or a block of data, may take (RFC 5321 4.5.3.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// TLS handshake.
+    pub handshake: Duration,
+    /// The 220 at the start.
+    pub greeting: Duration,
+    /// EHLO, HELO, LHLO, STARTTLS, AUTH and the like.
+    pub command: Duration,
+    /// MAIL.
+    pub mail: Duration,
+    /// RCPT.
+    pub rcpt: Duration,
+    /// The 354 after DATA.
+    pub data: Duration,
+    /// Writing one block.
+    pub block: Duration,
+    /// The reply to the final dot or the last chunk.
+    pub end: Duration,
+}
+
+/// The defaults of RFC 5321 4.5.3.2; 2 minutes for the handshake.
+impl Default for Timeouts {
+    fn default() -> Self {
+        let minutes = |n: u64| Duration::from_secs(60 * n);
+        Self {
+            handshake: minutes(2),
+            greeting: minutes(5),
+            command: minutes(5),
+            mail: minutes(5),
+            rcpt: minutes(5),
+            data: minutes(2),
+            block: minutes(3),
+            end: minutes(10),
+        }
+    }
+}
+
+/// SMTP, or LMTP with its reply per recipient (RFC 2033).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// RFC 5321.
+    Smtp,
+    /// RFC 2033.
+    Lmtp,
+}
+
+/// Where an account's smarthost listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// A name (as written, trailing dot removed) and a port.
+    Name(String, u16),
+    /// An address and a port.
+    Address(IpAddr, u16),
+    /// A unix socket.
+    Unix(PathBuf),
+}
+
+/// Who may choose the envelope sender.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FromPolicy {
+    /// The caller.
+    Free,
+    /// The caller, if it is its own login at the mail domain; else `from`.
+    Login,
+    /// Nobody: always `from`.
+    Fixed,
+}
+
+/// A SOCKS5 proxy (RFC 1928); the smarthost's name is resolved by the proxy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proxy {
+    /// Its host.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+}
+
+/// One account.
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// Its name in the file.
+    pub name: String,
+    /// Where the smarthost listens.
+    pub target: Target,
+    /// SMTP or LMTP.
+    pub protocol: Protocol,
+    /// `from`: the envelope sender where the caller gives none.
+    pub from: Option<Address>,
+    /// `match`: patterns with `*` over senders that choose this account.
+    pub matches: Vec<String>,
+    /// Who may choose the envelope sender.
+    pub from_policy: FromPolicy,
+    /// Put `from` into the From header too where `matches` does not cover it.
+    pub rewrite_from: bool,
+    /// What EHLO says; `None`: the host's full name, else an address literal.
+    pub hello: Option<String>,
+    /// Accounts to try next, in order; every name exists and no cycle matters (each is tried once).
+    pub fallback: Vec<String>,
+    /// Local address to connect from.
+    pub source_address: Option<IpAddr>,
+    /// Proxy.
+    pub proxy: Option<Proxy>,
+    /// `[…tls]`.
+    pub tls: Tls,
+    /// `[…auth]`.
+    pub auth: Option<Auth>,
+}
+
+/// `[accounts.NAME.tls]`.
+#[derive(Clone, Debug)]
+pub struct Tls {
+    /// Policy, trust, start and downgrade rule.
+    pub demand: Demand,
+    /// Anchors instead of the system's store.
+    pub ca_file: Option<PathBuf>,
+    /// Revocation lists.
+    pub crl_file: Option<PathBuf>,
+    /// SHA-256 digests of the certificate or its SubjectPublicKeyInfo.
+    pub pins: Vec<[u8; 32]>,
+    /// Name for SNI and verification; `None`: the host.
+    pub server_name: Option<String>,
+    /// TLS 1.3 only (`min_version = "1.3"`).
+    pub only_tls13: bool,
+    /// Certificate chain and key to show when the server asks.
+    pub client_identity: Option<(PathBuf, PathBuf)>,
+}
+
+/// `[accounts.NAME.auth]`.
+#[derive(Clone, Debug)]
+pub struct Auth {
+    /// Authentication identity.
+    pub user: String,
+    /// Which mechanism.
+    pub choice: Choice,
+    /// Where the secret lives.
+    pub source: SecretSource,
+    /// Let a reusable secret go to a server whose certificate was not verified.
+    pub allow_unverified: bool,
+}
+
+/// Where a secret lives.
+#[derive(Clone, Debug)]
+pub enum SecretSource {
+    /// In the configuration itself (0600).
+    Inline(crate::smtp::sasl::Secret),
+    /// First line of a file that only its owner can read.
+    File(PathBuf),
+    /// First line that a command prints.
+    Command(String),
+    /// An environment variable.
+    Environment(String),
+    /// Asked on the terminal.
+    Prompt,
+}

@@ -1,0 +1,131 @@
+//! What became of each recipient, and what does the caller's exit code say of it? (RFC 5321 4.2, 3463; sysexits)
+
+use super::address::Address;
+use crate::error::Exit;
+
+/// An enhanced status code, `class.subject.detail` (RFC 3463).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Enhanced {
+    /// 2 success, 4 persistent transient failure, 5 permanent failure.
+    pub class: u8,
+    /// What it is about.
+    pub subject: u16,
+    /// The detail within the subject.
+    pub detail: u16,
+}
+
+impl std::fmt::Display for Enhanced {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}.{}", self.class, self.subject, self.detail)
+    }
+}
+
+/// One complete reply of a server (RFC 5321 4.2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// The three digits, 200 to 599.
+    pub code: u16,
+    /// The enhanced status code, where the text began with one that fits the code.
+    pub enhanced: Option<Enhanced>,
+    /// The text of each line without code and enhanced code; foreign, Latin-1 and UTF-8 made into valid text, not escaped.
+    pub lines: Vec<String>,
+}
+
+impl Reply {
+    /// 2yz: done.
+    pub fn is_positive(&self) -> bool {
+        self.code / 100 == 2
+    }
+
+    /// 4yz: not now.
+    pub fn is_transient(&self) -> bool {
+        self.code / 100 == 4
+    }
+
+    /// 5yz: never.
+    pub fn is_permanent(&self) -> bool {
+        self.code / 100 == 5
+    }
+
+    /// The text in one line.
+    pub fn text(&self) -> String {
+        self.lines.join(" ")
+    }
+}
+
+impl std::fmt::Display for Reply {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.code)?;
+        if let Some(enhanced) = self.enhanced {
+            write!(f, " {enhanced}")?;
+        }
+        write!(f, " {}", self.text())
+    }
+}
+
+/// What became of one recipient.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// The server took responsibility.
+    Accepted,
+    /// May work later.
+    Deferred,
+    /// Refused for good.
+    Refused,
+    /// The link was lost after the final dot: accepted or not, nobody knows (RFC 1047).
+    Unknown,
+}
+
+impl Fate {
+    /// The word in the log: `sent`, `deferred`, `failed`, `unknown`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "sent",
+            Self::Deferred => "deferred",
+            Self::Refused => "failed",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// How bad it is; the worst of a message's recipients names the message.
+    fn gravity(self) -> u8 {
+        match self {
+            Self::Accepted => 0,
+            Self::Deferred => 1,
+            Self::Unknown => 2,
+            Self::Refused => 3,
+        }
+    }
+}
+
+/// One recipient and what became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// The recipient as it was said in RCPT.
+    pub recipient: Address,
+    /// What became of it.
+    pub fate: Fate,
+    /// The exit code that this recipient alone would give.
+    pub exit: Exit,
+    /// The reply that decided, where one did.
+    pub reply: Option<Reply>,
+}
+
+/// The worst fate: what the message as a whole is called.
+pub fn worst(outcomes: &[Outcome]) -> Fate {
+    outcomes.iter().map(|o| o.fate).max_by_key(|f| f.gravity()).unwrap_or(Fate::Deferred)
+}
+
+/// The exit code for the caller: 0 when every recipient was accepted, else the gravest of the others (contract section 5).
+///
+/// A refusal weighs more than a deferral: a caller that tried again because of 75 would never learn of it. Among refusals the
+/// message's own fault (65, 77, 76, 69) weighs more than one addressee's (67).
+pub fn exit_code(outcomes: &[Outcome]) -> Exit {
+    let weight = |exit: Exit| match exit {
+        Exit::Ok => 0,
+        Exit::TempFail => 1,
+        Exit::NoUser => 2,
+        _ => 3,
+    };
+    outcomes.iter().map(|o| o.exit).max_by_key(|e| weight(*e)).unwrap_or(Exit::TempFail)
+}

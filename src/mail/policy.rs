@@ -1,0 +1,266 @@
+//! Must TLS be, who is believed, and may we go on? (contract section 3; RFC 3207, 7435, 8314)
+//!
+//! The one place that decides. [`after_ehlo`] says what follows the server's capabilities, [`judge`] weighs a handshake, and
+//! only this file can make the two permissions: [`Met`], without which no MAIL is said, and [`AuthPermit`], without which no
+//! secret is used.
+
+use super::tls::{Failure, Finding, Verdict};
+
+/// Whether TLS must be (ordered from careless to strict; ask the predicates, never compare).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Policy {
+    /// No TLS, even where it is offered.
+    Off,
+    /// TLS where the server can; what trust would have said is recorded.
+    Opportunistic,
+    /// TLS with a trusted peer, or nothing is sent.
+    Required,
+}
+
+impl Policy {
+    /// The word in the configuration and the log.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Opportunistic => "opportunistic",
+            Self::Required => "required",
+        }
+    }
+
+    /// Whether a message may only leave under TLS.
+    pub fn must_encrypt(self) -> bool {
+        self == Self::Required
+    }
+
+    /// Whether a peer that is not trusted ends the attempt.
+    pub fn must_trust(self) -> bool {
+        self == Self::Required
+    }
+
+    /// Whether STARTTLS is asked for when it is offered.
+    pub fn wants_tls(self) -> bool {
+        self != Self::Off
+    }
+}
+
+/// Who is believed to be the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Trust {
+    /// A chain to a certification authority, and the name.
+    System,
+    /// A configured digest of the certificate or its key.
+    Pin,
+    /// The key that was seen first.
+    Tofu,
+    /// TLSA records under DNSSEC (RFC 7672).
+    Dane,
+    /// Anybody: encryption without a check.
+    Any,
+}
+
+impl Trust {
+    /// The word in the configuration and the log.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::System => "system",
+            Self::Pin => "pin",
+            Self::Tofu => "tofu",
+            Self::Dane => "dane",
+            Self::Any => "any",
+        }
+    }
+}
+
+/// When TLS begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Start {
+    /// After EHLO, by STARTTLS (RFC 3207).
+    Starttls,
+    /// Before the greeting (RFC 8314, "implicit TLS").
+    Implicit,
+}
+
+impl Start {
+    /// The word in the configuration and the log.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Starttls => "starttls",
+            Self::Implicit => "implicit",
+        }
+    }
+}
+
+/// What to do about a host that offered STARTTLS before and no longer does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum OnDowngrade {
+    /// Record it and go on.
+    Warn,
+    /// Send nothing.
+    Refuse,
+}
+
+/// What an account asks of TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Demand {
+    /// Whether TLS must be.
+    pub policy: Policy,
+    /// Who is believed.
+    pub trust: Trust,
+    /// When TLS begins.
+    pub start: Start,
+    /// What a stripped STARTTLS means.
+    pub on_downgrade: OnDowngrade,
+}
+
+/// What is known of a server before this connection.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Prior {
+    /// It offered TLS on an earlier day.
+    pub sealed_before: bool,
+    /// A handshake failed on the connection just before this one; with this the connection is a retry in plaintext.
+    pub failed_handshake: Option<Finding>,
+}
+
+/// What follows EHLO.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Next {
+    /// Say STARTTLS.
+    Seal,
+    /// Go on in plaintext.
+    Clear(Met),
+    /// Send nothing; may work later.
+    Stop(Finding),
+}
+
+/// How the message is protected on its way to the smarthost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Channel {
+    /// TLS, and the peer is who the account trusts.
+    Verified,
+    /// TLS with an unauthenticated peer.
+    Unverified,
+    /// No TLS.
+    Plaintext,
+}
+
+/// The policy of the account is met on this connection: the permission to say MAIL. Only this file can make one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Met {
+    channel: Channel,
+    finding: Option<Finding>,
+    downgrade: bool,
+}
+
+impl Met {
+    /// How the message is protected.
+    pub fn channel(&self) -> Channel {
+        self.channel
+    }
+
+    /// What was less than perfect although the policy is met.
+    pub fn finding(&self) -> Option<&Finding> {
+        self.finding.as_ref()
+    }
+
+    /// Whether this host offered TLS before and did not now.
+    pub fn downgrade(&self) -> bool {
+        self.downgrade
+    }
+}
+
+/// Decides what follows EHLO (or HELO, which offers nothing), `offered` telling whether STARTTLS was among the capabilities.
+pub fn after_ehlo(demand: Demand, offered: bool, prior: &Prior) -> Next {
+    if !demand.policy.wants_tls() {
+        return Next::Clear(Met { channel: Channel::Plaintext, finding: None, downgrade: false });
+    }
+    if let Some(finding) = &prior.failed_handshake {
+        return clear(demand, finding.clone(), prior);
+    }
+    if offered {
+        return Next::Seal;
+    }
+    clear(demand, Finding::new(Failure::StarttlsNotSupported, "the server does not offer STARTTLS"), prior)
+}
+
+/// Decides what follows a STARTTLS that the server offered and then refused with `reply`.
+pub fn after_refusal(demand: Demand, reply: &str, prior: &Prior) -> Next {
+    clear(demand, Finding::new(Failure::StarttlsNotSupported, format!("the server refused STARTTLS: {reply}")), prior)
+}
+
+/// Whether a failed handshake may be followed by a new connection in plaintext.
+///
+/// With implicit TLS there is nothing to fall back to: the port speaks TLS only, so it is "not sent" there too.
+pub fn may_retry_in_plaintext(demand: Demand, prior: &Prior) -> bool {
+    let stripped = prior.sealed_before && demand.on_downgrade == OnDowngrade::Refuse;
+    !demand.policy.must_encrypt() && demand.start == Start::Starttls && demand.trust != Trust::Dane && !stripped
+}
+
+/// Weighs what the trust of the account said of a peer that finished the handshake.
+///
+/// # Errors
+/// The finding, where the policy demands a trusted peer.
+pub fn judge(demand: Demand, verdict: Verdict) -> Result<Met, Finding> {
+    let met = |channel, finding| Met { channel, finding, downgrade: false };
+    match verdict {
+        // Trusting anybody is encryption without authentication: never called verified.
+        Ok(()) if demand.trust == Trust::Any => Ok(met(Channel::Unverified, None)),
+        Ok(()) => Ok(met(Channel::Verified, None)),
+        Err(finding) if demand.policy.must_trust() => Err(finding),
+        Err(finding) => Ok(met(Channel::Unverified, Some(finding))),
+    }
+}
+
+/// Where the connection goes, as far as the protection of a secret is concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// The bytes stay on this machine: a loopback address or a unix socket.
+    Local,
+    /// Anything else.
+    Network,
+}
+
+/// What the account says about secrets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SecretRule {
+    /// `allow_unverified`: a reusable secret may go to a server whose certificate was not verified.
+    pub allow_unverified: bool,
+    /// The mechanism is named in the configuration (not `auto`).
+    pub explicit_mechanism: bool,
+}
+
+/// The permission to authenticate, and with which kinds of mechanism. Only [`may_authenticate`] makes one.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use]
+pub struct AuthPermit {
+    reusable: bool,
+}
+
+impl AuthPermit {
+    /// Whether the secret itself may be shown to the server (PLAIN, LOGIN, tokens), rather than only a proof (SCRAM).
+    pub fn allows_reusable(&self) -> bool {
+        self.reusable
+    }
+}
+
+/// Decides whether the account's secret may be used on this connection (contract section 3, "Secrets").
+///
+/// # Errors
+/// Why not, for a person.
+pub fn may_authenticate(met: &Met, reach: Reach, rule: SecretRule) -> Result<AuthPermit, &'static str> {
+    match met.channel {
+        Channel::Verified => Ok(AuthPermit { reusable: true }),
+        Channel::Unverified => Ok(AuthPermit { reusable: rule.allow_unverified }),
+        Channel::Plaintext if reach == Reach::Local && rule.explicit_mechanism => Ok(AuthPermit { reusable: true }),
+        Channel::Plaintext => Err("the connection is not encrypted, and the account has a secret that would have to cross it"),
+    }
+}
+
+fn clear(demand: Demand, finding: Finding, prior: &Prior) -> Next {
+    let refused = prior.sealed_before && demand.on_downgrade == OnDowngrade::Refuse;
+    if demand.policy.must_encrypt() || demand.start == Start::Implicit || refused {
+        return Next::Stop(finding);
+    }
+    Next::Clear(Met { channel: Channel::Plaintext, finding: Some(finding), downgrade: prior.sealed_before })
+}
