@@ -16,10 +16,25 @@ pub mod mail {
 
 /// How it is said: bytes in, actions out.
 pub mod smtp {
+    pub mod action;
+    pub mod client;
+    pub mod command;
+    pub mod reply;
     pub mod sasl;
+    mod transaction;
 }
 
 /// The machine: every effect, each behind a small type.
 pub mod host {
     pub mod config;
+    pub mod dial;
+    pub mod narrate;
+    pub mod net;
+    pub mod pump;
+    mod socks;
+}
+
+/// One file per thing that a user asks for: glue that reads like a story.
+pub mod cmd {
+    pub mod deliver;
 }

@@ -1,0 +1,213 @@
+//! How is a connection made, whichever of the host's addresses works? (RFC 8305, RFC 1928)
+
+use std::{
+    fmt, io,
+    net::{IpAddr, SocketAddr},
+    os::fd::{AsFd, OwnedFd},
+    path::Path,
+    sync::mpsc,
+    time::{Duration, Instant},
+};
+
+use dns_lookup::{AddrInfoHints, LookupErrorKind, SockType};
+use rustix::{
+    event::{PollFd, PollFlags, poll},
+    net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, sockopt},
+};
+
+use super::{
+    config::{Account, Target},
+    net::{Link, timespec},
+    socks,
+};
+
+/// How long an address may keep the next one waiting (RFC 8305 5).
+const STAGGER: Duration = Duration::from_millis(250);
+/// Most addresses that are tried.
+const ADDRESSES: usize = 16;
+
+/// Why there is no connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unreachable {
+    /// The name does not exist, says the name service, for good.
+    NoSuchHost(String),
+    /// Anything that may be better later.
+    NotNow(String),
+}
+
+impl fmt::Display for Unreachable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoSuchHost(why) | Self::NotNow(why) => f.write_str(why),
+        }
+    }
+}
+
+/// Connects to the account's smarthost, through its proxy where it has one, all within `budget`.
+///
+/// # Errors
+/// Why no address could be reached.
+pub fn dial(account: &Account, budget: Duration) -> Result<Link, Unreachable> {
+    let deadline = Instant::now() + budget;
+    let source = account.source_address;
+    if let Some(proxy) = &account.proxy {
+        let (host, port) = match &account.target {
+            Target::Name(name, port) => (name.clone(), *port),
+            Target::Address(address, port) => (address.to_string(), *port),
+            Target::Unix(_) => return Err(Unreachable::NotNow("a unix socket can't be reached through a proxy".to_owned())),
+        };
+        let mut link = race(&resolve(&proxy.host, proxy.port, deadline)?, source, deadline)?;
+        socks::connect(&mut link, &host, port, deadline).map_err(|why| Unreachable::NotNow(format!("proxy {}: {why}", proxy.host)))?;
+        return Ok(link);
+    }
+    match &account.target {
+        Target::Name(name, port) => race(&resolve(name, *port, deadline)?, source, deadline),
+        Target::Address(address, port) => race(&[SocketAddr::new(*address, *port)], source, deadline),
+        Target::Unix(path) => unix(path),
+    }
+}
+
+/// Asks the system's name service, which knows no deadline of its own: the answer is waited for in a thread that may be left behind.
+fn resolve(name: &str, port: u16, deadline: Instant) -> Result<Vec<SocketAddr>, Unreachable> {
+    if let Ok(address) = name.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(address, port)]);
+    }
+    let (sender, receiver) = mpsc::channel();
+    let owned = name.to_owned();
+    let lookup = move || {
+        let hints = AddrInfoHints { socktype: SockType::Stream.into(), ..AddrInfoHints::default() };
+        let found = dns_lookup::getaddrinfo(Some(&owned), None, Some(hints));
+        let _ = sender.send(found.map(|all| all.filter_map(Result::ok).map(|info| info.sockaddr.ip()).collect::<Vec<_>>()));
+    };
+    std::thread::Builder::new()
+        .name("resolver".to_owned())
+        .spawn(lookup)
+        .map_err(|e| Unreachable::NotNow(format!("no thread for the name service: {e}")))?;
+    match receiver.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+        Ok(Ok(addresses)) => Ok(interleave(&addresses, port)),
+        Ok(Err(error)) => {
+            let gone = matches!(error.kind(), LookupErrorKind::NoName | LookupErrorKind::NoData);
+            let why = format!("{name}: {}", io::Error::from(error));
+            Err(if gone { Unreachable::NoSuchHost(why) } else { Unreachable::NotNow(why) })
+        }
+        Err(_) => Err(Unreachable::NotNow(format!("{name}: the name service did not answer in time"))),
+    }
+}
+
+/// The addresses without duplicates, families in turn, beginning with the one that the system prefers (RFC 8305 4).
+fn interleave(addresses: &[IpAddr], port: u16) -> Vec<SocketAddr> {
+    let mut unique: Vec<IpAddr> = Vec::new();
+    for address in addresses {
+        if !unique.contains(address) {
+            unique.push(*address);
+        }
+    }
+    let first_is_v6 = unique.first().is_some_and(IpAddr::is_ipv6);
+    let (first, second): (Vec<IpAddr>, Vec<IpAddr>) = unique.into_iter().partition(|a| a.is_ipv6() == first_is_v6);
+    let (mut first, mut second) = (first.into_iter(), second.into_iter());
+    let mut order = Vec::new();
+    loop {
+        let pair = [first.next(), second.next()];
+        if pair == [None, None] || order.len() >= ADDRESSES {
+            return order;
+        }
+        order.extend(pair.into_iter().flatten().map(|address| SocketAddr::new(address, port)));
+    }
+}
+
+/// One connection that is being made.
+struct Attempt {
+    fd: OwnedFd,
+    address: SocketAddr,
+}
+
+/// Connects to the first address that answers; each gets a head start before the next joins.
+fn race(addresses: &[SocketAddr], source: Option<IpAddr>, deadline: Instant) -> Result<Link, Unreachable> {
+    let usable = |address: &&SocketAddr| source.is_none_or(|s| s.is_ipv4() == address.is_ipv4());
+    let mut waiting = addresses.iter().filter(usable);
+    let mut running: Vec<Attempt> = Vec::new();
+    let mut failures: Vec<String> = Vec::new();
+    let mut next = waiting.next();
+    loop {
+        if let Some(address) = next.take() {
+            match begin(*address, source) {
+                Ok((attempt, true)) => return Ok(Link::new(attempt.fd, Some(attempt.address))),
+                Ok((attempt, false)) => running.push(attempt),
+                Err(error) => failures.push(format!("{address}: {error}")),
+            }
+        }
+        if running.is_empty() {
+            next = waiting.next();
+            if next.is_some() {
+                continue;
+            }
+            return Err(Unreachable::NotNow(if failures.is_empty() {
+                "no address of the host fits source_address".to_owned()
+            } else {
+                failures.join("; ")
+            }));
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            failures.extend(running.iter().map(|a| format!("{}: no answer in time", a.address)));
+            return Err(Unreachable::NotNow(failures.join("; ")));
+        }
+        let more = waiting.clone().next().is_some();
+        let settled = settle(&mut running, if more { left.min(STAGGER) } else { left }, &mut failures);
+        match settled {
+            Some(attempt) => return Ok(Link::new(attempt.fd, Some(attempt.address))),
+            None => next = waiting.next(),
+        }
+    }
+}
+
+/// Waits for one of the attempts; takes failed ones out and gives the first that is connected.
+fn settle(running: &mut Vec<Attempt>, patience: Duration, failures: &mut Vec<String>) -> Option<Attempt> {
+    let mut fds: Vec<PollFd<'_>> = running.iter().map(|a| PollFd::from_borrowed_fd(a.fd.as_fd(), PollFlags::OUT)).collect();
+    // An interrupted poll is a short wait; the caller's deadline holds all the same.
+    let _ = poll(&mut fds, Some(&timespec(patience)));
+    let ready: Vec<bool> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();
+    for index in (0..ready.len()).rev().filter(|i| ready[*i]) {
+        let attempt = running.remove(index);
+        match sockopt::socket_error(&attempt.fd) {
+            Ok(Ok(())) => return Some(attempt),
+            Ok(Err(errno)) | Err(errno) => failures.push(format!("{}: {}", attempt.address, words(errno))),
+        }
+    }
+    None
+}
+
+/// Starts to connect; true when the connection is there at once.
+fn begin(address: SocketAddr, source: Option<IpAddr>) -> Result<(Attempt, bool), String> {
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let fd = rustix::net::socket_with(family, SocketType::STREAM, flags, None).map_err(words)?;
+    sockopt::set_tcp_nodelay(&fd, true).map_err(words)?;
+    if let Some(source) = source {
+        rustix::net::bind(&fd, &SocketAddr::new(source, 0)).map_err(|e| format!("source_address {source}: {}", words(e)))?;
+    }
+    match rustix::net::connect(&fd, &address) {
+        Ok(()) => Ok((Attempt { fd, address }, true)),
+        Err(rustix::io::Errno::INPROGRESS) => Ok((Attempt { fd, address }, false)),
+        Err(errno) => Err(words(errno)),
+    }
+}
+
+fn unix(path: &Path) -> Result<Link, Unreachable> {
+    let connect = || {
+        let address = SocketAddrUnix::new(path)?;
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let fd = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+        rustix::net::connect(&fd, &address)?;
+        Ok::<_, rustix::io::Errno>(Link::new(fd, None))
+    };
+    connect().map_err(|errno| Unreachable::NotNow(format!("{}: {}", path.display(), words(errno))))
+}
+
+/// The system's words for an error, in lower case, without its number.
+fn words(errno: rustix::io::Errno) -> String {
+    let text = io::Error::from(errno).to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
+}

@@ -1,0 +1,140 @@
+//! How does a protocol machine meet the wire? (actions in, bytes through; deadlines from RFC 5321 4.5.3.2)
+
+use std::{
+    io,
+    time::{Duration, Instant},
+};
+
+use super::{
+    config::Timeouts,
+    narrate::Narrator,
+    net::{Link, Lost},
+    tls::Connector,
+};
+use crate::{
+    error::Exit,
+    mail::{
+        content::Content,
+        outcome::Fate,
+        tls::Facts,
+    },
+    smtp::client::{Action, Session, Wait},
+};
+
+/// The means of one connection.
+pub struct Pump<'a> {
+    /// The connection.
+    pub link: Link,
+    /// Makes handshakes.
+    pub connector: &'a Connector,
+    /// How long everything may take.
+    pub timeouts: Timeouts,
+    /// Who tells the terminal.
+    pub narrator: &'a Narrator,
+}
+
+impl Pump<'_> {
+    /// Runs the session to its end; the facts of the handshake, where one was finished.
+    pub fn run(&mut self, session: &mut Session<'_>, content: &mut dyn Content) -> Option<Facts> {
+        let mut facts = None;
+        let mut listening = (0, Instant::now());
+        loop {
+            match session.next_action() {
+                Action::Say => self.say(session),
+                Action::Listen { wait, turn } => {
+                    if listening.0 != turn + 1 {
+                        listening = (turn + 1, Instant::now() + self.time_for(wait));
+                    }
+                    self.listen(session, wait, listening.1);
+                }
+                Action::Glance => match self.link.glance() {
+                    Ok(bytes) => {
+                        self.narrator.heard(bytes);
+                        session.receive(bytes);
+                    }
+                    Err(lost) => session.lost(&lost.to_string()),
+                },
+                Action::Handshake => facts = self.seal(session),
+                Action::Rewind(form) => match content.rewind(form) {
+                    Ok(size) => session.rewound(size, form),
+                    Err(error) => unreadable(session, &error),
+                },
+                Action::Fetch(limit) => match content.fill(session.content(), limit) {
+                    Ok(last) => session.fetched(last),
+                    Err(error) => unreadable(session, &error),
+                },
+                Action::Done => return facts,
+            }
+        }
+    }
+
+    fn say(&mut self, session: &mut Session<'_>) {
+        let flight = session.flight();
+        self.narrator.said(flight);
+        let Err(lost) = self.link.say(flight, Instant::now() + self.timeouts.block) else { return };
+        // A server that refuses in the middle closes behind its reply: the reply is worth more than "broken pipe".
+        if let Ok(bytes) = self.link.glance() {
+            self.narrator.heard(bytes);
+            session.receive(bytes);
+        }
+        session.lost(&lost.to_string());
+    }
+
+    fn listen(&mut self, session: &mut Session<'_>, wait: Wait, deadline: Instant) {
+        match self.link.hear(deadline) {
+            Ok(bytes) => {
+                self.narrator.heard(bytes);
+                session.receive(bytes);
+            }
+            Err(Lost::TimedOut) => {
+                let seconds = self.time_for(wait).as_secs_f64();
+                session.lost(&format!("no answer in time: {} did not come within {seconds} s", wait.describe()));
+            }
+            Err(lost) => session.lost(&format!("{lost} (while waiting for {})", wait.describe())),
+        }
+    }
+
+    fn seal(&mut self, session: &mut Session<'_>) -> Option<Facts> {
+        if !self.link.is_quiet() {
+            session.injected();
+            return None;
+        }
+        let deadline = Instant::now() + self.timeouts.handshake;
+        let sealed = self.connector.start().map_err(|e| e.summary()).and_then(|handshake| self.link.seal(handshake, deadline));
+        match sealed {
+            Ok(handshake) => {
+                let facts = handshake.facts();
+                let verdict = handshake.verdict();
+                self.narrator.sealed(&facts, &verdict);
+                session.sealed(verdict);
+                Some(facts)
+            }
+            Err(why) => {
+                self.narrator.note(&format!("TLS handshake failed: {why}"));
+                session.unsealed(&why);
+                None
+            }
+        }
+    }
+
+    fn time_for(&self, wait: Wait) -> Duration {
+        match wait {
+            Wait::Greeting => self.timeouts.greeting,
+            Wait::Command => self.timeouts.command,
+            Wait::Mail => self.timeouts.mail,
+            Wait::Rcpt => self.timeouts.rcpt,
+            Wait::Data => self.timeouts.data,
+            Wait::Block => self.timeouts.block,
+            Wait::End => self.timeouts.end,
+        }
+    }
+}
+
+/// A form that the message can't take is its own fault and for good; a store that fails is the machine's and may pass.
+fn unreadable(session: &mut Session<'_>, error: &io::Error) {
+    let (fate, exit) = match error.kind() {
+        io::ErrorKind::InvalidData => (Fate::Refused, Exit::DataErr),
+        _ => (Fate::Deferred, Exit::TempFail),
+    };
+    session.unreadable(&format!("the message: {error}"), fate, exit);
+}

@@ -1,0 +1,456 @@
+//! How is one message handed over, once the server may have it? (RFC 5321 3.3, 1870, 2033, 2920, 3030)
+//!
+//! Small messages leave in one flight with their envelope where the server takes chunks; larger ones wait for the answers to the
+//! envelope, so that nothing is uploaded for nobody. Each recipient keeps its own outcome.
+
+use std::collections::VecDeque;
+
+use super::{
+    action::{Action, Outbox, Wait},
+    command::{self, Declared},
+    reply::Capabilities,
+    wire::DotStuffer,
+};
+use crate::{
+    error::Exit,
+    mail::{
+        content::{Facts, Form},
+        envelope::Envelope,
+        outcome::{Fate, Outcome, Reply},
+    },
+};
+
+/// Largest message that leaves together with its envelope.
+const SMALL: u64 = 64 * 1024;
+/// Octets of content in one flight.
+const CHUNK: usize = 256 * 1024;
+
+/// The message and what the server can do: what a transaction needs to know.
+pub(super) struct Terms<'m> {
+    pub(super) envelope: &'m Envelope,
+    pub(super) facts: Facts,
+    pub(super) server: Capabilities,
+    pub(super) lmtp: bool,
+    /// Most recipients of one MAIL.
+    pub(super) batch: usize,
+}
+
+/// A reply came that nothing asked for, or that can't answer what was asked.
+#[derive(Debug)]
+pub(super) struct Unasked;
+
+/// One message on its way to its recipients, in as many MAILs as their number wants.
+pub(super) struct Transaction<'m> {
+    terms: Terms<'m>,
+    decided: Vec<Option<Decision>>,
+    /// The recipients of the current MAIL, and those of them that the server took.
+    batch: Vec<usize>,
+    taken: Vec<usize>,
+    unsaid: VecDeque<(Vec<u8>, Awaited)>,
+    awaited: VecDeque<Awaited>,
+    stage: Stage,
+    dots: DotStuffer,
+    /// A MAIL that no final reply ended is open at the server.
+    open: bool,
+    last_word: LastWord,
+    problem: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+struct Decision {
+    fate: Fate,
+    exit: Exit,
+    reply: Option<Reply>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Awaited {
+    Reset,
+    Mail,
+    Rcpt(usize),
+    /// 354.
+    Go,
+    /// A chunk that is not the last.
+    Chunk,
+    /// What decides over the message; with LMTP once per recipient taken.
+    End,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Envelope,
+    /// The 354 came.
+    Invited,
+    Body,
+    Ended,
+    Closed,
+}
+
+/// Whether the octets that end the message are on their way: from then on a lost link leaves the outcome unknown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum LastWord {
+    Unsaid,
+    /// In the flight that is being written.
+    Leaving,
+    Said,
+}
+
+impl<'m> Transaction<'m> {
+    /// Starts with the first recipients; asks for the content, or is closed at once where nothing can be sent.
+    pub(super) fn begin(terms: Terms<'m>, out: &mut Outbox) -> Self {
+        let mut transaction = Self {
+            decided: vec![None; terms.envelope.recipients.len()],
+            terms,
+            batch: Vec::new(),
+            taken: Vec::new(),
+            unsaid: VecDeque::new(),
+            awaited: VecDeque::new(),
+            stage: Stage::Envelope,
+            dots: DotStuffer::default(),
+            open: false,
+            last_word: LastWord::Unsaid,
+            problem: None,
+        };
+        transaction.refuse_the_inexpressible();
+        transaction.next_batch(out);
+        transaction
+    }
+
+    /// Every recipient has its outcome, or nothing more can be said.
+    pub(super) fn is_closed(&self) -> bool {
+        self.stage == Stage::Closed
+    }
+
+    /// What is waited for.
+    pub(super) fn wait(&self) -> Wait {
+        match self.awaited.front() {
+            Some(Awaited::Mail) => Wait::Mail,
+            Some(Awaited::Rcpt(_)) => Wait::Rcpt,
+            Some(Awaited::Go) => Wait::Data,
+            Some(Awaited::Chunk) => Wait::Block,
+            Some(Awaited::End) => Wait::End,
+            Some(Awaited::Reset) | None => Wait::Command,
+        }
+    }
+
+    /// No reply is outstanding: whatever has arrived answers nothing.
+    pub(super) fn awaits_nothing(&self) -> bool {
+        self.awaited.is_empty()
+    }
+
+    /// What went wrong without a reply that says so.
+    pub(super) fn problem(&self) -> Option<&str> {
+        self.problem.as_deref()
+    }
+
+    /// The content starts over and will be `size` octets long.
+    pub(super) fn rewound(&mut self, size: u64, form: Form, out: &mut Outbox) {
+        if self.terms.server.size.is_some_and(|limit| size > limit) {
+            let limit = self.terms.server.size.unwrap_or_default();
+            self.problem = Some(format!("the message has {size} octets and the server takes {limit} at most"));
+            return self.conclude(Fate::Refused, Exit::DataErr, None, out);
+        }
+        self.write_envelope(size, form);
+        if !self.terms.server.pipelining {
+            return self.say_next(out);
+        }
+        if self.terms.server.chunking && size <= SMALL {
+            return out.fetch(CHUNK);
+        }
+        let lines = self.drain_unsaid();
+        out.say(lines);
+    }
+
+    /// The store can't give the message, or not in the form that the server needs.
+    pub(super) fn unreadable(&mut self, why: &str, fate: Fate, exit: Exit, out: &mut Outbox) {
+        self.problem = Some(why.to_owned());
+        self.conclude(fate, exit, None, out);
+    }
+
+    /// Content was fetched into the outbox; `last` when that was all of it.
+    pub(super) fn fetched(&mut self, last: bool, out: &mut Outbox) {
+        let mut head = self.drain_unsaid();
+        let mut tail: &[u8] = b"";
+        if self.terms.server.chunking {
+            head.extend(command::bdat(out.content.len(), last));
+            self.awaited.push_back(if last { Awaited::End } else { Awaited::Chunk });
+        } else {
+            let plain = std::mem::take(&mut out.content);
+            self.dots.push(&plain, &mut out.content);
+            if last {
+                tail = b".\r\n";
+                self.awaited.push_back(Awaited::End);
+            }
+        }
+        self.stage = if last { Stage::Ended } else { Stage::Body };
+        self.last_word = if last { LastWord::Leaving } else { LastWord::Unsaid };
+        out.say_content(head, tail);
+        if !last && (self.terms.server.pipelining || !self.terms.server.chunking) {
+            out.ask(Action::Glance);
+        }
+    }
+
+    /// The flight has been written.
+    pub(super) fn said(&mut self) {
+        if self.last_word == LastWord::Leaving {
+            self.last_word = LastWord::Said;
+        }
+    }
+
+    /// What the machine does when nothing is queued: feed the body, or (false) wait for a reply.
+    pub(super) fn advance(&mut self, out: &mut Outbox) -> bool {
+        let streaming = self.stage == Stage::Body && (self.terms.server.pipelining || !self.terms.server.chunking);
+        if streaming {
+            out.fetch(CHUNK);
+        }
+        streaming
+    }
+
+    /// Takes one reply.
+    pub(super) fn on_reply(&mut self, reply: Reply, out: &mut Outbox) -> Result<(), Unasked> {
+        let Some(awaited) = self.awaited.pop_front() else {
+            // In the middle of the data nothing is asked, yet a server may have had enough (RFC 5321 3.8: 421 at any time).
+            let had_enough = self.stage == Stage::Body && !reply.is_positive() && reply.code != 354;
+            return if had_enough { self.give_up(reply, out) } else { Err(Unasked) };
+        };
+        if !(reply.is_positive() || reply.is_transient() || reply.is_permanent() || (reply.code == 354 && awaited == Awaited::Go)) {
+            self.awaited.push_front(awaited);
+            return Err(Unasked);
+        }
+        match awaited {
+            Awaited::Reset => {}
+            Awaited::Mail => self.on_mail(&reply),
+            Awaited::Rcpt(index) => self.on_rcpt(index, reply),
+            Awaited::Go => self.on_go(reply)?,
+            Awaited::Chunk if !reply.is_positive() => return self.give_up(reply, out),
+            Awaited::Chunk => {}
+            Awaited::End => self.on_end(reply),
+        }
+        if self.awaited.is_empty() {
+            self.group_answered(out);
+        }
+        Ok(())
+    }
+
+    /// The link is gone: what was under way is unknown after the last word, and may be tried again before it.
+    pub(super) fn lost(&mut self, out: &mut Outbox) {
+        let doubtful = self.last_word == LastWord::Said;
+        for index in 0..self.decided.len() {
+            let under_way = self.taken.contains(&index) || self.awaited.contains(&Awaited::Rcpt(index));
+            let fate = if doubtful && under_way { Fate::Unknown } else { Fate::Deferred };
+            self.decide(index, fate, Exit::TempFail, None);
+        }
+        self.stage = Stage::Closed;
+        out.silence();
+    }
+
+    /// One outcome for each recipient, in their order.
+    pub(super) fn outcomes(&self) -> Vec<Outcome> {
+        let undecided = Decision { fate: Fate::Deferred, exit: Exit::TempFail, reply: None };
+        let recipients = self.terms.envelope.recipients.iter().zip(&self.decided);
+        recipients
+            .map(|(recipient, decision)| {
+                let Decision { fate, exit, reply } = decision.clone().unwrap_or_else(|| undecided.clone());
+                Outcome { recipient: recipient.address.clone(), fate, exit, reply }
+            })
+            .collect()
+    }
+
+    /// Without SMTPUTF8 an address that needs it can't be said at all (RFC 6531 3.2).
+    fn refuse_the_inexpressible(&mut self) {
+        if self.terms.server.smtputf8 {
+            return;
+        }
+        let sender_needs = sender_needs_smtputf8(self.terms.envelope);
+        for (index, recipient) in self.terms.envelope.recipients.iter().enumerate() {
+            if sender_needs || recipient.address.needs_smtputf8() {
+                self.problem = Some("an address is not ASCII and the server does not offer SMTPUTF8".to_owned());
+                self.decided[index] = Some(Decision { fate: Fate::Refused, exit: Exit::DataErr, reply: None });
+            }
+        }
+    }
+
+    fn next_batch(&mut self, out: &mut Outbox) {
+        let undecided = (0..self.decided.len()).filter(|i| self.decided[*i].is_none());
+        self.batch = undecided.take(self.terms.batch.max(1)).collect();
+        self.taken.clear();
+        self.last_word = LastWord::Unsaid;
+        if self.batch.is_empty() {
+            self.stage = Stage::Closed;
+            return;
+        }
+        self.stage = Stage::Envelope;
+        self.dots = DotStuffer::default();
+        let must_change = self.terms.facts.eight_bit && !self.terms.server.eight_bit;
+        out.ask(Action::Rewind(if must_change { Form::SevenBit } else { Form::EightBit }));
+    }
+
+    fn write_envelope(&mut self, size: u64, form: Form) {
+        let envelope = self.terms.envelope;
+        let server = &self.terms.server;
+        let non_ascii = sender_needs_smtputf8(envelope) || self.batch.iter().any(|i| envelope.recipients[*i].address.needs_smtputf8());
+        let declared = Declared {
+            size: (server.size.is_some()).then_some(size),
+            eight_bit: self.terms.facts.eight_bit && server.eight_bit && form == Form::EightBit,
+            smtputf8: non_ascii,
+            dsn: server.dsn.then_some(&envelope.dsn),
+        };
+        if self.open {
+            self.unsaid.push_back((command::line("RSET"), Awaited::Reset));
+        }
+        self.unsaid.push_back((command::mail(&envelope.sender, declared), Awaited::Mail));
+        let notify = envelope.dsn.notify.filter(|_| server.dsn);
+        for index in &self.batch {
+            self.unsaid.push_back((command::rcpt(&envelope.recipients[*index], notify), Awaited::Rcpt(*index)));
+        }
+        if !server.chunking {
+            self.unsaid.push_back((command::line("DATA"), Awaited::Go));
+        }
+        self.open = true;
+    }
+
+    fn drain_unsaid(&mut self) -> Vec<u8> {
+        let mut lines = Vec::new();
+        for (line, awaited) in self.unsaid.drain(..) {
+            lines.extend(line);
+            self.awaited.push_back(awaited);
+        }
+        lines
+    }
+
+    fn say_next(&mut self, out: &mut Outbox) {
+        if let Some((line, awaited)) = self.unsaid.pop_front() {
+            self.awaited.push_back(awaited);
+            out.say(line);
+        }
+    }
+
+    fn on_mail(&mut self, reply: &Reply) {
+        if !reply.is_positive() {
+            let exit = match reply.code {
+                552 => Exit::DataErr,
+                530 | 535 | 538 => Exit::NoPerm,
+                _ => Exit::Unavailable,
+            };
+            self.decide_all(reply, exit);
+            self.unsaid.clear();
+        }
+    }
+
+    fn on_rcpt(&mut self, index: usize, reply: Reply) {
+        if reply.is_positive() {
+            if self.decided[index].is_none() {
+                self.taken.push(index);
+            }
+        } else if is_too_many(&reply) && !self.taken.is_empty() {
+            // Room is made by the next MAIL (RFC 5321 4.5.3.1.10): left undecided, so it is in the next batch.
+        } else if reply.is_transient() || is_too_many(&reply) {
+            self.decide(index, Fate::Deferred, Exit::TempFail, Some(reply));
+        } else {
+            self.decide(index, Fate::Refused, Exit::NoUser, Some(reply));
+        }
+    }
+
+    fn on_go(&mut self, reply: Reply) -> Result<(), Unasked> {
+        match reply.code {
+            354 => self.stage = Stage::Invited,
+            _ if reply.is_positive() => return Err(Unasked),
+            _ if self.taken.is_empty() => {}
+            _ => self.decide_all(&reply, Exit::DataErr),
+        }
+        Ok(())
+    }
+
+    fn on_end(&mut self, reply: Reply) {
+        self.open = false;
+        if self.terms.lmtp && !self.taken.is_empty() {
+            let index = self.taken.remove(0);
+            self.decide_by(index, &reply);
+            if !self.taken.is_empty() {
+                self.awaited.push_front(Awaited::End);
+            }
+            return;
+        }
+        if reply.is_positive() {
+            for index in std::mem::take(&mut self.taken) {
+                self.decide_by(index, &reply);
+            }
+        } else if !self.taken.is_empty() {
+            self.decide_all(&reply, Exit::DataErr);
+        }
+    }
+
+    /// All that was asked has been answered: what comes next.
+    fn group_answered(&mut self, out: &mut Outbox) {
+        if self.taken.is_empty() && self.unsaid.iter().all(|(_, awaited)| *awaited == Awaited::Go) {
+            self.unsaid.clear();
+        }
+        if !self.unsaid.is_empty() {
+            return self.say_next(out);
+        }
+        match self.stage {
+            Stage::Envelope if self.taken.is_empty() || !self.terms.server.chunking => self.next_batch(out),
+            // A 354 for nobody: the empty data is the only way out that keeps the connection.
+            Stage::Invited if self.taken.is_empty() => {
+                self.stage = Stage::Ended;
+                self.awaited.push_back(Awaited::End);
+                out.say(b".\r\n".to_vec());
+            }
+            Stage::Envelope | Stage::Invited | Stage::Body => out.fetch(CHUNK),
+            Stage::Ended => self.next_batch(out),
+            Stage::Closed => {}
+        }
+    }
+
+    /// The message was refused while it was being sent: there is no way to stop in the middle but to leave.
+    fn give_up(&mut self, reply: Reply, out: &mut Outbox) -> Result<(), Unasked> {
+        self.decide_all(&reply, Exit::DataErr);
+        self.awaited.clear();
+        self.stage = Stage::Closed;
+        out.silence();
+        Ok(())
+    }
+
+    fn conclude(&mut self, fate: Fate, exit: Exit, reply: Option<&Reply>, out: &mut Outbox) {
+        for index in 0..self.decided.len() {
+            self.decide(index, fate, exit, reply.cloned());
+        }
+        self.stage = Stage::Closed;
+        out.silence();
+    }
+
+    /// A reply about the message itself, which the next batch would only hear again.
+    fn decide_all(&mut self, reply: &Reply, permanent: Exit) {
+        let (fate, exit) = if reply.is_transient() { (Fate::Deferred, Exit::TempFail) } else { (Fate::Refused, permanent) };
+        for index in 0..self.decided.len() {
+            self.decide(index, fate, exit, Some(reply.clone()));
+        }
+        self.taken.clear();
+    }
+
+    fn decide_by(&mut self, index: usize, reply: &Reply) {
+        let (fate, exit) = match reply.code / 100 {
+            2 => (Fate::Accepted, Exit::Ok),
+            4 => (Fate::Deferred, Exit::TempFail),
+            _ => (Fate::Refused, Exit::DataErr),
+        };
+        self.decide(index, fate, exit, Some(reply.clone()));
+    }
+
+    /// The first word on a recipient stands.
+    fn decide(&mut self, index: usize, fate: Fate, exit: Exit, reply: Option<Reply>) {
+        if let Some(slot) = self.decided.get_mut(index) {
+            slot.get_or_insert(Decision { fate, exit, reply });
+        }
+    }
+}
+
+fn sender_needs_smtputf8(envelope: &Envelope) -> bool {
+    matches!(&envelope.sender, crate::mail::address::ReversePath::Address(address) if address.needs_smtputf8())
+}
+
+/// 452, and the 552 that RFC 5321 4.5.3.1.10 wants read as 452, except where the enhanced code says that a mailbox is full.
+fn is_too_many(reply: &Reply) -> bool {
+    let mailbox_full = reply.enhanced.is_some_and(|e| (e.subject, e.detail) == (2, 2));
+    reply.code == 452 || (reply.code == 552 && !mailbox_full)
+}

@@ -1,0 +1,186 @@
+//! How is a dialogue of the client machine written down and played? (text in, report out; no socket, no clock)
+//!
+//! A script is lines: `C:` what the client must say (lines in a row are one flight), `S:` what the server answers (lines in a row
+//! arrive in one read), `TLS ok|untrusted|failed`, `lost`, and `S!` for what arrives while the client is still talking.
+
+use std::io;
+
+use sealpost::{
+    mail::{
+        address::{Address, ReversePath},
+        content::{Content, Facts, Form},
+        envelope::{Dsn, Envelope, Recipient},
+        policy::{Demand, OnDowngrade, Policy, Prior, Reach, Start, Trust},
+        tls::{Failure, Finding},
+    },
+    smtp::{
+        client::{Action, Plan, Report, Session},
+        sasl::{Choice, Credentials, Mechanism, Secret},
+    },
+};
+
+/// A message in memory; the seven-bit form of it says so.
+pub struct Text {
+    pub bytes: Vec<u8>,
+    pub eight_bit: bool,
+    pub at: usize,
+}
+
+impl Text {
+    pub fn new(text: &str) -> Self {
+        Self { bytes: text.as_bytes().to_vec(), eight_bit: !text.is_ascii(), at: 0 }
+    }
+}
+
+impl Content for Text {
+    fn facts(&self) -> Facts {
+        Facts { size: self.bytes.len() as u64, eight_bit: self.eight_bit }
+    }
+
+    fn rewind(&mut self, form: Form) -> io::Result<u64> {
+        self.at = 0;
+        if form == Form::SevenBit {
+            self.bytes = b"re-encoded\r\n".to_vec();
+        }
+        Ok(self.bytes.len() as u64)
+    }
+
+    fn fill(&mut self, out: &mut Vec<u8>, limit: usize) -> io::Result<bool> {
+        let end = self.bytes.len().min(self.at + limit);
+        out.extend_from_slice(&self.bytes[self.at..end]);
+        self.at = end;
+        Ok(end == self.bytes.len())
+    }
+}
+
+/// What a dialogue is about, with the plainest defaults.
+pub struct Setup {
+    pub plan: Plan,
+    pub envelope: Envelope,
+    pub text: Text,
+}
+
+pub fn address(text: &str) -> Address {
+    Address::parse(text).unwrap()
+}
+
+pub fn setup() -> Setup {
+    let demand = Demand { policy: Policy::Off, trust: Trust::System, start: Start::Starttls, on_downgrade: OnDowngrade::Warn };
+    Setup {
+        plan: Plan {
+            lmtp: false,
+            hello: "me.test".into(),
+            demand,
+            prior: Prior::default(),
+            credentials: None,
+            reach: Reach::Network,
+            nonce: [7; 18],
+            batch: 100,
+        },
+        envelope: Envelope {
+            sender: ReversePath::Address(address("me@a.test")),
+            recipients: vec![Recipient { address: address("you@b.test"), original: None }],
+            dsn: Dsn::default(),
+        },
+        text: Text::new("Subject: x\r\n\r\nhi\r\n"),
+    }
+}
+
+impl Setup {
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.plan.demand.policy = policy;
+        self
+    }
+
+    pub fn implicit(mut self) -> Self {
+        self.plan.demand.start = Start::Implicit;
+        self
+    }
+
+    pub fn trust(mut self, trust: Trust) -> Self {
+        self.plan.demand.trust = trust;
+        self
+    }
+
+    pub fn lmtp(mut self) -> Self {
+        self.plan.lmtp = true;
+        self
+    }
+
+    pub fn to(mut self, recipients: &[&str]) -> Self {
+        self.envelope.recipients = recipients.iter().map(|r| Recipient { address: address(r), original: None }).collect();
+        self
+    }
+
+    pub fn text(mut self, text: &str) -> Self {
+        self.text = Text::new(text);
+        self
+    }
+
+    pub fn login(mut self, choice: Choice) -> Self {
+        let secret = Secret::new("pass-w0rd".into());
+        self.plan.credentials = Some(Credentials { user: "me".into(), secret, choice, allow_unverified: false });
+        self
+    }
+
+    pub fn plain(self) -> Self {
+        self.login(Choice::Only(Mechanism::Plain))
+    }
+
+    /// Plays the script; panics where the client says something else than it says here.
+    pub fn play(mut self, script: &str) -> Report {
+        let mut lines = script.lines().map(str::trim).filter(|l| !l.is_empty()).peekable();
+        let mut session = Session::new(self.plan, &self.envelope, self.text.facts());
+        for _ in 0..10_000 {
+            match session.next_action() {
+                Action::Say => {
+                    let flight = session.flight();
+                    let said = [flight.head, flight.content, flight.tail].concat();
+                    let said = String::from_utf8(said).unwrap();
+                    assert!(said.ends_with("\r\n"), "a flight is whole lines: {said:?}");
+                    for line in said.trim_end_matches("\r\n").split("\r\n") {
+                        let expected = lines.next().unwrap_or("(end of script)");
+                        assert_eq!(format!("C: {line}").trim(), expected);
+                    }
+                    assert!(!lines.peek().is_some_and(|l| l.starts_with("C:")), "one more line was due in this flight: {:?}", lines.peek());
+                }
+                Action::Listen { .. } => match lines.next().unwrap_or("(end of script)") {
+                    "lost" => session.lost("the server closed the connection"),
+                    line if line.starts_with("S:") => {
+                        let mut bytes = format!("{}\r\n", &line[3..]);
+                        while let Some(more) = lines.next_if(|l| l.starts_with("S:")) {
+                            bytes.push_str(&format!("{}\r\n", &more[3..]));
+                        }
+                        session.receive(bytes.as_bytes());
+                    }
+                    line if line.starts_with("S-raw:") => session.receive(line[7..].replace("\\r", "\r").replace("\\n", "\n").as_bytes()),
+                    other => panic!("the client listens, the script has: {other}"),
+                },
+                Action::Glance => {
+                    if let Some(line) = lines.next_if(|l| l.starts_with("S!")) {
+                        session.receive(format!("{}\r\n", &line[3..]).as_bytes());
+                    }
+                }
+                Action::Handshake => match lines.next().unwrap_or("(end of script)") {
+                    "TLS ok" => session.sealed(Ok(())),
+                    "TLS untrusted" => session.sealed(Err(Finding::new(Failure::CertificateNotTrusted, "unknown issuer"))),
+                    "TLS failed" => session.unsealed("handshake failure"),
+                    other => panic!("the client shakes hands, the script has: {other}"),
+                },
+                Action::Rewind(form) => {
+                    let size = self.text.rewind(form).unwrap();
+                    session.rewound(size, form);
+                }
+                Action::Fetch(limit) => {
+                    let last = self.text.fill(session.content(), limit).unwrap();
+                    session.fetched(last);
+                }
+                Action::Done => {
+                    assert_eq!(lines.next(), None, "the client ended before the script");
+                    return session.report();
+                }
+            }
+        }
+        panic!("the session does not end");
+    }
+}

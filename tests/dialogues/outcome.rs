@@ -1,0 +1,184 @@
+//! What becomes of recipients when servers refuse, contradict themselves or vanish. (RFC 5321 4.2, 4.5.3.1.10, 1047, 2033)
+
+use sealpost::{error::Exit, mail::outcome::Fate};
+
+use crate::kit::setup;
+
+const ONE_FLIGHT: &str = "
+    S: 220 mx
+    C: EHLO me.test
+    S: 250-mx
+    S: 250-PIPELINING
+    S: 250 CHUNKING
+    C: MAIL FROM:<me@a.test>
+    C: RCPT TO:<you@b.test>
+    C: BDAT 18 LAST
+    C: Subject: x
+    C:
+    C: hi
+    ";
+const DATA: &str = "
+    S: 220 mx
+    C: EHLO me.test
+    S: 250-mx
+    S: 250 PIPELINING
+    C: MAIL FROM:<me@a.test>
+    C: RCPT TO:<you@b.test>
+    C: DATA
+    ";
+const TO_THE_DOT: &str = "
+    S: 250 ok
+    S: 250 ok
+    S: 354 go
+    C: Subject: x
+    C:
+    C: hi
+    C: .
+    ";
+
+fn fate(script: &str) -> (Fate, Exit) {
+    let outcome = setup().play(script).outcomes.remove(0);
+    (outcome.fate, outcome.exit)
+}
+
+#[test]
+fn each_reply_has_its_exit_code() {
+    for (answer, expected) in [
+        ("S: 250 ok\nS: 250 ok\nS: 250 ok\nC: QUIT", (Fate::Accepted, Exit::Ok)),
+        ("S: 451 later\nS: 503 no\nS: 503 no\nC: QUIT", (Fate::Deferred, Exit::TempFail)),
+        ("S: 550 no\nS: 503 no\nS: 503 no\nC: QUIT", (Fate::Refused, Exit::Unavailable)),
+        ("S: 552 5.3.4 big\nS: 503 no\nS: 503 no\nC: QUIT", (Fate::Refused, Exit::DataErr)),
+        ("S: 530 5.7.0 log in\nS: 503 no\nS: 503 no\nC: QUIT", (Fate::Refused, Exit::NoPerm)),
+        ("S: 250 ok\nS: 450 busy\nS: 503 no\nC: QUIT", (Fate::Deferred, Exit::TempFail)),
+        ("S: 250 ok\nS: 550 5.1.1 who\nS: 503 no\nC: QUIT", (Fate::Refused, Exit::NoUser)),
+        ("S: 250 ok\nS: 552 many\nS: 503 no\nC: QUIT", (Fate::Deferred, Exit::TempFail)),
+        ("S: 250 ok\nS: 552 5.2.2 full\nS: 503 no\nC: QUIT", (Fate::Refused, Exit::NoUser)),
+        ("S: 250 ok\nS: 250 ok\nS: 452 disk\nC: QUIT", (Fate::Deferred, Exit::TempFail)),
+        ("S: 250 ok\nS: 250 ok\nS: 554 spam\nC: QUIT", (Fate::Refused, Exit::DataErr)),
+    ] {
+        assert_eq!(fate(&format!("{ONE_FLIGHT}{answer}")), expected, "{answer}");
+    }
+}
+
+#[test]
+fn a_greeting_that_refuses_ends_it() {
+    assert_eq!(fate("S: 554 go away"), (Fate::Refused, Exit::Unavailable));
+    assert_eq!(fate("S: 421 too many"), (Fate::Deferred, Exit::TempFail));
+    assert_eq!(fate("S: 250 hi"), (Fate::Deferred, Exit::Protocol));
+    assert_eq!(fate("S: HTTP/1.1 400 Bad Request"), (Fate::Deferred, Exit::Protocol));
+}
+
+#[test]
+fn a_refused_recipient_does_not_stop_the_others() {
+    let report = setup().to(&["a@b.test", "b@b.test", "c@b.test"]).play(
+        "S: 220 mx
+         C: EHLO me.test
+         S: 250-mx
+         S: 250-PIPELINING
+         S: 250 CHUNKING
+         C: MAIL FROM:<me@a.test>
+         C: RCPT TO:<a@b.test>
+         C: RCPT TO:<b@b.test>
+         C: RCPT TO:<c@b.test>
+         C: BDAT 18 LAST
+         C: Subject: x
+         C:
+         C: hi
+         S: 250 ok
+         S: 550 no
+         S: 451 later
+         S: 250 ok
+         S: 250 queued
+         C: QUIT",
+    );
+    let fates: Vec<Fate> = report.outcomes.iter().map(|o| o.fate).collect();
+    assert_eq!(fates, [Fate::Refused, Fate::Deferred, Fate::Accepted]);
+}
+
+#[test]
+fn a_link_lost_before_the_last_word_is_deferred_and_after_it_unknown() {
+    assert_eq!(fate("lost"), (Fate::Deferred, Exit::TempFail));
+    assert_eq!(fate("S: 220 mx\nC: EHLO me.test\nlost"), (Fate::Deferred, Exit::TempFail));
+    assert_eq!(fate(&format!("{DATA}lost")), (Fate::Deferred, Exit::TempFail));
+    assert_eq!(fate(&format!("{DATA}S: 250 ok\nS: 250 ok\nlost")), (Fate::Deferred, Exit::TempFail));
+    assert_eq!(fate(&format!("{DATA}{TO_THE_DOT}lost")), (Fate::Unknown, Exit::TempFail));
+    assert_eq!(fate(&format!("{DATA}{TO_THE_DOT}S-raw: 25\nlost")), (Fate::Unknown, Exit::TempFail));
+    // The last chunk left with the envelope: the server may have taken it all.
+    assert_eq!(fate(&format!("{ONE_FLIGHT}lost")), (Fate::Unknown, Exit::TempFail));
+    assert_eq!(fate(&format!("{ONE_FLIGHT}S: 250 ok\nS: 550 no\nlost")), (Fate::Refused, Exit::NoUser));
+    assert_eq!(fate(&format!("{ONE_FLIGHT}S: 451 no\nlost")), (Fate::Deferred, Exit::TempFail));
+}
+
+#[test]
+fn what_is_no_answer_to_the_last_word_leaves_it_unknown() {
+    for nonsense in ["354 go on", "250-a\nS: 550 b", "999 what", "hello"] {
+        assert_eq!(fate(&format!("{DATA}{TO_THE_DOT}S: {nonsense}")).0, Fate::Unknown, "{nonsense}");
+    }
+}
+
+#[test]
+fn a_reply_never_answers_a_later_command() {
+    for script in [
+        "S: 220 mx\nS: 250 early",
+        "S: 220 mx\nC: EHLO me.test\nS: 250 mx\nS: 250 extra",
+        "S: 220 mx\nC: EHLO me.test\nS: 250 mx\nC: MAIL FROM:<me@a.test>\nS: 250 ok\nS: 250 extra",
+    ] {
+        assert_eq!(fate(script), (Fate::Deferred, Exit::Protocol), "{script}");
+    }
+    // One reply too many in the group: RCPT's would pass for the chunk's.
+    let forged = format!("{ONE_FLIGHT}S: 250 ok\nS: 250 extra\nS: 250 rcpt\nS: 554 spam");
+    assert_ne!(fate(&forged).0, Fate::Refused);
+    assert_ne!(fate(&forged).1, Exit::Ok);
+}
+
+#[test]
+fn data_that_is_answered_with_success_is_a_protocol_error() {
+    let (fate, exit) = fate(&format!("{DATA}S: 250 ok\nS: 250 ok\nS: 250 ok"));
+    assert_eq!((fate, exit), (Fate::Deferred, Exit::Protocol));
+}
+
+#[test]
+fn a_server_that_has_had_enough_in_the_middle_of_the_data_is_heard() {
+    // Two flights of content; the refusal arrives behind the first, and the second is never said.
+    let line = "x".repeat(1022);
+    let text = format!("{line}\r\n").repeat(300);
+    let first = format!("C: {line}\n").repeat(256);
+    let report = setup().text(&text).play(&format!("{DATA}S: 250 ok\nS: 250 ok\nS: 354 go\n{first}S! 552 5.3.4 too big"));
+    assert_eq!((report.outcomes[0].fate, report.outcomes[0].exit), (Fate::Refused, Exit::DataErr));
+}
+
+#[test]
+fn lmtp_answers_for_each_recipient_it_took() {
+    let head = "
+         S: 220 mx
+         C: LHLO me.test
+         S: 250-mx
+         S: 250 PIPELINING
+         C: MAIL FROM:<me@a.test>
+         C: RCPT TO:<a@b.test>
+         C: RCPT TO:<b@b.test>
+         C: RCPT TO:<c@b.test>
+         C: DATA
+         S: 250 ok
+         S: 250 ok
+         S: 550 no
+         S: 250 ok
+         S: 354 go
+         C: Subject: x
+         C:
+         C: hi
+         C: .
+         ";
+    let play = |end: &str| {
+        let report = setup().lmtp().to(&["a@b.test", "b@b.test", "c@b.test"]).play(&format!("{head}{end}"));
+        report.outcomes.iter().map(|o| o.fate).collect::<Vec<_>>()
+    };
+    assert_eq!(play("S: 250 a\nS: 452 full\nC: QUIT"), [Fate::Accepted, Fate::Refused, Fate::Deferred]);
+    assert_eq!(play("S: 250 a\nlost"), [Fate::Accepted, Fate::Refused, Fate::Unknown]);
+}
+
+#[test]
+fn lmtp_knows_no_helo() {
+    let report = setup().lmtp().play("S: 220 mx\nC: LHLO me.test\nS: 500 what\nC: QUIT");
+    assert_eq!((report.outcomes[0].fate, report.outcomes[0].exit), (Fate::Refused, Exit::Unavailable));
+}
