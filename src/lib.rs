@@ -9,14 +9,17 @@ pub mod mail {
     pub mod address;
     pub mod content;
     pub mod envelope;
+    pub mod lines;
     pub mod outcome;
     pub mod policy;
+    pub mod scan;
     pub mod tls;
 }
 
 /// How it is said: bytes in, actions out.
 pub mod smtp {
     pub mod sasl;
+    pub mod wire;
 }
 
 /// The machine: every effect, each behind a small type.
