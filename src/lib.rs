@@ -10,10 +10,12 @@ pub mod mail {
     pub mod aliases;
     pub mod content;
     pub mod envelope;
+    pub mod lines;
     pub mod list;
     pub mod outcome;
     pub mod policy;
     pub mod recipients;
+    pub mod scan;
     pub mod tls;
     pub mod words;
 }
@@ -26,6 +28,7 @@ pub mod smtp {
     pub mod reply;
     pub mod sasl;
     mod transaction;
+    pub mod wire;
 }
 
 /// The machine: every effect, each behind a small type.
