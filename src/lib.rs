@@ -23,3 +23,14 @@ pub mod smtp {
 pub mod host {
     pub mod config;
 }
+
+/// One file per thing that a user asks for.
+pub mod cmd {
+    pub mod args;
+    pub mod dispatch;
+    pub mod flags;
+    pub mod getopt;
+    pub mod sendmail;
+}
+
+pub use cmd::dispatch::run;
