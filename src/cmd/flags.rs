@@ -177,7 +177,7 @@ pub fn help() -> String {
         let because = if flag.effect == Effect::Ignored { "ignored: " } else { "" };
         let synopsis = flag.synopsis();
         // A synopsis that would touch its text gets a line of its own.
-        let gap = if synopsis.len() > 22 { format!("\n{:24}", "") } else { " ".repeat(22 - synopsis.len()) };
+        let gap = if synopsis.len() > 20 { format!("\n{:24}", "") } else { " ".repeat(22 - synopsis.len()) };
         text.push_str(&format!("  {synopsis}{gap}{because}{}\n", flag.help));
     }
     text.push_str("\nFlags go before recipients. See sendmail(8); `sealpost --help` shows the other commands.\n");
