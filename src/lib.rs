@@ -45,3 +45,14 @@ pub mod host {
 pub mod cmd {
     pub mod deliver;
 }
+
+/// One file per thing that a user asks for.
+pub mod cmd {
+    pub mod args;
+    pub mod dispatch;
+    pub mod flags;
+    pub mod getopt;
+    pub mod sendmail;
+}
+
+pub use cmd::dispatch::run;

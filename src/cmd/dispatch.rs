@@ -1,0 +1,126 @@
+//! Which command is meant, and how does its answer reach the caller? (contract section 1; design sendmail-cli.md 4.3, 5.3)
+
+use std::{
+    ffi::{OsStr, OsString},
+    io::{self, IsTerminal, Write},
+    path::Path,
+    process::ExitCode,
+};
+
+use clap::{CommandFactory, Parser};
+
+use super::{
+    args::{Cli, Command},
+    flags,
+    sendmail::{self, ErrorMode, Invocation, Name, Refusal},
+};
+use crate::error::{Error, Exit};
+
+/// Runs the command that the name of the program and the first word ask for.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let mut args: Vec<OsString> = args.into_iter().collect();
+    let program = args.first().and_then(|name| Path::new(name).file_name()).unwrap_or(OsStr::new("sealpost")).to_owned();
+    if let Some(name) = Name::of(&program) {
+        return compatible(name, &program, args.drain(1..)).into();
+    }
+    // Before clap, which would keep a `--` for itself.
+    if args.get(1).is_some_and(|word| word == "sendmail") {
+        return compatible(Name::Sendmail, OsStr::new("sendmail"), args.drain(2..)).into();
+    }
+    native(args).into()
+}
+
+/// The sendmail command line: silent when all is well, one write to standard error when it is not.
+fn compatible(name: Name, program: &OsStr, words: impl Iterator<Item = OsString>) -> Exit {
+    let program = &program.to_string_lossy();
+    match sendmail::parse(name, words) {
+        Ok(invocation) => answer(program, invocation),
+        Err(refusal) => refuse(program, &refusal),
+    }
+}
+
+fn answer(program: &str, invocation: Invocation) -> Exit {
+    match invocation {
+        // WIRE: Invocation::Submit(submission) => submit::run(program, *submission),
+        Invocation::Submit(submission) => complain(program, submission.errors, &unwired()),
+        // Nothing that sealpost accepted ever waits: it is with the smarthost, or still with its caller.
+        Invocation::Mailq => print("Mail queue is empty\n"),
+        Invocation::QueueSize => print("0\n"),
+        Invocation::Flush | Invocation::Nothing => Exit::Ok,
+        // WIRE: Invocation::Newaliases(config) => finish(program, aliases::check(config.as_deref())),
+        Invocation::Newaliases(_) => Exit::Ok,
+        Invocation::SmtpOnStdin => complain(program, ErrorMode::Print, &no_smtp()),
+        Invocation::NotHere(error) => complain(program, ErrorMode::Print, &error),
+        Invocation::Help => print(&flags::help()),
+        Invocation::Version => print(concat!("sealpost ", env!("CARGO_PKG_VERSION"), "\n")),
+    }
+}
+
+/// Tells the caller of a command line that can't be followed, after it had the chance to write its message.
+fn refuse(program: &str, refusal: &Refusal) -> Exit {
+    if refusal.drain {
+        drain();
+    }
+    // WIRE: the journal's `rejected` record, with refusal.error.summary().
+    complain(program, refusal.errors, &refusal.error)
+}
+
+/// Reads standard input to its end, unless a person would have to type it: a caller that is still writing when its sendmail
+/// exits dies of SIGPIPE, or reports that instead of our reason.
+pub fn drain() {
+    let mut input = io::stdin().lock();
+    if !input.is_terminal() {
+        // What can't be read can't block its writer either.
+        let _ = io::copy(&mut input, &mut io::sink());
+    }
+}
+
+/// Says what went wrong in one write to standard error, unless the caller asked for silence, and returns the code.
+pub fn complain(program: &str, errors: ErrorMode, error: &Error) -> Exit {
+    if errors != ErrorMode::Quiet {
+        // Where standard error is closed the exit code is all there is.
+        let _ = io::stderr().write_all(error.render(program).as_bytes());
+    }
+    error.exit()
+}
+
+fn native(args: Vec<OsString>) -> Exit {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage } else { Exit::Ok };
+        }
+    };
+    match cli.command {
+        Command::Sendmail { args } => compatible(Name::Sendmail, OsStr::new("sendmail"), args.into_iter()),
+        // WIRE: ConfigAction::Check(o) => config::check(&o), ConfigAction::Show(o) => …, ConfigAction::Path(o) => …
+        Command::Config { .. } => complain("sealpost", ErrorMode::Print, &unwired()),
+        Command::Completions { shell } => completions(shell),
+    }
+}
+
+fn completions(shell: clap_complete::Shell) -> Exit {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "sealpost", &mut script);
+    print(&String::from_utf8_lossy(&script))
+}
+
+/// Writes to standard output; a reader that has seen enough (`| head`) is no error.
+fn print(text: &str) -> Exit {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Exit::IoErr,
+        _ => Exit::Ok,
+    }
+}
+
+fn no_smtp() -> Error {
+    Error::new(Exit::Unavailable, "starting with -bs", "this version does not speak SMTP on standard input yet")
+        .hint("call sendmail with -t, or with the recipients, and write the message itself")
+}
+
+/// WIRE: goes with the last caller.
+fn unwired() -> Error {
+    Error::new(Exit::Software, "starting", "this part is not wired yet")
+}

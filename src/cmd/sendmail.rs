@@ -1,0 +1,425 @@
+//! What does a caller of sendmail, mailq or newaliases want? (design sendmail-cli.md sections 0.1 and 1, decisions D1-D13)
+//!
+//! Words in, an [`Invocation`] out: nothing is read, sent or printed here.
+
+use std::{
+    ffi::{OsStr, OsString},
+    path::PathBuf,
+};
+
+use super::{
+    flags::{Effect, Flag},
+    getopt::{Word, Words, quoted, usage},
+};
+use crate::{
+    error::{Error, Exit},
+    mail::envelope::{Dsn, Notify, Ret},
+};
+
+/// The names under which the sendmail command line is spoken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Name {
+    /// `sendmail`, `send-mail`.
+    Sendmail,
+    /// `mailq`, which is `sendmail -bp`.
+    Mailq,
+    /// `newaliases`, which is `sendmail -bi`.
+    Newaliases,
+}
+
+impl Name {
+    /// Recognises the last component of argv\[0\].
+    pub fn of(program: &OsStr) -> Option<Self> {
+        match program.to_str()? {
+            "sendmail" | "send-mail" => Some(Self::Sendmail),
+            "mailq" => Some(Self::Mailq),
+            "newaliases" => Some(Self::Newaliases),
+            _ => None,
+        }
+    }
+}
+
+/// What the caller wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Invocation {
+    /// Send the message on standard input; somebody is addressed, or the header says who is.
+    Submit(Box<Submission>),
+    /// List the queue.
+    Mailq,
+    /// Check the alias file of this configuration (`-C`), or of the usual one.
+    Newaliases(Option<PathBuf>),
+    /// Send what waits in the queue.
+    Flush,
+    /// Speak SMTP on standard input and output.
+    SmtpOnStdin,
+    /// Count the queue.
+    QueueSize,
+    /// Nothing at all, successfully: the host status of `-bh` and `-bH`.
+    Nothing,
+    /// A mode that is another program's job; standard input is not read.
+    NotHere(Error),
+    /// Print the help.
+    Help,
+    /// Print the version.
+    Version,
+}
+
+/// Everything the flags say about one message.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Submission {
+    /// `-a`.
+    pub account: Option<String>,
+    /// `-C`.
+    pub config: Option<PathBuf>,
+    /// `-f` or `-r` as given, the last one; empty is the null sender. Free of control characters.
+    pub sender: Option<String>,
+    /// `-F`, without control characters.
+    pub full_name: Option<String>,
+    /// The words that name recipients, as given; each may be a list. Free of control characters.
+    pub operands: Vec<String>,
+    /// `-t`.
+    pub read_recipients: bool,
+    /// `--read-envelope-from`.
+    pub read_envelope_from: bool,
+    /// `-i`.
+    pub ignore_dot: bool,
+    /// `-N`, `-R` and `-V`.
+    pub dsn: Dsn,
+    /// `-G`.
+    pub gateway: bool,
+    /// `-n`.
+    pub no_aliases: bool,
+    /// `-v`.
+    pub verbose: bool,
+    /// `--debug`.
+    pub debug: bool,
+    /// `-L`.
+    pub tag: Option<String>,
+    /// `-od`.
+    pub delivery: Delivery,
+    /// `-oe`.
+    pub errors: ErrorMode,
+    /// What was ignored, and why: for the log. No two are the same.
+    pub notes: Vec<String>,
+}
+
+/// When the caller wants the message delivered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Delivery {
+    /// `-odb`: the caller goes on as soon as the message is safe.
+    #[default]
+    Background,
+    /// `-odi`: the caller waits for the first attempt.
+    Interactive,
+    /// `-odq`, `-odd`: at the next run of the queue.
+    QueueOnly,
+}
+
+/// How the caller wants to hear of errors.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ErrorMode {
+    /// `-oep`: on standard error.
+    #[default]
+    Print,
+    /// `-oem`: by mail.
+    Mail,
+    /// `-oew`: written to the terminal of the user; here as by mail.
+    Write,
+    /// `-oee`: by mail, and the exit code is 0 once it is on its way.
+    Berkeley,
+    /// `-oeq`: by the exit code alone.
+    Quiet,
+}
+
+/// A command line that asks for nothing that can be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// What is wrong.
+    pub error: Error,
+    /// How the caller wants to hear of it, as far as the line was read.
+    pub errors: ErrorMode,
+    /// A message may be waiting on standard input: it must be read to its end, or the caller dies of SIGPIPE.
+    pub drain: bool,
+}
+
+/// Reads the command line of `name`, without argv\[0\].
+///
+/// # Errors
+/// [`Exit::Usage`]: a flag that is nobody's, a missing value, a control character in an address, nobody addressed, or recipients
+/// for a mode that sends nothing.
+pub fn parse(name: Name, words: impl IntoIterator<Item = OsString>) -> Result<Invocation, Refusal> {
+    let mut line = Line::new(name);
+    line.read(words.into_iter()).map_err(|error| Refusal {
+        error,
+        errors: line.submission.errors,
+        drain: matches!(line.mode, Mode::Submit),
+    })
+}
+
+/// What `-b` and the name of the program choose.
+#[derive(Clone, Debug)]
+enum Mode {
+    Submit,
+    Mailq,
+    Newaliases,
+    Other(Invocation),
+}
+
+struct Line {
+    mode: Mode,
+    flush: bool,
+    submission: Submission,
+}
+
+impl Line {
+    fn new(name: Name) -> Self {
+        let mode = match name {
+            Name::Sendmail => Mode::Submit,
+            Name::Mailq => Mode::Mailq,
+            Name::Newaliases => Mode::Newaliases,
+        };
+        Self { mode, flush: false, submission: Submission::default() }
+    }
+
+    fn read(&mut self, words: impl Iterator<Item = OsString>) -> Result<Invocation, Error> {
+        for word in Words::new(words) {
+            match word? {
+                Word::Flag(Flag { effect: Effect::Help, .. }, _) => return Ok(Invocation::Help),
+                Word::Flag(Flag { effect: Effect::Version, .. }, _) => return Ok(Invocation::Version),
+                Word::Flag(flag, value) => self.flag(flag, value)?,
+                Word::Operand(word) => self.submission.operands.push(address("a recipient", &word)?),
+            }
+        }
+        self.finish()
+    }
+
+    fn finish(&mut self) -> Result<Invocation, Error> {
+        let addressed = !self.submission.operands.is_empty() || self.submission.read_recipients;
+        match (&self.mode, addressed) {
+            (Mode::Submit, true) if !self.flush => Ok(Invocation::Submit(Box::new(std::mem::take(&mut self.submission)))),
+            (Mode::Submit, false) if !self.flush => {
+                Err(usage("nobody is addressed").hint("name the recipients behind the flags, or take them from the header with -t"))
+            }
+            (Mode::Submit, false) => Ok(Invocation::Flush),
+            (Mode::Mailq, false) => Ok(Invocation::Mailq),
+            (Mode::Newaliases, false) => Ok(Invocation::Newaliases(self.submission.config.take())),
+            (Mode::Other(invocation), _) => Ok(invocation.clone()),
+            (_, true) => Err(usage("recipients are given, but this mode sends no message").hint("nothing was sent")),
+        }
+    }
+
+    fn flag(&mut self, flag: &Flag, value: OsString) -> Result<(), Error> {
+        let submission = &mut self.submission;
+        match flag.effect {
+            Effect::Account => submission.account = Some(text(flag, value)?),
+            Effect::BodyType => self.body_type(&value),
+            Effect::Mode => self.mode = mode(&value)?,
+            Effect::Config => submission.config = Some(PathBuf::from(value)),
+            Effect::Debug => submission.debug = true,
+            Effect::Errors => self.errors(&lossy(&value)),
+            Effect::FullName => submission.full_name = Some(display_name(&value)),
+            Effect::Sender => submission.sender = Some(address("the sender", &value)?),
+            Effect::Gateway => submission.gateway = true,
+            Effect::Newaliases => self.mode = Mode::Newaliases,
+            Effect::IgnoreDots => submission.ignore_dot = true,
+            Effect::Tag => submission.tag = Some(text(flag, value)?),
+            Effect::Notify => self.notify(&lossy(&value)),
+            Effect::NoAliases => submission.no_aliases = true,
+            Effect::LongOption => self.long_option(&lossy(&value)),
+            Effect::ShortOption => self.short_option(&lossy(&value)),
+            Effect::Queue => self.queue(&value)?,
+            Effect::Return => self.returns(&lossy(&value)),
+            Effect::SenderFromHeader => submission.read_envelope_from = true,
+            Effect::RecipientsFromHeader => submission.read_recipients = true,
+            Effect::EnvelopeId => self.envelope_id(&lossy(&value)),
+            Effect::Verbose => submission.verbose = true,
+            Effect::Traffic => self.traffic(&value)?,
+            Effect::Ignored => self.note(format!("{} ignored: {}", flag.spelling(), flag.help)),
+            // Both have ended the reading already.
+            Effect::Help | Effect::Version => {}
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, note: String) {
+        if !self.submission.notes.contains(&note) {
+            self.submission.notes.push(note);
+        }
+    }
+
+    fn ignore(&mut self, flag: &str, value: &str) {
+        self.note(format!("{flag} {} ignored", quoted(&OsString::from(value))));
+    }
+
+    fn body_type(&mut self, value: &OsStr) {
+        if !["7BIT", "8BITMIME", "BINARYMIME"].iter().any(|known| value.eq_ignore_ascii_case(known)) {
+            self.ignore("-B", &lossy(value));
+        }
+    }
+
+    fn notify(&mut self, value: &str) {
+        match notify(value) {
+            Some(notify) => self.submission.dsn.notify = Some(notify),
+            None => self.ignore("-N", value),
+        }
+    }
+
+    fn returns(&mut self, value: &str) {
+        match value.to_ascii_lowercase().as_str() {
+            "full" => self.submission.dsn.ret = Some(Ret::Full),
+            "hdrs" => self.submission.dsn.ret = Some(Ret::Headers),
+            _ => self.ignore("-R", value),
+        }
+    }
+
+    /// RFC 3461 4.4: printable ASCII, at most 100 characters.
+    fn envelope_id(&mut self, value: &str) {
+        if (1..=100).contains(&value.len()) && value.bytes().all(|b| (b' '..=b'~').contains(&b)) {
+            self.submission.dsn.envid = Some(value.to_owned());
+        } else {
+            self.ignore("-V", value);
+        }
+    }
+
+    fn errors(&mut self, value: &str) {
+        self.submission.errors = match value.bytes().next() {
+            Some(b'p') => ErrorMode::Print,
+            Some(b'm') => ErrorMode::Mail,
+            Some(b'w') => ErrorMode::Write,
+            Some(b'e') => ErrorMode::Berkeley,
+            Some(b'q') => ErrorMode::Quiet,
+            _ => return self.ignore("-oe", value),
+        };
+    }
+
+    fn delivery(&mut self, value: &str) {
+        self.submission.delivery = match value.bytes().next() {
+            Some(b'b') => Delivery::Background,
+            Some(b'i') => Delivery::Interactive,
+            Some(b'q' | b'd') => Delivery::QueueOnly,
+            _ => return self.ignore("-od", value),
+        };
+    }
+
+    fn short_option(&mut self, option: &str) {
+        match option.split_at_checked(1) {
+            Some(("d", mode)) => self.delivery(mode),
+            Some(("e", mode)) => self.errors(mode),
+            Some(("i", value)) => self.submission.ignore_dot = truth(value),
+            Some(("v", value)) => self.submission.verbose = truth(value),
+            _ => self.ignore("-o", option),
+        }
+    }
+
+    fn long_option(&mut self, option: &str) {
+        let (name, value) = option.split_once('=').unwrap_or((option, ""));
+        let value = value.trim();
+        match name.trim().to_ascii_lowercase().as_str() {
+            "deliverymode" => self.delivery(&value.to_ascii_lowercase()),
+            "errormode" => self.errors(&value.to_ascii_lowercase()),
+            "ignoredots" => self.submission.ignore_dot = truth(value),
+            "verbose" => self.submission.verbose = truth(value),
+            _ => self.ignore("-O", option),
+        }
+    }
+
+    fn queue(&mut self, what: &OsStr) -> Result<(), Error> {
+        let bytes = what.as_encoded_bytes();
+        let selection = bytes.strip_prefix(b"!").unwrap_or(bytes);
+        let known = match selection.first() {
+            None => bytes.is_empty(),
+            Some(b'I' | b'R' | b'S') => true,
+            Some(b'f' | b'p' | b'0'..=b'9') => selection.len() == bytes.len(),
+            Some(_) => false,
+        };
+        self.flush = true;
+        if known { Ok(()) } else { Err(usage(format!("-q does not know {}", quoted(&what.to_owned())))) }
+    }
+
+    /// A path here was a way to root in setuid sendmails: it is never opened. `-XV` is not a path but asks for VERP (Postfix).
+    fn traffic(&mut self, value: &OsStr) -> Result<(), Error> {
+        match value.as_encoded_bytes() {
+            [b'V'] => Err(usage("-XV (variable envelope return paths) is not done here")),
+            [b'V', a, b] if a.is_ascii_punctuation() && b.is_ascii_punctuation() => {
+                Err(usage("-XV (variable envelope return paths) is not done here"))
+            }
+            _ => {
+                self.ignore("-X", &lossy(value));
+                Ok(())
+            }
+        }
+    }
+}
+
+fn mode(value: &OsStr) -> Result<Mode, Error> {
+    let elsewhere = |exit, because, hint| {
+        Mode::Other(Invocation::NotHere(Error::new(exit, format!("starting with -b{}", lossy(value)), because).hint(hint)))
+    };
+    Ok(match value.as_encoded_bytes() {
+        b"m" => Mode::Submit,
+        b"p" => Mode::Mailq,
+        b"i" => Mode::Newaliases,
+        b"s" => Mode::Other(Invocation::SmtpOnStdin),
+        b"P" => Mode::Other(Invocation::QueueSize),
+        b"h" | b"H" => Mode::Other(Invocation::Nothing),
+        b"d" | b"D" | b"l" => elsewhere(
+            Exit::Unavailable,
+            "sealpost sends mail and never receives it, so there is no daemon",
+            "to receive mail, install a mail transfer agent",
+        ),
+        b"v" | b"t" => elsewhere(
+            Exit::Usage,
+            "addresses are not verified here: the smarthost knows them",
+            "`sealpost config show` tells where mail goes",
+        ),
+        _ => return Err(usage(format!("-b does not know {}", quoted(&value.to_owned()))).hint("`sendmail --help` lists the modes")),
+    })
+}
+
+fn notify(value: &str) -> Option<Notify> {
+    if value.trim().eq_ignore_ascii_case("never") {
+        return Some(Notify::Never);
+    }
+    let (mut success, mut failure, mut delay) = (false, false, false);
+    for word in value.split(',') {
+        match word.trim().to_ascii_lowercase().as_str() {
+            "success" => success = true,
+            "failure" => failure = true,
+            "delay" => delay = true,
+            _ => return None,
+        }
+    }
+    Some(Notify::When { success, failure, delay })
+}
+
+/// A sender or a list of recipients: text without control characters, which could become a line of SMTP or of a header.
+fn address(whose: &str, word: &OsStr) -> Result<String, Error> {
+    let refuse = |because| Err(usage(format!("{whose}, {}, {because}", quoted(&word.to_owned()))).hint("nothing was sent"));
+    match word.to_str() {
+        None => refuse("is not UTF-8"),
+        Some(text) if text.contains(char::is_control) => refuse("holds a control character"),
+        Some(text) => Ok(text.to_owned()),
+    }
+}
+
+fn text(flag: &Flag, value: OsString) -> Result<String, Error> {
+    value.into_string().map_err(|value| usage(format!("the value of {}, {}, is not UTF-8", flag.spelling(), quoted(&value))))
+}
+
+/// A name for From: control characters become spaces, and what is not UTF-8 is taken for Latin-1 rather than refused.
+fn display_name(value: &OsStr) -> String {
+    let text = value.to_str().map_or_else(|| value.as_encoded_bytes().iter().copied().map(char::from).collect(), str::to_owned);
+    text.replace(char::is_control, " ")
+}
+
+fn lossy(value: &OsStr) -> String {
+    value.to_string_lossy().into_owned()
+}
+
+/// The boolean of a Sendmail option: set unless it says no.
+fn truth(value: &str) -> bool {
+    !matches!(value.bytes().next(), Some(b'f' | b'F' | b'n' | b'N' | b'0'))
+}
+
+#[cfg(test)]
+mod tests;
