@@ -34,21 +34,12 @@ pub mod smtp {
 /// The machine: every effect, each behind a small type.
 pub mod host {
     pub mod config;
-    pub mod dial;
-    pub mod narrate;
-    pub mod net;
-    pub mod pump;
-    mod socks;
 }
 
 /// One file per thing that a user asks for: glue that reads like a story.
 pub mod cmd {
-    pub mod deliver;
-}
-
-/// One file per thing that a user asks for.
-pub mod cmd {
     pub mod args;
+    // pub mod deliver;
     pub mod dispatch;
     pub mod flags;
     pub mod getopt;

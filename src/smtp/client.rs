@@ -28,6 +28,8 @@ use crate::{
 /// Most 334 challenges of one AUTH; the longest mechanism needs three.
 const CHALLENGES: u8 = 8;
 
+const TOO_MANY: &str = "the server sent more replies than there were commands";
+
 /// What one connection is for.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -118,6 +120,8 @@ enum State<'m> {
         challenges: u8,
     },
     Mail(Box<Transaction<'m>>),
+    /// Every recipient has its outcome; one look whether the server said more than it was asked, then QUIT.
+    Parting,
     /// QUIT is on its way, or nothing more can be said.
     Ended,
 }
@@ -162,6 +166,10 @@ impl<'m> Session<'m> {
             && let State::Mail(transaction) = &mut self.state
         {
             transaction.advance(&mut self.out);
+        }
+        if self.out.queue.is_empty() && matches!(self.state, State::Parting) {
+            self.state = State::Ended;
+            self.farewell();
         }
         match self.out.queue.pop_front() {
             Some(action) => {
@@ -216,6 +224,7 @@ impl<'m> Session<'m> {
                 Ok(Some(reply)) => {
                     self.turn += 1;
                     self.on_reply(reply);
+                    self.hold_in_step();
                 }
                 Ok(None) => return,
                 Err(malformed) => return self.violated(&malformed.to_string(), protocol_hint(&malformed)),
@@ -305,14 +314,35 @@ impl<'m> Session<'m> {
                 if transaction.on_reply(reply.clone(), &mut self.out).is_err() {
                     return self.violated(&format!("the server answered what was not asked: {reply}"), None);
                 }
-                let left_over = transaction.awaits_nothing() && !self.parser.is_empty();
-                if left_over {
-                    return self.violated("the server sent more replies than there were commands", None);
-                }
                 self.close_if_over();
             }
+            // A server may take its leave unasked (RFC 5321 3.8); anything else was meant for an earlier question.
+            State::Parting if reply.code == 421 => {}
+            State::Parting => self.doubt(),
             State::Handshake | State::Ended => {}
         }
+    }
+
+    /// A reply never answers a later command: while something is about to be said, nothing may be left over.
+    fn hold_in_step(&mut self) {
+        let about_to_speak = !self.out.queue.is_empty() && !matches!(self.state, State::Ended);
+        if !about_to_speak || self.parser.is_empty() {
+            return;
+        }
+        if matches!(self.state, State::Parting) {
+            self.doubt();
+        } else {
+            self.violated(TOO_MANY, None);
+        }
+    }
+
+    /// There were more replies than commands: which of them was the answer to the message, nobody can say.
+    fn doubt(&mut self) {
+        for outcome in self.outcomes.iter_mut().flatten().filter(|o| o.fate == Fate::Accepted) {
+            outcome.fate = Fate::Unknown;
+            outcome.exit = Exit::TempFail;
+        }
+        self.violated(TOO_MANY, None);
     }
 
     fn on_greeting(&mut self, reply: Reply) {
@@ -483,9 +513,6 @@ impl<'m> Session<'m> {
             lmtp: self.plan.lmtp,
             batch: self.plan.batch,
         };
-        if !self.parser.is_empty() {
-            return self.violated("the server sent more replies than there were commands", None);
-        }
         self.state = State::Mail(Box::new(Transaction::begin(terms, &mut self.out)));
         self.close_if_over();
     }
@@ -501,11 +528,11 @@ impl<'m> Session<'m> {
             let (fate, exit) = gravest.map_or((Fate::Deferred, Exit::TempFail), |o| (o.fate, o.exit));
             self.problem = Some(Problem { fate, exit, because: problem.to_owned(), hint: None, reply: None });
         }
-        let polite = transaction.awaits_nothing();
+        let in_step = transaction.is_in_step();
         self.outcomes = Some(outcomes);
-        self.state = State::Ended;
-        if polite {
-            self.farewell();
+        self.state = if in_step { State::Parting } else { State::Ended };
+        if in_step {
+            self.out.ask(Action::Glance);
         }
     }
 
@@ -543,7 +570,7 @@ impl<'m> Session<'m> {
     /// Ends the session with what is known; QUIT is said where the dialogue is in step.
     fn stop(&mut self, problem: Problem) {
         if let State::Mail(transaction) = &mut self.state {
-            transaction.lost(&mut self.out);
+            transaction.lost(problem.exit, &mut self.out);
             self.outcomes = Some(transaction.outcomes());
         }
         let in_step = matches!(self.state, State::Hello | State::Helo | State::Starttls | State::Auth { .. }) && self.parser.is_empty();
@@ -567,9 +594,6 @@ impl<'m> Session<'m> {
     }
 
     fn command(&mut self, words: &str) {
-        if !self.parser.is_empty() {
-            return self.violated("the server sent more replies than there were commands", None);
-        }
         self.out.say(command::line(words));
     }
 

@@ -53,6 +53,8 @@ pub(super) struct Transaction<'m> {
     /// A MAIL that no final reply ended is open at the server.
     open: bool,
     last_word: LastWord,
+    /// The data was left unfinished.
+    broke_off: bool,
     problem: Option<String>,
 }
 
@@ -109,6 +111,7 @@ impl<'m> Transaction<'m> {
             dots: DotStuffer::default(),
             open: false,
             last_word: LastWord::Unsaid,
+            broke_off: false,
             problem: None,
         };
         transaction.refuse_the_inexpressible();
@@ -133,9 +136,9 @@ impl<'m> Transaction<'m> {
         }
     }
 
-    /// No reply is outstanding: whatever has arrived answers nothing.
-    pub(super) fn awaits_nothing(&self) -> bool {
-        self.awaited.is_empty()
+    /// The server waits for a command: not in the middle of data that broke off, and no reply is outstanding.
+    pub(super) fn is_in_step(&self) -> bool {
+        self.awaited.is_empty() && !self.broke_off
     }
 
     /// What went wrong without a reply that says so.
@@ -176,9 +179,9 @@ impl<'m> Transaction<'m> {
             self.awaited.push_back(if last { Awaited::End } else { Awaited::Chunk });
         } else {
             let plain = std::mem::take(&mut out.content);
-            self.dots.push(&plain, &mut out.content);
+            self.dots.feed(&plain, &mut out.content);
             if last {
-                tail = b".\r\n";
+                tail = self.dots.finish();
                 self.awaited.push_back(Awaited::End);
             }
         }
@@ -232,13 +235,13 @@ impl<'m> Transaction<'m> {
         Ok(())
     }
 
-    /// The link is gone: what was under way is unknown after the last word, and may be tried again before it.
-    pub(super) fn lost(&mut self, out: &mut Outbox) {
+    /// The link is gone, or of no more use: what was under way is unknown after the last word, and may be tried again before it.
+    pub(super) fn lost(&mut self, exit: Exit, out: &mut Outbox) {
         let doubtful = self.last_word == LastWord::Said;
         for index in 0..self.decided.len() {
             let under_way = self.taken.contains(&index) || self.awaited.contains(&Awaited::Rcpt(index));
-            let fate = if doubtful && under_way { Fate::Unknown } else { Fate::Deferred };
-            self.decide(index, fate, Exit::TempFail, None);
+            let (fate, exit) = if doubtful && under_way { (Fate::Unknown, Exit::TempFail) } else { (Fate::Deferred, exit) };
+            self.decide(index, fate, exit, None);
         }
         self.stage = Stage::Closed;
         out.silence();
@@ -406,6 +409,7 @@ impl<'m> Transaction<'m> {
     fn give_up(&mut self, reply: Reply, out: &mut Outbox) -> Result<(), Unasked> {
         self.decide_all(&reply, Exit::DataErr);
         self.awaited.clear();
+        self.broke_off = true;
         self.stage = Stage::Closed;
         out.silence();
         Ok(())
