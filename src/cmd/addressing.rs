@@ -1,0 +1,125 @@
+//! From whom to whom does a submission go? (flags, header, account and aliases in; an envelope out; RFC 5321 3.3, 5322 3.6.6)
+
+use std::cell::OnceCell;
+
+use super::sendmail::Submission;
+use crate::{
+    error::{Error, Exit},
+    host::{
+        alias_file,
+        config::{Account, Config, FromPolicy},
+        world::World,
+    },
+    mail::{
+        address::{Address, AddressError, ReversePath},
+        aliases::{Aliases, Hosts},
+        envelope::{Recipient, parse_sender},
+        list::{self, List},
+        recipients::Recipients,
+    },
+};
+
+/// What qualifies a bare name, found out when the first one is met.
+pub struct MailDomain<'a> {
+    world: &'a dyn World,
+    config: &'a Config,
+    name: OnceCell<String>,
+}
+
+impl<'a> MailDomain<'a> {
+    /// The domain of this configuration on this machine.
+    pub fn new(world: &'a dyn World, config: &'a Config) -> Self {
+        Self { world, config, name: OnceCell::new() }
+    }
+
+    /// `mail_domain`, else /etc/mailname, else the host's full name.
+    pub fn name(&self) -> &str {
+        self.name.get_or_init(|| {
+            let configured = self.config.mail_domain.clone();
+            configured.or_else(|| self.world.mail_name()).unwrap_or_else(|| self.world.host_name())
+        })
+    }
+
+    /// The caller's own address: the login that the kernel knows, never what the environment claims.
+    ///
+    /// # Errors
+    /// The login or the domain can't stand in an address.
+    pub fn own_address(&self) -> Result<Address, Error> {
+        let login = self.world.user().login;
+        Address::parse(&format!("{login}@{}", self.name())).map_err(|error| {
+            Error::new(Exit::Config, format!("making the sender's address of {login} and {}", self.name()), error.to_string())
+                .hint("set mail_domain, or `from` of the account, in the configuration")
+        })
+    }
+}
+
+/// The envelope sender: what the caller asked for as far as the account lets it choose.
+///
+/// # Errors
+/// `-f` is no address (EX_USAGE).
+pub fn sender(asked: Option<&str>, account: &Account, domain: &MailDomain<'_>) -> Result<ReversePath, Error> {
+    let read = |text: &str| parse_sender(text).and_then(|sender| sender.qualify(domain.name())).map_err(|e| unusable(text, &e));
+    let asked = asked.map(read).transpose()?;
+    let own = || match &account.from {
+        Some(from) => Ok(from.clone()),
+        None => domain.own_address(),
+    };
+    let allowed = match (account.from_policy, asked) {
+        (FromPolicy::Free, asked) => asked,
+        (FromPolicy::Login, Some(ReversePath::Address(address))) => {
+            let login = domain.own_address()?;
+            address.same_mailbox(&login).then_some(ReversePath::Address(address))
+        }
+        // A bounce has no sender whoever sends it (RFC 5321 4.5.5).
+        (FromPolicy::Login, null) => null,
+        (FromPolicy::Fixed, _) => None,
+    };
+    allowed.map_or_else(|| own().map(ReversePath::Address), Ok)
+}
+
+/// The recipients: of the command line and, with `-t`, of the header, expanded and without duplicates.
+///
+/// # Errors
+/// Nobody is addressed or an operand is no address (EX_USAGE), an address of the header can't be used, or the aliases can't be
+/// read (EX_DATAERR, EX_CONFIG). Nothing may be sent then: a sendmail without a queue can't send to some and report the others.
+pub fn recipients(
+    submission: &Submission,
+    header: Option<List>,
+    domain: &MailDomain<'_>,
+    config: &Config,
+) -> Result<Vec<Recipient>, Error> {
+    let mut named = List::default();
+    for word in &submission.operands {
+        named.extend(list::parse_word(word));
+    }
+    refuse_faults(&named, "reading the recipients of the command line", Exit::Usage)?;
+    if let Some(header) = header {
+        refuse_faults(&header, "reading the recipients of the header", Exit::DataErr)?;
+        named.extend(header);
+    }
+    let aliases = if submission.no_aliases { Aliases::default() } else { alias_file::load(&config.aliases)? };
+    let hosts = if aliases.is_empty() { Hosts::default() } else { Hosts::new([domain.world.host_name(), domain.name().to_owned()]) };
+    let needs_domain = named.mailboxes.iter().any(|m| m.spec.domain().is_none_or(Hosts::is_localhost)) || !aliases.is_empty();
+    let mut recipients = Recipients::new(if needs_domain { domain.name() } else { "" }, &hosts, &aliases);
+    for mailbox in &named.mailboxes {
+        recipients.add(mailbox)?;
+    }
+    let recipients = recipients.finish();
+    if recipients.is_empty() {
+        let because = if submission.read_recipients { "no recipients in the header or on the command line" } else { "no recipients" };
+        return Err(Error::new(Exit::Usage, "addressing the message", because)
+            .hint("name them behind the options, or use -t and give the message a To, Cc or Bcc field"));
+    }
+    Ok(recipients)
+}
+
+fn unusable(asked: &str, error: &AddressError) -> Error {
+    Error::new(Exit::Usage, format!("reading the sender \"{asked}\" of -f"), format!("it {error}"))
+        .hint("-f takes one address, a bare name, or '' for the null sender")
+}
+
+fn refuse_faults(list: &List, doing: &str, exit: Exit) -> Result<(), Error> {
+    let Some(fault) = list.faults.first() else { return Ok(()) };
+    let more = if list.faults.len() > 1 { format!(" (and {} more)", list.faults.len() - 1) } else { String::new() };
+    Err(Error::new(exit, doing, format!("\"{}\" {}{more}", fault.text, fault.error)).hint("nothing was sent; correct the address"))
+}

@@ -1,0 +1,261 @@
+//! How does a message get from standard input to the smarthost? (contract sections 1, 5, 7; the ten lines of the house, in order)
+
+use std::{cell::OnceCell, path::Path, time::Instant};
+
+use super::{
+    addressing::{self, MailDomain},
+    deliver::{Delivered, Delivery},
+    dispatch::{complain, drain},
+    sendmail::{ErrorMode, Submission},
+};
+use crate::{
+    error::{Error, Exit},
+    host::{
+        config::{self, Account, Config, Log},
+        journal::{self, Journal, Record, Rejection, Sockets, Span},
+        narrate::{Level, Narrator},
+        store::{Draft, Intake, Message, Options},
+        world::{Machine, World},
+    },
+    mail::{
+        address::{Address, ReversePath},
+        envelope::Envelope,
+        header::Header,
+        list,
+        message::Completion,
+        outcome::{Fate, Outcome, exit_code},
+        recipients::header_recipients,
+        words,
+    },
+};
+
+/// Sends the message on standard input; the code for the caller. Silent when all is well.
+pub fn run(program: &str, submission: &Submission) -> Exit {
+    let world = Machine;
+    let begun = Instant::now();
+    let config = match config::load(&world, submission.config.as_deref()) {
+        Ok(config) => config,
+        Err(error) => {
+            drain();
+            return Desk::without_config(&world, program, submission, begun).reject(&error, None, &[]);
+        }
+    };
+    let desk = Desk::new(&world, program, submission, &config.log, begun);
+    match desk.prepare(&config) {
+        Ok(mut ready) => desk.send(&config, &mut ready),
+        Err(Refused { error, account, unread }) => {
+            if unread {
+                drain();
+            }
+            desk.reject(&error, account, &[])
+        }
+    }
+}
+
+/// Tells the log and the caller of a command line that could not be followed.
+pub fn reject_usage(program: &str, errors: ErrorMode, config: Option<&Path>, error: &Error) -> Exit {
+    let world = Machine;
+    let submission = Submission { errors, config: config.map(Path::to_owned), ..Submission::default() };
+    let begun = Instant::now();
+    match config::load(&world, config) {
+        Ok(config) => Desk::new(&world, program, &submission, &config.log, begun).reject(error, None, &[]),
+        Err(_) => Desk::without_config(&world, program, &submission, begun).reject(error, None, &[]),
+    }
+}
+
+/// Where one submission is worked on.
+struct Desk<'a> {
+    world: &'a dyn World,
+    program: &'a str,
+    asked: &'a Submission,
+    journal: Journal,
+    narrator: Narrator,
+    id: journal::Id,
+    uid: u32,
+    login: String,
+    begun: Instant,
+}
+
+/// A submission that can be sent.
+struct Ready<'c> {
+    account: &'c Account,
+    envelope: Envelope,
+    message: Message,
+    message_id: String,
+}
+
+/// A submission that ended before an attempt.
+struct Refused<'c> {
+    error: Error,
+    account: Option<&'c Account>,
+    /// Standard input was not read to its end.
+    unread: bool,
+}
+
+impl<'a> Desk<'a> {
+    fn new(world: &'a dyn World, program: &'a str, asked: &'a Submission, log: &Log, begun: Instant) -> Self {
+        let level = match (asked.debug, asked.verbose) {
+            (true, _) => Level::Debug,
+            (_, true) => Level::Verbose,
+            _ => Level::Quiet,
+        };
+        let mut random = [0; 10];
+        // Without randomness the name of the submission is less unique, and that is all.
+        let _ = world.random(&mut random);
+        Self {
+            world,
+            program,
+            asked,
+            journal: Journal::new(log, asked.tag.as_deref(), Sockets::default()),
+            narrator: Narrator::new(level),
+            id: journal::Id::new(world.now().timestamp(), random),
+            uid: world.uid(),
+            login: world.user().login,
+            begun,
+        }
+    }
+
+    fn without_config(world: &'a dyn World, program: &'a str, asked: &'a Submission, begun: Instant) -> Self {
+        Self::new(world, program, asked, &Log::default_for(world), begun)
+    }
+
+    /// Reads the message whole and finds out from whom, to whom and through whom it goes.
+    fn prepare<'c>(&self, config: &'c Config) -> Result<Ready<'c>, Refused<'c>> {
+        let early = |error| Refused { error, account: None, unread: true };
+        let asked_sender = self.asked.sender.as_deref();
+        let account = config.choose(self.asked.account.as_deref(), asked_sender).map_err(early)?;
+        let late = |error| Refused { error, account: Some(account), unread: false };
+        for note in &self.asked.notes {
+            self.narrator.note(note);
+        }
+        let options = Options { message_size: config.limits.message_size, ignore_dot: self.asked.ignore_dot };
+        let draft = Intake::stdin().read(options).map_err(late)?;
+        let domain = MailDomain::new(self.world, config);
+        let header = draft.header();
+        let read_from = if self.asked.read_envelope_from { from_field(header) } else { None };
+        let sender = addressing::sender(asked_sender.or(read_from.as_deref()), account, &domain).map_err(late)?;
+        let named = if self.asked.read_recipients { Some(header_recipients(fields(header)).map_err(|e| late(resent(&e)))?) } else { None };
+        let recipients = addressing::recipients(self.asked, named, &domain, config).map_err(late)?;
+        let envelope = Envelope { sender, recipients, dsn: self.asked.dsn.clone() };
+        let (message, message_id) = self.complete(draft, account, &envelope.sender, &domain).map_err(late)?;
+        Ok(Ready { account, envelope, message, message_id })
+    }
+
+    /// Adds what the header lacks; each value is made only where it is missing.
+    fn complete(&self, draft: Draft, account: &Account, sender: &ReversePath, domain: &MailDomain<'_>) -> Result<(Message, String), Error> {
+        let made_id = OnceCell::new();
+        let message_id = || made_id.get_or_init(|| format!("<{}@{}>", self.id, domain.name())).clone();
+        let seen_id = draft.header().fields().find(|f| f.is("Message-ID")).map(|f| f.text().trim().to_owned());
+        let own = match sender {
+            ReversePath::Address(address) => address.clone(),
+            ReversePath::Null => domain.own_address()?,
+        };
+        let from = || self.from_value(&own);
+        let replaced = account.from.as_ref().filter(|_| account.rewrite_from && !covered(draft.header(), account)).map(|a| self.from_value(a));
+        let completion = Completion {
+            date: &|| self.world.now().strftime("%a, %d %b %Y %H:%M:%S %z").to_string(),
+            message_id: &message_id,
+            from: &from,
+            replace_from: replaced.as_deref(),
+            qualify: &|value| list::qualify_header(value, domain.name()),
+            unstructured: &words::unstructured,
+            phrase: &words::phrase,
+            gateway: self.asked.gateway,
+        };
+        let message = draft.complete(&completion)?;
+        let id = seen_id.or_else(|| made_id.get().cloned()).unwrap_or_default();
+        Ok((message, id))
+    }
+
+    /// `-F`, else $NAME, else the full name of the password database, in front of the address.
+    fn from_value(&self, address: &Address) -> String {
+        let named = self.asked.full_name.clone().or_else(|| self.world.env("NAME").and_then(|name| name.into_string().ok()));
+        let name = named.unwrap_or_else(|| self.world.user().full_name);
+        if name.trim().is_empty() { address.to_string() } else { format!("{} <{address}>", words::phrase(&name)) }
+    }
+
+    fn send(&self, config: &Config, ready: &mut Ready<'_>) -> Exit {
+        let submission = journal::Submission {
+            message_id: Some(&ready.message_id),
+            sender: Some(&ready.envelope.sender),
+            size: Some(crate::mail::content::Content::facts(&ready.message).size),
+            ..self.submission()
+        };
+        let mut delivery = Delivery::new(self.world, config, &self.journal, &self.narrator, submission);
+        let delivered = delivery.run(ready.account, &ready.envelope, &mut ready.message);
+        for error in &delivery.unlogged {
+            complain(self.program, ErrorMode::Print, error);
+        }
+        let exit = exit_code(&delivered.outcomes);
+        if exit == Exit::Ok {
+            return Exit::Ok;
+        }
+        complain(self.program, self.asked.errors, &explain(exit, ready.account, &delivered))
+    }
+
+    /// Logs and says why nothing was attempted.
+    fn reject(&self, error: &Error, account: Option<&Account>, recipients: &[Address]) -> Exit {
+        let span = Span { end: self.world.now().timestamp(), took: self.begun.elapsed() };
+        let record = Record::rejected(span, &self.submission(), &Rejection { account, recipients, error });
+        for unlogged in self.journal.write(&record) {
+            complain(self.program, self.asked.errors, &unlogged);
+        }
+        complain(self.program, self.asked.errors, error)
+    }
+
+    fn submission(&self) -> journal::Submission<'_> {
+        journal::Submission {
+            id: self.id,
+            message_id: None,
+            uid: Some(self.uid),
+            user: Some(&self.login),
+            sender: None,
+            size: None,
+            queue: false,
+        }
+    }
+}
+
+/// What the caller reads when not everybody got the message.
+fn explain(exit: Exit, account: &Account, delivered: &Delivered) -> Error {
+    let refused: Vec<&Outcome> = delivered.outcomes.iter().filter(|o| o.fate != Fate::Accepted).collect();
+    let accepted = delivered.outcomes.len() - refused.len();
+    if let Some(problem) = &delivered.problem
+        && accepted == 0
+        && refused.iter().all(|o| o.reply.is_none() || o.exit == problem.exit())
+    {
+        return problem.clone();
+    }
+    let mut told: Vec<String> = Vec::new();
+    for outcome in refused.iter().take(5) {
+        let why = outcome.reply.as_ref().map_or_else(|| delivered.problem.as_ref().map_or_else(|| "not sent".to_owned(), Error::summary), ToString::to_string);
+        told.push(format!("<{}> {}: {why}", outcome.recipient, outcome.fate.as_str()));
+    }
+    if refused.len() > told.len() {
+        told.push(format!("and {} more", refused.len() - told.len()));
+    }
+    let error = Error::new(exit, format!("sending through account {} ({})", account.name, account.target), told.join("; "));
+    match accepted {
+        0 => error,
+        _ => error.hint(format!("{accepted} of {} recipients were accepted: do not send it to them again", delivered.outcomes.len())),
+    }
+}
+
+fn fields(header: &Header) -> impl Iterator<Item = (&str, &[u8])> {
+    header.fields().map(|field| (field.name, field.value))
+}
+
+fn from_field(header: &Header) -> Option<String> {
+    header.fields().find(|f| f.is("From")).map(|f| f.text())
+}
+
+/// Whether the From field is one that the account may use: `from` itself or what `match` covers.
+fn covered(header: &Header, account: &Account) -> bool {
+    let named = header.fields().find(|f| f.is("From")).map(|f| list::parse_bytes(f.value));
+    let Some(mailbox) = named.and_then(|list| list.mailboxes.into_iter().next()) else { return true };
+    account.covers(&mailbox.spec.to_string())
+}
+
+fn resent(error: &crate::mail::recipients::ResentToNobody) -> Error {
+    Error::new(Exit::Usage, "reading the recipients of the header", error.to_string()).hint("add a Resent-To field, or name the recipients behind the options")
+}
