@@ -1,1 +1,333 @@
-//! x
+//! Which names stand for other addresses? (aliases(5), without programs, files and includes)
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use super::address::{AddressError, Local, Spec};
+use super::list::{self, Mailbox};
+
+/// Addresses that one name may lead to.
+const TARGETS_MAX: usize = 1000;
+
+/// The names by which this machine is meant in an address: an address there is a bare name with ornaments.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hosts {
+    names: Vec<String>,
+}
+
+impl Hosts {
+    /// `own` are the machine's own names; `localhost` and `localhost.localdomain` are meant anyway.
+    pub fn new<S: Into<String>>(own: impl IntoIterator<Item = S>) -> Self {
+        Self { names: own.into_iter().map(Into::into).collect() }
+    }
+
+    /// Whether aliases apply to addresses at this domain.
+    pub fn has(&self, domain: &str) -> bool {
+        Self::is_localhost(domain) || self.names.iter().any(|name| name.eq_ignore_ascii_case(domain))
+    }
+
+    /// Whether aliases may apply to this mailbox: until there is one, the file need not be read.
+    pub fn has_mailbox(&self, mailbox: &Mailbox) -> bool {
+        !mailbox.verbatim && mailbox.spec.domain().is_none_or(|domain| self.has(domain))
+    }
+
+    /// Whether this is a name that means nothing to any other machine.
+    pub fn is_localhost(domain: &str) -> bool {
+        ["localhost", "localhost.localdomain"].iter().any(|name| name.eq_ignore_ascii_case(domain))
+    }
+}
+
+/// The table: lower-case names, and what each stands for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Aliases {
+    table: BTreeMap<String, Vec<Mailbox>>,
+}
+
+/// A piece of an aliases file that can't be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// From 1.
+    pub line: usize,
+    /// In characters, from 1.
+    pub column: usize,
+    /// What is wrong, for a person; names the piece (foreign text, not escaped).
+    pub why: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: {}", self.line, self.column, self.why)
+    }
+}
+
+/// Why a name that is an alias leads nowhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AliasError {
+    /// Only programs, files or faulty entries stand behind it, or other names that lead nowhere.
+    Nowhere,
+    /// It leads back to itself only.
+    Loop,
+    /// It leads to more than 1000 addresses.
+    TooMany,
+}
+
+impl fmt::Display for AliasError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Nowhere => "the alias leads to no address",
+            Self::Loop => "the alias leads back to itself only",
+            Self::TooMany => "the alias leads to more than 1000 addresses",
+        })
+    }
+}
+
+impl std::error::Error for AliasError {}
+
+impl Aliases {
+    /// Reads an aliases file. What can't be used is left out and told of; the rest is good.
+    ///
+    /// A name all of whose entries are left out stays in the table: mail to it is an error and doesn't go elsewhere.
+    pub fn parse(text: &str) -> (Self, Vec<Fault>) {
+        let mut reader = Reader::default();
+        for (index, line) in text.lines().enumerate() {
+            reader.read(index + 1, line);
+        }
+        (Self { table: reader.table }, reader.faults)
+    }
+
+    /// Reads a file that may not be UTF-8, which matters only in entries that have such bytes.
+    pub fn parse_bytes(bytes: &[u8]) -> (Self, Vec<Fault>) {
+        Self::parse(&String::from_utf8_lossy(bytes))
+    }
+
+    /// How many names there are.
+    pub fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Whether there is no name.
+    pub fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+
+    /// What a name stands for in the end, through aliases of aliases; `None` where it is no alias.
+    ///
+    /// A name among its own entries means itself, final (`bob: bob, bob@elsewhere`), like one with a backslash. Names met
+    /// twice are followed once, so loops end.
+    pub fn expand(&self, name: &Local, hosts: &Hosts) -> Result<Option<Vec<Spec>>, AliasError> {
+        let first = key(name);
+        let Some(entries) = self.table.get(&first) else { return Ok(None) };
+        let mut targets = Vec::new();
+        let mut looped = false;
+        let mut stack: Vec<(&str, &Mailbox)> = entries.iter().rev().map(|entry| (first.as_str(), entry)).collect();
+        let mut followed = BTreeSet::from([first.clone()]);
+        while let Some((parent, entry)) = stack.pop() {
+            let target = key(entry.spec.local());
+            let next = self.table.get_key_value(&target).filter(|_| hosts.has_mailbox(entry) && target != parent);
+            match next {
+                None if targets.len() >= TARGETS_MAX => return Err(AliasError::TooMany),
+                None => targets.push(entry.spec.clone()),
+                Some((name, entries)) if followed.insert(target) => {
+                    stack.extend(entries.iter().rev().map(|entry| (name.as_str(), entry)));
+                }
+                Some(_) => looped = true,
+            }
+        }
+        match targets.is_empty() {
+            false => Ok(Some(targets)),
+            true if looped => Err(AliasError::Loop),
+            true => Err(AliasError::Nowhere),
+        }
+    }
+}
+
+#[derive(Default)]
+struct Reader {
+    table: BTreeMap<String, Vec<Mailbox>>,
+    faults: Vec<Fault>,
+    /// The name that continuation lines belong to; `Skip` after a line that has none.
+    current: Current,
+}
+
+#[derive(Default)]
+enum Current {
+    #[default]
+    None,
+    Skip,
+    Name(String),
+}
+
+impl Reader {
+    fn read(&mut self, number: usize, line: &str) {
+        let blank = line.trim();
+        if blank.is_empty() || blank.starts_with('#') {
+            return;
+        }
+        if line.starts_with([' ', '\t']) {
+            match self.current {
+                Current::None => self.fault(number, line, 0, "a continuation line, but there is nothing to continue".to_owned()),
+                Current::Skip | Current::Name(_) => self.entries(number, line, 0),
+            }
+            return;
+        }
+        self.current = Current::Skip;
+        let Some(colon) = colon(line) else {
+            return self.fault(number, line, 0, "no ':' after the name".to_owned());
+        };
+        let (name, _) = line.split_at(colon);
+        match Local::parse(name.trim()) {
+            Err(AddressError::EmptyLocal) => self.fault(number, line, 0, "no name before the ':'".to_owned()),
+            Err(error) => self.fault(number, line, 0, format!("the name \"{}\" {error}", name.trim())),
+            Ok(local) if self.table.contains_key(&key(&local)) => {
+                self.fault(number, line, 0, format!("\"{local}\" is there a second time; the first one counts"));
+            }
+            Ok(local) => {
+                self.table.insert(key(&local), Vec::new());
+                self.current = Current::Name(key(&local));
+                self.entries(number, line, colon + 1);
+            }
+        }
+    }
+
+    /// Takes the entries from the octet `from` of a line on.
+    fn entries(&mut self, number: usize, line: &str, from: usize) {
+        let Current::Name(name) = &self.current else { return };
+        let list = list::parse(line.get(from..).unwrap_or_default());
+        if let Some(entries) = self.table.get_mut(name) {
+            entries.extend(list.mailboxes);
+        }
+        for fault in list.faults {
+            self.fault(number, line, from + fault.at, fault.to_string());
+        }
+    }
+
+    fn fault(&mut self, line: usize, text: &str, at: usize, why: String) {
+        let column = text.get(..at).map_or(0, |before| before.chars().count()) + 1;
+        self.faults.push(Fault { line, column, why });
+    }
+}
+
+/// Where the first colon outside quotes stands.
+fn colon(line: &str) -> Option<usize> {
+    let mut quoted = false;
+    let mut escaped = false;
+    for (at, byte) in line.bytes().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => quoted = !quoted,
+            b':' if !quoted => return Some(at),
+            _ => {}
+        }
+    }
+    None
+}
+
+/// Names differ in more than ASCII case only (aliases(5)).
+fn key(name: &Local) -> String {
+    name.as_str().to_ascii_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn expanded(text: &str, name: &str) -> String {
+        let (aliases, _) = Aliases::parse(text);
+        match aliases.expand(&Local::parse(name).unwrap(), &Hosts::new(["host.example"])) {
+            Ok(None) => "none".to_owned(),
+            Ok(Some(targets)) => targets.iter().map(Spec::to_string).collect::<Vec<_>>().join(" "),
+            Err(error) => format!("{error:?}"),
+        }
+    }
+
+    #[test]
+    fn a_name_leads_to_its_addresses_through_other_names_without_loops() {
+        let text = "# comment\n\
+            root: admin, Bob B <bob@x>\n\
+            Admin: carol@y,\n\tdave@y\n\n   # in between\n   erin@y\n\
+            \"two words\": a@x\n\
+            ring: ring2\nring2: ring\n\
+            half: half2, h@x\nhalf2: half\n\
+            self: self, \\self, s@x\n\
+            host: root@localhost, root@HOST.example, root@elsewhere\n\
+            prog: \"|cmd arg, x\", /dev/null, :include:/etc/passwd\n\
+            part: |cmd, p@x\n\
+            dead: prog\n\
+            empty:\n\
+            diamond: left, right\nleft: top\nright: top\ntop: t@x\n";
+        for (name, expected) in [
+            ("root", "carol@y dave@y erin@y bob@x"),
+            ("ROOT", "carol@y dave@y erin@y bob@x"),
+            ("nobody", "none"),
+            ("\"two words\"", "a@x"),
+            ("ring", "Loop"),
+            ("half", "h@x"),
+            ("self", "self self s@x"),
+            ("host", "carol@y dave@y erin@y bob@x root@elsewhere"),
+            ("prog", "Nowhere"),
+            ("part", "p@x"),
+            ("dead", "Nowhere"),
+            ("empty", "Nowhere"),
+            ("diamond", "t@x"),
+        ] {
+            assert_eq!(expanded(text, name), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_faulty_line_is_told_with_line_and_column_and_spoils_no_other() {
+        let text = "  lost\nno colon\nroot: a@x, |cmd, b@x\n\
+            über: jö, /f,\n :include:/etc/x, c@x\n: x\nbad name: x\n  y\nROOT: z\n  |skipped\n";
+        let (aliases, faults) = Aliases::parse(text);
+        let told: Vec<String> = faults.iter().map(Fault::to_string).collect();
+        assert_eq!(
+            told,
+            [
+                "1:1: a continuation line, but there is nothing to continue",
+                "2:1: no ':' after the name",
+                "3:12: \"|cmd\" is a program, not an address",
+                "4:11: \"/f\" is a file, not an address",
+                "5:2: \":include:/etc/x\" is a file to include, not an address",
+                "6:1: no name before the ':'",
+                "7:1: the name \"bad name\" has a space outside quotes",
+                "9:1: \"ROOT\" is there a second time; the first one counts",
+            ]
+        );
+        assert_eq!(aliases.len(), 2);
+        assert_eq!(expanded(text, "root"), "a@x b@x");
+        assert_eq!(expanded(text, "über"), "jö c@x");
+    }
+
+    #[test]
+    fn a_name_with_too_many_addresses_is_refused() {
+        let many = (0..=TARGETS_MAX).map(|n| format!("u{n}@x")).collect::<Vec<_>>().join(", ");
+        assert_eq!(expanded(&format!("all: {many}"), "all"), "TooMany");
+    }
+
+    #[test]
+    fn a_long_chain_of_names_is_followed_to_its_end() {
+        let chain = (0..20_000).map(|n| format!("n{n}: n{}", n + 1)).collect::<Vec<_>>().join("\n");
+        assert_eq!(expanded(&chain, "n0"), "n20000");
+    }
+
+    proptest! {
+        #[test]
+        fn any_file_can_be_read_and_any_name_expanded(text in "([ab]: ?[abc|/\\\\:@\", ]{0,6}\r?\n){0,8}[\\x00-\\x7fä]{0,20}") {
+            let (aliases, faults) = Aliases::parse(&text);
+            for name in ["a", "b", "c"] {
+                if let Ok(Some(targets)) = aliases.expand(&Local::parse(name).unwrap(), &Hosts::default()) {
+                    prop_assert!(!targets.is_empty() && targets.len() <= TARGETS_MAX);
+                }
+            }
+            prop_assert!(faults.iter().all(|f| f.line >= 1 && f.line <= text.lines().count() && f.column >= 1));
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            let _ = Aliases::parse_bytes(&bytes);
+        }
+    }
+}

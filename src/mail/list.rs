@@ -128,6 +128,8 @@ struct Parser<'a> {
     words: Vec<Token>,
     inner: Vec<Token>,
     angle: Angle,
+    /// Not all tokens outside `<>` may stand in the name of a group (kept, for looking at them again takes quadratic time).
+    marked: bool,
     /// From the first to the last octet of the element.
     span: Option<(usize, usize)>,
     error: Option<AddressError>,
@@ -143,6 +145,7 @@ impl<'a> Parser<'a> {
             words: Vec::new(),
             inner: Vec::new(),
             angle: Angle::None,
+            marked: false,
             span: None,
             error: None,
         }
@@ -188,6 +191,7 @@ impl<'a> Parser<'a> {
                 if self.angle == Angle::Closed {
                     self.error = self.error.or(Some(AddressError::Several));
                 }
+                self.marked |= !matches!(token.kind, Kind::Word | Kind::Quoted);
                 self.words.push(token);
             }
         }
@@ -196,9 +200,9 @@ impl<'a> Parser<'a> {
 
     /// Whether a colon here follows the name of a group: groups don't nest, and `|cmd:` is no name.
     fn opens_group(&self) -> bool {
-        let named = self.words.iter().all(|t| matches!(t.kind, Kind::Word | Kind::Quoted));
         let first = self.words.first().map(|t| self.slice(t.start, t.end));
-        self.group.is_none() && self.angle == Angle::None && named && first.is_some_and(|w| !w.starts_with(['|', '/', '\\']))
+        let named = !self.marked && first.is_some_and(|word| !word.starts_with(['|', '/', '\\']));
+        named && self.group.is_none() && self.angle == Angle::None
     }
 
     /// Ends the element at hand.
@@ -300,6 +304,7 @@ impl<'a> Parser<'a> {
         self.words.clear();
         self.inner.clear();
         self.angle = Angle::None;
+        self.marked = false;
         self.span = None;
         self.error = None;
     }
@@ -324,7 +329,7 @@ fn without_route(tokens: &[Token]) -> Result<&[Token], AddressError> {
 }
 
 /// The text without its folds (RFC 5322 2.2.3); any other CR or LF stays, to be refused.
-fn unfolded(text: &str) -> String {
+pub(super) fn unfolded(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find(['\r', '\n']) {

@@ -1,1 +1,262 @@
-//! x
+//! Who gets the message: header and arguments in, RCPT out? (RFC 5322 3.6.6, RFC 3461 4.2)
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use super::address::{Address, Key, Spec};
+use super::aliases::{Aliases, Hosts};
+use super::envelope::Recipient;
+use super::list::{self, List, Mailbox};
+use crate::error::{Error, Exit};
+
+/// Collects recipients: expands aliases, qualifies, and keeps the first of those that mean the same mailbox.
+#[derive(Debug)]
+pub struct Recipients<'a> {
+    mail_domain: &'a str,
+    hosts: &'a Hosts,
+    aliases: &'a Aliases,
+    named: Vec<Recipient>,
+    seen: BTreeSet<Key>,
+    /// What was asked for already, backslash or not, so that no name is expanded twice.
+    asked: BTreeSet<(Key, bool)>,
+}
+
+impl<'a> Recipients<'a> {
+    /// Nobody yet. Bare names that are no alias get `mail_domain`; pass empty `aliases` where they don't apply (`-n`).
+    pub fn new(mail_domain: &'a str, hosts: &'a Hosts, aliases: &'a Aliases) -> Self {
+        Self { mail_domain, hosts, aliases, named: Vec::new(), seen: BTreeSet::new(), asked: BTreeSet::new() }
+    }
+
+    /// Adds what the mailbox stands for.
+    ///
+    /// Fails where the mail domain is no domain (`EX_CONFIG`) or an alias leads nowhere (`EX_DATAERR`); nothing is added then.
+    pub fn add(&mut self, mailbox: &Mailbox) -> Result<(), Error> {
+        let given = self.qualified(&mailbox.spec)?;
+        if !self.asked.insert((given.key(), mailbox.verbatim)) {
+            return Ok(());
+        }
+        let targets = if self.hosts.has_mailbox(mailbox) {
+            let hint = "correct the aliases; programs, files and includes behind a name are never used";
+            self.aliases.expand(mailbox.spec.local(), self.hosts).map_err(|error| {
+                Error::new(Exit::DataErr, format!("addressing \"{}\"", mailbox.spec), error.to_string()).hint(hint)
+            })?
+        } else {
+            None
+        };
+        let Some(targets) = targets else {
+            self.push(given, None);
+            return Ok(());
+        };
+        let addresses = targets.iter().map(|spec| self.qualified(spec)).collect::<Result<Vec<_>, _>>()?;
+        for address in addresses {
+            let original = (!address.same_mailbox(&given)).then(|| given.clone());
+            self.push(address, original);
+        }
+        Ok(())
+    }
+
+    /// The recipients in the order in which they were first named.
+    pub fn finish(self) -> Vec<Recipient> {
+        self.named
+    }
+
+    fn push(&mut self, address: Address, original: Option<Address>) {
+        if self.seen.insert(address.key()) {
+            self.named.push(Recipient { address, original });
+        }
+    }
+
+    /// The complete address; what is at `localhost` would mean the smarthost itself there, so it counts as bare.
+    fn qualified(&self, spec: &Spec) -> Result<Address, Error> {
+        let here = spec.domain().is_some_and(Hosts::is_localhost);
+        let bare = if here { Spec::Bare(spec.local().clone()) } else { spec.clone() };
+        bare.qualify(self.mail_domain).map_err(|error| {
+            Error::new(
+                Exit::Config,
+                format!("qualifying \"{spec}\" with the mail domain \"{}\"", self.mail_domain),
+                format!("it {error}"),
+            )
+            .hint("set mail_domain in the configuration, or correct /etc/mailname")
+        })
+    }
+}
+
+/// The header has Resent- fields, but none that says to whom (the topmost of several blocks counts).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ResentToNobody;
+
+impl fmt::Display for ResentToNobody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("resent headers without Resent-To")
+    }
+}
+
+impl std::error::Error for ResentToNobody {}
+
+/// Whom a header names, as `-t` means it: To, Cc and Bcc; where there are Resent- fields, their To, Cc and Bcc instead.
+///
+/// Of several Resent- blocks only the topmost, the latest, counts. It ends where a field of it comes again (a recipient field
+/// that follows itself at once is taken as one field in two lines) or a trace field follows. Takes names and raw values,
+/// folds included, in the order of the header; a name may have white space before the colon.
+pub fn header_recipients<'h>(fields: impl IntoIterator<Item = (&'h str, &'h [u8])>) -> Result<List, ResentToNobody> {
+    let mut named = List::default();
+    let mut resent = ResentBlock::default();
+    for (name, value) in fields {
+        let name = name.trim_end_matches([' ', '\t']);
+        match name.get(..7) {
+            Some(prefix) if prefix.eq_ignore_ascii_case("Resent-") => resent.take(name.get(7..).unwrap_or_default(), value),
+            _ if is_one_of(name, &["Received", "Return-Path"]) => resent.end(),
+            _ if is_one_of(name, &DESTINATION) => named.extend(list::parse_bytes(value)),
+            _ => {}
+        }
+    }
+    match (resent.names.is_empty(), resent.has_destination) {
+        (true, _) => Ok(named),
+        (false, true) => Ok(resent.list),
+        (false, false) => Err(ResentToNobody),
+    }
+}
+
+const DESTINATION: [&str; 3] = ["To", "Cc", "Bcc"];
+
+#[derive(Default)]
+struct ResentBlock<'h> {
+    /// The fields of the block so far, without `Resent-`; at most one of each.
+    names: Vec<&'h str>,
+    has_destination: bool,
+    list: List,
+    ended: bool,
+}
+
+impl<'h> ResentBlock<'h> {
+    fn take(&mut self, name: &'h str, value: &[u8]) {
+        let destination = is_one_of(name, &DESTINATION);
+        let same_again = destination && self.names.last().is_some_and(|last| last.eq_ignore_ascii_case(name));
+        if !same_again && self.names.iter().any(|known| known.eq_ignore_ascii_case(name)) {
+            self.ended = true;
+        }
+        if self.ended {
+            return;
+        }
+        if !same_again {
+            self.names.push(name);
+        }
+        if destination {
+            self.has_destination = true;
+            self.list.extend(list::parse_bytes(value));
+        }
+    }
+
+    /// A trace field: what comes below belongs to an earlier journey.
+    fn end(&mut self) {
+        self.ended = !self.names.is_empty();
+    }
+}
+
+fn is_one_of(name: &str, names: &[&str]) -> bool {
+    names.iter().any(|known| known.eq_ignore_ascii_case(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn collect(words: &str, aliases: &str) -> Result<Vec<Recipient>, Error> {
+        let (aliases, _) = Aliases::parse(aliases);
+        let hosts = Hosts::new(["host.example"]);
+        let mut recipients = Recipients::new("mail.example", &hosts, &aliases);
+        list::parse_word(words).mailboxes.iter().try_for_each(|mailbox| recipients.add(mailbox))?;
+        Ok(recipients.finish())
+    }
+
+    fn collected(words: &str, aliases: &str) -> String {
+        let shown = |r: &Recipient| match &r.original {
+            Some(original) => format!("{} ({original})", r.address),
+            None => r.address.to_string(),
+        };
+        match collect(words, aliases) {
+            Ok(recipients) => recipients.iter().map(shown).collect::<Vec<_>>().join(" "),
+            Err(error) => format!("{}: {error}", error.exit().code()),
+        }
+    }
+
+    #[test]
+    fn recipients_are_expanded_qualified_and_named_once() {
+        let aliases = "root: admin@x\nbob: bob, bob@y\npair: a@x, b@x\nbad: |cmd\n";
+        for (words, expected) in [
+            ("", ""),
+            ("carol", "carol@mail.example"),
+            ("root", "admin@x (root@mail.example)"),
+            ("root@localhost, root@HOST.example", "admin@x (root@mail.example)"),
+            ("carol@localhost, carol@localhost.localdomain", "carol@mail.example"),
+            ("carol@host.example", "carol@host.example"),
+            ("root@mail.example", "root@mail.example"),
+            (r"\root, root", "root@mail.example admin@x (root@mail.example)"),
+            ("bob", "bob@mail.example bob@y (bob@mail.example)"),
+            ("b@X, pair, b@x, B@x", "b@X a@x (pair@mail.example) B@x"),
+            ("a@x, bad", "65: addressing \"bad\": the alias leads to no address"),
+        ] {
+            assert_eq!(collected(words, aliases), expected, "{words}");
+        }
+    }
+
+    #[test]
+    fn a_mail_domain_that_is_none_is_a_fault_of_the_configuration() {
+        let (aliases, hosts) = (Aliases::default(), Hosts::default());
+        let error = Recipients::new("no domain", &hosts, &aliases).add(&list::parse("root").mailboxes[0]).unwrap_err();
+        assert_eq!(error.exit(), Exit::Config);
+    }
+
+    fn named(header: &str) -> String {
+        let fields = header.split('|').filter_map(|field| field.split_once(':')).map(|(name, value)| (name, value.as_bytes()));
+        match header_recipients(fields) {
+            Ok(list) => {
+                assert!(list.faults.is_empty());
+                list.mailboxes.iter().map(|m| m.spec.to_string()).collect::<Vec<_>>().join(" ")
+            }
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn the_header_names_to_cc_and_bcc_or_the_topmost_resent_block() {
+        let nobody = "resent headers without Resent-To";
+        for (header, expected) in [
+            ("From: f@x|TO: a@x,\r\n b@x|cc : c@x|Bcc\t: d@x|Apparently-To: e@x|Reply-To: g@x", "a@x b@x c@x d@x"),
+            ("To: a@x|To: b@x", "a@x b@x"),
+            ("Subject: none", ""),
+            ("To: a@x|Resent-From: f@x|resent-to: r@x|Resent-Bcc: s@x", "r@x s@x"),
+            ("Resent-To: r@x|To: a@x|Resent-Cc: c@x", "r@x c@x"),
+            ("Resent-To: r@x|Resent-To: s@x|To: a@x", "r@x s@x"),
+            ("Resent-From: f|Resent-To: r@x|Resent-From: g|Resent-To: s@x|Resent-Cc: t@x", "r@x"),
+            ("Received: x|Resent-To: r@x|Received: by y|Resent-Cc: old@x|To: a@x", "r@x"),
+            ("Resent-From: f@x|To: a@x", nobody),
+            ("Resent-From: f@x|Resent-From: g@x|Resent-To: old@x", nobody),
+            ("Resent-Date: x|Return-Path: y|Resent-To: old@x", nobody),
+            ("Resent-To: |To: a@x", ""),
+        ] {
+            assert_eq!(named(header), expected, "{header}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_header_is_read(fields in prop::collection::vec(("(Resent-)?(To|Cc|Bcc|From|\u{e9}{4})", prop::collection::vec(any::<u8>(), 0..40)), 0..8)) {
+            let _ = header_recipients(fields.iter().map(|(name, value)| (name.as_str(), value.as_slice())));
+        }
+
+        #[test]
+        fn nobody_is_named_twice_and_nobody_is_lost(words in "([abAB](@[xX])?,){0,10}") {
+            let recipients = collect(&words, "a: b, c@x\nb: a@X\n").unwrap();
+            let keys: BTreeSet<Key> = recipients.iter().map(|r| r.address.key()).collect();
+            prop_assert_eq!(keys.len(), recipients.len());
+            for mailbox in list::parse_word(&words).mailboxes {
+                if let Spec::Full(address) = mailbox.spec {
+                    prop_assert!(keys.contains(&address.key()));
+                }
+            }
+        }
+    }
+}

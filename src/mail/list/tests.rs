@@ -126,7 +126,10 @@ fn a_fault_says_where_it_is_and_is_cut_where_it_is_long() {
 
 #[test]
 fn a_megabyte_of_one_character_neither_overflows_nor_grows_a_list_without_bound() {
-    for piece in ["(", ")", ",", "<", ">", "\"", "\\", "[", "]", "@", ":", ";", ".", "a", " ", "\r\n ", "()", "a,", "a@b ", "@,", "<a>", "x:;", "<@:"] {
+    for piece in [
+        "(", ")", ",", "<", ">", "\"", "\\", "[", "]", "@", ":", ";", ".", "a", " ", "\r\n ", "()", "a,", "a@b ", "@,", "<a>",
+        "x:;", "<@:",
+    ] {
         let list = parse(&piece.repeat((1 << 20) / piece.len()));
         // The last element may still hold a run of addresses.
         assert!(list.mailboxes.len() + list.faults.len() <= 2 * ELEMENTS_MAX, "{piece:?}");
@@ -134,6 +137,12 @@ fn a_megabyte_of_one_character_neither_overflows_nor_grows_a_list_without_bound(
         assert!(kept <= (EXCERPT_MAX + 3) * (ELEMENTS_MAX + 2), "{piece:?}");
     }
     assert_eq!(parse(&"a,".repeat(ELEMENTS_MAX + 5)).faults.last().map(|f| f.error), Some(AddressError::TooMany));
+}
+
+#[test]
+fn colons_behind_many_words_take_no_quadratic_time() {
+    let text = format!("{} @ {}", "a ".repeat(40_000), "b: ".repeat(20_000));
+    assert_eq!(parse(&text).faults.len(), 1);
 }
 
 #[test]
