@@ -96,7 +96,11 @@ impl Journal {
         };
         sent.map(|_| ()).map_err(|e| {
             let hint = "look after the log daemon, or set syslog = false in [log]";
-            Error::new(Exit::IoErr, "writing the send log to the system's log", e.to_string()).hint(hint)
+            let because = match e.kind() {
+                ErrorKind::WouldBlock => "the log daemon does not read what it is sent".into(),
+                _ => e.to_string(),
+            };
+            Error::new(Exit::IoErr, "writing the send log to the system's log", because).hint(hint)
         })
     }
 }

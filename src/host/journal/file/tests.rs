@@ -8,30 +8,10 @@ use std::{
 };
 
 use super::*;
+use crate::host::journal::tests::Scratch;
 
 /// What a child process reads: the file that it shall write to.
 const PLACE: &str = "SEALPOST_TEST_LOG";
-
-/// A directory that goes with its test.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("sealpost-file-{name}-{}", std::process::id()));
-        fs::create_dir(&path).unwrap();
-        Self(path)
-    }
-
-    fn log(&self) -> PathBuf {
-        self.0.join("log.jsonl")
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
 
 fn refusal(path: &Path) -> String {
     append(path, b"{}\n").unwrap_err().render("sendmail")
@@ -61,7 +41,7 @@ fn a_full_device_is_said_so() {
 
 #[test]
 fn a_torn_line_stands_alone_and_the_next_one_is_whole() {
-    let scratch = Scratch::new("torn");
+    let scratch = Scratch::new();
     fs::write(scratch.log(), "{\"a\":1}\n{\"time\":\"20").unwrap();
     append(&scratch.log(), b"{\"b\":2}\n").unwrap();
     append(&scratch.log(), b"{\"c\":3}\n").unwrap();
@@ -70,7 +50,7 @@ fn a_torn_line_stands_alone_and_the_next_one_is_whole() {
 
 #[test]
 fn a_lock_that_is_never_given_up_costs_a_moment_and_no_line() {
-    let scratch = Scratch::new("lock");
+    let scratch = Scratch::new();
     append(&scratch.log(), b"{\"a\":1}\n").unwrap();
     let holder = File::open(scratch.log()).unwrap();
     flock(&holder, FlockOperation::LockExclusive).unwrap();
@@ -80,7 +60,7 @@ fn a_lock_that_is_never_given_up_costs_a_moment_and_no_line() {
 
 #[test]
 fn a_disk_that_fills_up_within_a_line_tears_that_line_only() {
-    let scratch = Scratch::new("limit");
+    let scratch = Scratch::new();
     append(&scratch.log(), &[&[b'a'; 299][..], b"\n"].concat()).unwrap();
     // A limit of one block (512 octets in dash, 1024 in bash) takes a part of the child's line.
     let status = child("trap '' XFSZ; ulimit -f 1;", "writes_into_the_limit", &scratch.log()).wait().unwrap();
@@ -104,7 +84,7 @@ fn writes_into_the_limit() {
 
 #[test]
 fn eight_processes_write_whole_lines() {
-    let scratch = Scratch::new("processes");
+    let scratch = Scratch::new();
     let children: Vec<_> = (0..8).map(|_| child("", "writes_two_hundred_lines", &scratch.log())).collect();
     for mut child in children {
         assert!(child.wait().unwrap().success());
@@ -126,14 +106,14 @@ fn writes_two_hundred_lines() {
 
 #[test]
 fn a_fifo_is_refused_and_does_not_hang() {
-    let scratch = Scratch::new("fifo");
+    let scratch = Scratch::new();
     rustix::fs::mknodat(rustix::fs::CWD, scratch.log(), rustix::fs::FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
     assert!(refusal(&scratch.log()).contains("it is a FIFO"));
 }
 
 #[test]
 fn links_are_refused_and_what_they_point_to_is_left_alone() {
-    let scratch = Scratch::new("links");
+    let scratch = Scratch::new();
     let victim = scratch.0.join("victim");
     fs::write(&victim, "precious").unwrap();
     symlink(&victim, scratch.log()).unwrap();
@@ -157,7 +137,7 @@ fn devices_are_refused_but_the_null_device() {
 
 #[test]
 fn a_place_where_nobody_may_write_is_an_error_with_a_hint() {
-    let scratch = Scratch::new("readonly");
+    let scratch = Scratch::new();
     fs::set_permissions(&scratch.0, Permissions::from_mode(0o500)).unwrap();
     // Root may write there all the same, but not beside the processes of the kernel.
     let directory = if geteuid().is_root() { Path::new("/proc/self") } else { scratch.0.as_path() };
@@ -168,7 +148,7 @@ fn a_place_where_nobody_may_write_is_an_error_with_a_hint() {
 
 #[test]
 fn a_file_of_another_user_in_a_directory_of_a_third_is_refused() {
-    let scratch = Scratch::new("owner");
+    let scratch = Scratch::new();
     let me = geteuid().as_raw();
     assert!(owner_is_ours(0, &scratch.log()) && owner_is_ours(me, &scratch.log()));
     assert!(!owner_is_ours(me + 4242, &scratch.log()));
@@ -177,7 +157,7 @@ fn a_file_of_another_user_in_a_directory_of_a_third_is_refused() {
 
 #[test]
 fn a_file_that_may_only_be_written_gets_its_line() {
-    let scratch = Scratch::new("writeonly");
+    let scratch = Scratch::new();
     append(&scratch.log(), b"{\"a\":1}\n").unwrap();
     fs::set_permissions(scratch.log(), Permissions::from_mode(0o200)).unwrap();
     append(&scratch.log(), b"{\"b\":2}\n").unwrap();
@@ -187,7 +167,7 @@ fn a_file_that_may_only_be_written_gets_its_line() {
 
 #[test]
 fn the_umask_does_not_change_who_may_read() {
-    let scratch = Scratch::new("umask");
+    let scratch = Scratch::new();
     assert!(child("umask 0777;", "writes_one_line", &scratch.log()).wait().unwrap().success());
     let mode = fs::metadata(scratch.log()).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode, if geteuid().is_root() { 0o640 } else { 0o600 });
@@ -195,7 +175,7 @@ fn the_umask_does_not_change_who_may_read() {
 
 #[test]
 fn the_standard_streams_go_by_name() {
-    let scratch = Scratch::new("stdout");
+    let scratch = Scratch::new();
     let output = scratch.0.join("output");
     let shell = format!("exec 1>'{}';", output.display());
     assert!(child(&shell, "writes_to_stdout", Path::new("/dev/stdout")).wait().unwrap().success());
