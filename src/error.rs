@@ -143,18 +143,26 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// Foreign text, made safe for a terminal or a line of a log: control characters (C0, DEL, C1) and the Unicode marks that
-/// reorder or hide text are shown as escapes, so that no input can forge a line or drive a terminal.
+/// Foreign text, made safe for a terminal or a line of a log: whatever [`is_treacherous`] is shown as an escape, so that no
+/// input can forge a line or drive a terminal.
 pub fn printable(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
-        if c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}') {
+        if is_treacherous(c) {
             safe.extend(c.escape_default());
         } else {
             safe.push(c);
         }
     }
     safe
+}
+
+/// Whether a character can forge a line, drive a terminal, or reorder or hide what stands beside it: controls (C0, DEL, C1),
+/// line and paragraph separators, the marks of bidirectional text (UAX 9), and what is invisible by design.
+pub fn is_treacherous(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 #[cfg(test)]

@@ -34,6 +34,7 @@ pub mod smtp {
 /// The machine: every effect, each behind a small type.
 pub mod host {
     pub mod config;
+    pub mod journal;
 }
 
 /// One file per thing that a user asks for: glue that reads like a story.
