@@ -16,10 +16,15 @@ pub mod mail {
 
 /// How it is said: bytes in, actions out.
 pub mod smtp {
+    pub mod anchors;
+    pub mod certificate;
+    pub mod leaf;
     pub mod sasl;
 }
 
 /// The machine: every effect, each behind a small type.
 pub mod host {
     pub mod config;
+    pub mod hybrid;
+    pub mod tls;
 }
