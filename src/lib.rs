@@ -23,8 +23,11 @@ pub mod mail {
 /// How it is said: bytes in, actions out.
 pub mod smtp {
     pub mod action;
+    pub mod anchors;
+    pub mod certificate;
     pub mod client;
     pub mod command;
+    pub mod leaf;
     pub mod reply;
     pub mod sasl;
     mod transaction;
@@ -34,7 +37,9 @@ pub mod smtp {
 /// The machine: every effect, each behind a small type.
 pub mod host {
     pub mod config;
+    pub mod hybrid;
     pub mod journal;
+    pub mod tls;
 }
 
 /// One file per thing that a user asks for: glue that reads like a story.

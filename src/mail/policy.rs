@@ -112,6 +112,29 @@ pub struct Demand {
     pub on_downgrade: OnDowngrade,
 }
 
+impl Demand {
+    /// Whether a message may only leave under TLS. A demand with `trust = "dane"` stands for usable TLSA records, which make
+    /// opportunistic TLS mandatory (RFC 7672 2.2); where DNSSEC says that there are none, it is made without DANE.
+    pub fn must_encrypt(self) -> bool {
+        self.policy.must_encrypt() || self.trusts_dane()
+    }
+
+    /// Whether a peer that is not trusted ends the attempt.
+    pub fn must_trust(self) -> bool {
+        self.policy.must_trust() || self.trusts_dane()
+    }
+
+    fn trusts_dane(self) -> bool {
+        self.policy.wants_tls() && self.trust == Trust::Dane
+    }
+
+    /// Whether `on_downgrade` forbids plaintext. A handshake that just failed counts as TLS seen before: the server offered
+    /// it a moment ago, and garbage behind the 220 is the cheapest way to strip it.
+    fn refuses_downgrade(self, prior: &Prior) -> bool {
+        self.on_downgrade == OnDowngrade::Refuse && (prior.sealed_before || prior.failed_handshake.is_some())
+    }
+}
+
 /// What is known of a server before this connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Prior {
@@ -168,6 +191,13 @@ impl Met {
     pub fn downgrade(&self) -> bool {
         self.downgrade
     }
+
+    /// Whether plaintext took the place of a handshake that failed: there no secret goes, not even to this machine, where
+    /// another may have taken the port.
+    fn follows_failed_handshake(&self) -> bool {
+        let finding = self.finding.as_ref();
+        self.channel == Channel::Plaintext && finding.is_some_and(|finding| finding.failure != Failure::StarttlsNotSupported)
+    }
 }
 
 /// Decides what follows EHLO (or HELO, which offers nothing), `offered` telling whether STARTTLS was among the capabilities.
@@ -189,12 +219,13 @@ pub fn after_refusal(demand: Demand, reply: &str, prior: &Prior) -> Next {
     clear(demand, Finding::new(Failure::StarttlsNotSupported, format!("the server refused STARTTLS: {reply}")), prior)
 }
 
-/// Whether a failed handshake may be followed by a new connection in plaintext.
+/// Whether a handshake that just failed may be followed by a new connection in plaintext.
 ///
-/// With implicit TLS there is nothing to fall back to: the port speaks TLS only, so it is "not sent" there too.
-pub fn may_retry_in_plaintext(demand: Demand, prior: &Prior) -> bool {
-    let stripped = prior.sealed_before && demand.on_downgrade == OnDowngrade::Refuse;
-    !demand.policy.must_encrypt() && demand.start == Start::Starttls && demand.trust != Trust::Dane && !stripped
+/// With implicit TLS there is nothing to fall back to: the port speaks TLS only, so it is "not sent" there too. Bytes behind
+/// the 220 of STARTTLS are an attack and no failed handshake: nothing follows them, under any policy.
+pub fn may_retry_in_plaintext(demand: Demand) -> bool {
+    let stripped = demand.on_downgrade == OnDowngrade::Refuse;
+    demand.policy.wants_tls() && demand.start == Start::Starttls && !demand.must_encrypt() && !stripped
 }
 
 /// Weighs what the trust of the account said of a peer that finished the handshake.
@@ -207,7 +238,7 @@ pub fn judge(demand: Demand, verdict: Verdict) -> Result<Met, Finding> {
         // Trusting anybody is encryption without authentication: never called verified.
         Ok(()) if demand.trust == Trust::Any => Ok(met(Channel::Unverified, None)),
         Ok(()) => Ok(met(Channel::Verified, None)),
-        Err(finding) if demand.policy.must_trust() => Err(finding),
+        Err(finding) if demand.must_trust() => Err(finding),
         Err(finding) => Ok(met(Channel::Unverified, Some(finding))),
     }
 }
@@ -252,15 +283,19 @@ pub fn may_authenticate(met: &Met, reach: Reach, rule: SecretRule) -> Result<Aut
     match met.channel {
         Channel::Verified => Ok(AuthPermit { reusable: true }),
         Channel::Unverified => Ok(AuthPermit { reusable: rule.allow_unverified }),
-        Channel::Plaintext if reach == Reach::Local && rule.explicit_mechanism => Ok(AuthPermit { reusable: true }),
+        Channel::Plaintext if reach == Reach::Local && rule.explicit_mechanism && !met.follows_failed_handshake() => {
+            Ok(AuthPermit { reusable: true })
+        }
         Channel::Plaintext => Err("the connection is not encrypted, and the account has a secret that would have to cross it"),
     }
 }
 
 fn clear(demand: Demand, finding: Finding, prior: &Prior) -> Next {
-    let refused = prior.sealed_before && demand.on_downgrade == OnDowngrade::Refuse;
-    if demand.policy.must_encrypt() || demand.start == Start::Implicit || refused {
+    if demand.must_encrypt() || demand.start == Start::Implicit || demand.refuses_downgrade(prior) {
         return Next::Stop(finding);
     }
     Next::Clear(Met { channel: Channel::Plaintext, finding: Some(finding), downgrade: prior.sealed_before })
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,436 @@
+//! Handshakes in this process: our client against rustls servers of every kind, byte by byte without a socket.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use rcgen::{BasicConstraints, CertificateParams, CustomExtension, DnType, IsCa, Issuer, KeyPair};
+use rustls::{
+    RootCertStore, ServerConfig, ServerConnection, SupportedProtocolVersion,
+    crypto::{CryptoProvider, SupportedKxGroup, ring::kx_group},
+    server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier},
+    sign::CertifiedKey,
+};
+
+use super::*;
+use crate::mail::policy::{Demand, OnDowngrade, Policy};
+
+/// A file that is gone when the test ends.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(content: &str) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("sealpost-tls-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let path = std::env::temp_dir().join(name);
+        fs::write(&path, content).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+struct Identity {
+    chain: Vec<CertificateDer<'static>>,
+    key: KeyPair,
+}
+
+struct World {
+    root: rcgen::Certificate,
+    ca: Issuer<'static, KeyPair>,
+}
+
+impl World {
+    fn new() -> Self {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.distinguished_name.push(DnType::CommonName, "Test Root");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        Self { root: params.self_signed(&key).unwrap(), ca: Issuer::new(params, key) }
+    }
+
+    fn issue(&self, change: impl FnOnce(&mut CertificateParams)) -> Identity {
+        let mut params = CertificateParams::new(vec!["mx.test".to_owned(), "192.0.2.1".to_owned()]).unwrap();
+        change(&mut params);
+        let key = KeyPair::generate().unwrap();
+        Identity { chain: vec![params.signed_by(&key, &self.ca).unwrap().der().clone()], key }
+    }
+}
+
+fn settings(trust: Trust) -> config::Tls {
+    config::Tls {
+        demand: Demand { policy: Policy::Required, trust, start: Start::Starttls, on_downgrade: OnDowngrade::Warn },
+        ca_file: None,
+        crl_file: None,
+        pins: Vec::new(),
+        server_name: None,
+        only_tls13: false,
+        client_identity: None,
+    }
+}
+
+fn target() -> config::Target {
+    config::Target::Name("mx.test".to_owned(), 587)
+}
+
+fn handshake(settings: &config::Tls) -> Handshake {
+    Connector::new(settings, &target()).unwrap().start().unwrap()
+}
+
+fn server_with(identity: &Identity, provider: CryptoProvider, versions: &[&'static SupportedProtocolVersion]) -> ServerConnection {
+    let key = PrivateKeyDer::try_from(identity.key.serialize_der()).unwrap();
+    let builder = ServerConfig::builder_with_provider(Arc::new(provider)).with_protocol_versions(versions).unwrap();
+    // The resolver does not ask whether the key fits the certificate: an impostor would not either.
+    let key = rustls::crypto::ring::sign::any_supported_type(&key).unwrap();
+    let resolver = Fixed(Arc::new(CertifiedKey::new(identity.chain.clone(), key)));
+    ServerConnection::new(Arc::new(builder.with_no_client_auth().with_cert_resolver(Arc::new(resolver)))).unwrap()
+}
+
+fn server(identity: &Identity) -> ServerConnection {
+    server_with(identity, hybrid::provider(), &[&TLS13, &TLS12])
+}
+
+#[derive(Debug)]
+struct Fixed(Arc<CertifiedKey>);
+
+impl ResolvesServerCert for Fixed {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.0.clone())
+    }
+}
+
+/// Carries bytes to and fro until both are quiet; the client's error, if it has one, else the server's.
+fn shake(client: &mut Handshake, server: &mut ServerConnection) -> Result<(), rustls::Error> {
+    loop {
+        let (mut there, mut back) = (Vec::new(), Vec::new());
+        while client.connection.wants_write() {
+            client.connection.write_tls(&mut there).unwrap();
+        }
+        feed(&there, |bytes| server.read_tls(bytes));
+        let served = server.process_new_packets();
+        while server.wants_write() {
+            server.write_tls(&mut back).unwrap();
+        }
+        feed(&back, |bytes| client.connection.read_tls(bytes));
+        client.connection.process_new_packets()?;
+        served?;
+        if there.is_empty() && back.is_empty() {
+            return Ok(());
+        }
+    }
+}
+
+fn feed(mut bytes: &[u8], mut read: impl FnMut(&mut &[u8]) -> io::Result<usize>) {
+    while !bytes.is_empty() {
+        read(&mut bytes).unwrap();
+    }
+}
+
+fn ring_with(groups: &[&'static dyn SupportedKxGroup]) -> CryptoProvider {
+    CryptoProvider { kx_groups: groups.to_vec(), ..rustls::crypto::ring::default_provider() }
+}
+
+#[test]
+fn a_trusted_server_is_verified_over_tls13_with_hybrid_keys_and_its_facts_are_known() {
+    let world = World::new();
+    let ca_file = Scratch::new(&world.root.pem());
+    let identity = world.issue(|params| params.distinguished_name.push(DnType::CommonName, "mx.test"));
+    let mut client = handshake(&config::Tls { ca_file: Some(ca_file.0.clone()), ..settings(Trust::System) });
+    assert!(client.verdict().is_err(), "nothing is known before the handshake");
+    assert_eq!(client.facts(), Facts::default());
+    let mut server = server(&identity);
+    shake(&mut client, &mut server).unwrap();
+    assert_eq!(client.verdict(), Ok(()));
+    let facts = client.facts();
+    assert_eq!(facts.version.as_deref(), Some("TLSv1.3"));
+    assert_eq!(facts.cipher.as_deref(), Some("TLS_AES_256_GCM_SHA384"));
+    assert_eq!(facts.group.as_deref(), Some("X25519MLKEM768"));
+    assert_eq!(facts.resumed, Some(false));
+    let certificate = facts.certificate.unwrap();
+    assert!(certificate.issuer.starts_with("CN=Test Root"));
+    assert_eq!(certificate.names, ["mx.test", "192.0.2.1"]);
+    assert_eq!(certificate.sha256, leaf::hex(&leaf::sha256(&identity.chain[0])));
+    assert_eq!(server.server_name(), Some("mx.test"));
+}
+
+#[test]
+fn a_server_without_the_hybrid_needs_no_second_round_trip() {
+    let identity = World::new().issue(|_| ());
+    let table: [(&[&'static dyn SupportedKxGroup], &str, HandshakeKind); 3] = [
+        (&[&kx_group::X25519].map(|group| *group), "x25519", HandshakeKind::Full),
+        (&[kx_group::SECP256R1, kx_group::X25519], "x25519", HandshakeKind::Full),
+        (&[kx_group::SECP384R1], "secp384r1", HandshakeKind::FullWithHelloRetryRequest),
+    ];
+    for (groups, name, kind) in table {
+        let mut client = handshake(&settings(Trust::Any));
+        shake(&mut client, &mut server_with(&identity, ring_with(groups), &[&TLS13])).unwrap();
+        assert_eq!(client.facts().group.as_deref(), Some(name));
+        assert_eq!(client.connection.handshake_kind(), Some(kind));
+    }
+}
+
+#[test]
+fn tls12_has_its_names_too_and_never_the_hybrid() {
+    let identity = World::new().issue(|_| ());
+    let mut client = handshake(&settings(Trust::Any));
+    shake(&mut client, &mut server_with(&identity, hybrid::provider(), &[&TLS12])).unwrap();
+    let facts = client.facts();
+    assert_eq!(facts.version.as_deref(), Some("TLSv1.2"));
+    assert_eq!(facts.cipher.as_deref(), Some("TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384"));
+    assert_eq!(facts.group.as_deref(), Some("x25519"));
+    assert_eq!(client.channel_binding(), None);
+}
+
+#[test]
+fn each_kind_of_trust_judges_a_finished_handshake() {
+    let world = World::new();
+    let (good, bad) = (Scratch::new(&world.root.pem()), Scratch::new(&World::new().root.pem()));
+    let identity = world.issue(|_| ());
+    let pin = leaf::sha256(&identity.chain[0]);
+    let system = |file: &Scratch| config::Tls { ca_file: Some(file.0.clone()), ..settings(Trust::System) };
+    let pinned = |pin| config::Tls { pins: vec![pin], ..settings(Trust::Pin) };
+    let other_name = config::Tls { server_name: Some("other.test".to_owned()), ..system(&good) };
+    let table = [
+        (system(&good), None),
+        (system(&bad), Some(Failure::CertificateNotTrusted)),
+        (other_name, Some(Failure::CertificateHostMismatch)),
+        (pinned(pin), None),
+        (pinned([0; 32]), Some(Failure::ValidationFailure)),
+        (settings(Trust::Any), None),
+    ];
+    for (settings, expected) in table {
+        let mut client = handshake(&settings);
+        shake(&mut client, &mut server(&identity)).unwrap();
+        assert_eq!(client.verdict().err().map(|finding| finding.failure), expected, "{settings:?}");
+    }
+}
+
+#[test]
+fn a_peer_that_does_not_hold_the_key_of_its_certificate_fails_the_handshake() {
+    let world = World::new();
+    let impostor = Identity { chain: world.issue(|_| ()).chain, key: KeyPair::generate().unwrap() };
+    let odd = Identity { chain: world.issue(unknown_critical_extension).chain, key: KeyPair::generate().unwrap() };
+    for identity in [impostor, odd] {
+        for version in [&TLS13, &TLS12] {
+            let mut client = handshake(&settings(Trust::Any));
+            let error = shake(&mut client, &mut server_with(&identity, hybrid::provider(), &[version])).unwrap_err();
+            assert!(client.explain(&error).contains("could not prove"), "{error:?}");
+            assert!(client.verdict().is_err());
+        }
+    }
+}
+
+fn unknown_critical_extension(params: &mut CertificateParams) {
+    let mut extension = CustomExtension::from_oid_content(&[1, 2, 3, 4], vec![5, 0]);
+    extension.set_criticality(true);
+    params.custom_extensions.push(extension);
+}
+
+#[test]
+fn a_certificate_that_no_chain_check_accepts_can_still_be_pinned_and_described() {
+    let world = World::new();
+    let ca_file = Scratch::new(&world.root.pem());
+    let identity = world.issue(unknown_critical_extension);
+    let pin = leaf::sha256(leaf::public_key(&identity.chain[0]).unwrap());
+    for version in [&TLS13, &TLS12] {
+        let mut client = handshake(&config::Tls { pins: vec![pin], ..settings(Trust::Pin) });
+        shake(&mut client, &mut server_with(&identity, hybrid::provider(), &[version])).unwrap();
+        assert_eq!(client.verdict(), Ok(()));
+        let mut client = handshake(&config::Tls { ca_file: Some(ca_file.0.clone()), ..settings(Trust::System) });
+        shake(&mut client, &mut server_with(&identity, hybrid::provider(), &[version])).unwrap();
+        assert_eq!(client.verdict().unwrap_err().failure, Failure::CertificateNotTrusted);
+        assert_eq!(client.facts().certificate.unwrap().names, ["mx.test", "192.0.2.1"]);
+    }
+}
+
+#[test]
+fn names_are_indicated_addresses_are_not_and_both_are_verified() {
+    let world = World::new();
+    let ca_file = Scratch::new(&world.root.pem());
+    let identity = world.issue(|_| ());
+    let local = world.issue(|params| params.subject_alt_names = vec![rcgen::SanType::DnsName("localhost".try_into().unwrap())]);
+    let table = [
+        (config::Target::Name("mx.test".to_owned(), 25), &identity, Some("mx.test")),
+        (config::Target::Address([192, 0, 2, 1].into(), 25), &identity, None),
+        (config::Target::Name("192.0.2.1".to_owned(), 25), &identity, None),
+        (config::Target::Unix("/run/smtp.sock".into()), &local, Some("localhost")),
+    ];
+    for (target, identity, indicated) in table {
+        let settings = config::Tls { ca_file: Some(ca_file.0.clone()), ..settings(Trust::System) };
+        let mut client = Connector::new(&settings, &target).unwrap().start().unwrap();
+        let mut server = server(identity);
+        shake(&mut client, &mut server).unwrap();
+        assert_eq!(server.server_name(), indicated, "{target:?}");
+        assert_eq!(client.verdict(), Ok(()), "{target:?}");
+    }
+}
+
+#[test]
+fn an_internationalised_name_is_asked_for_in_ascii() {
+    let target = config::Target::Name("bücher.test".to_owned(), 587);
+    assert_eq!(server_name(&settings(Trust::System), &target).unwrap(), ServerName::try_from("xn--bcher-kva.test").unwrap());
+}
+
+#[test]
+fn what_can_never_work_is_a_configuration_error_at_once() {
+    let (missing, empty, root) = (PathBuf::from("/nonexistent/x.pem"), Scratch::new(""), Scratch::new(&World::new().root.pem()));
+    let identity = |chain: &Path, key: &Path| config::Tls {
+        client_identity: Some((chain.to_owned(), key.to_owned())),
+        ..settings(Trust::System)
+    };
+    let table = [
+        (settings(Trust::Tofu), "tofu"),
+        (settings(Trust::Dane), "dane"),
+        (config::Tls { server_name: Some("no name".to_owned()), ..settings(Trust::System) }, "no name"),
+        (config::Tls { server_name: Some(String::new()), ..settings(Trust::System) }, "can't be a server's name"),
+        (identity(&missing, &missing), "/nonexistent/x.pem"),
+        (identity(&empty.0, &empty.0), "no certificate"),
+        (identity(&root.0, &empty.0), "no private key"),
+    ];
+    for (settings, part) in table {
+        let error = Connector::new(&settings, &target()).unwrap_err();
+        assert_eq!(error.exit(), Exit::Config);
+        assert!(error.summary().contains(part), "{error}");
+    }
+}
+
+#[test]
+fn a_key_file_is_never_quoted_in_an_error() {
+    let key = Scratch::new("-----BEGIN PRIVATE KEY---\nc2VjcmV0\n-----END PRIVATE KEY-----\n");
+    let chain = Scratch::new(&World::new().root.pem());
+    let settings = config::Tls { client_identity: Some((chain.0.clone(), key.0.clone())), ..settings(Trust::Any) };
+    let error = Connector::new(&settings, &target()).unwrap_err();
+    assert!(!error.render("x").contains("c2Vj") && error.summary().contains("not valid PEM"), "{error}");
+}
+
+#[test]
+fn authorities_that_cant_be_read_are_a_finding_that_names_the_file() {
+    let world = World::new();
+    let identity = world.issue(|_| ());
+    let (root, empty) = (Scratch::new(&world.root.pem()), Scratch::new("no certificates"));
+    let missing = PathBuf::from("/nonexistent/ca.pem");
+    let table = [
+        (config::Tls { ca_file: Some(missing.clone()), ..settings(Trust::System) }, "/nonexistent/ca.pem"),
+        (config::Tls { ca_file: Some(empty.0.clone()), ..settings(Trust::System) }, "holds no certificate"),
+        (
+            config::Tls { ca_file: Some(root.0.clone()), crl_file: Some(missing), ..settings(Trust::System) },
+            "crl_file /nonexistent",
+        ),
+    ];
+    for (settings, part) in table {
+        let mut client = handshake(&settings);
+        shake(&mut client, &mut server(&identity)).unwrap();
+        let finding = client.verdict().unwrap_err();
+        assert_eq!(finding.failure, Failure::ValidationFailure);
+        assert!(finding.detail.contains(part), "{}", finding.detail);
+    }
+}
+
+#[test]
+fn the_systems_authorities_are_the_named_file_or_the_first_that_exists() {
+    let (one, two) = (Scratch::new("one"), Scratch::new("two"));
+    let path = |file: &Scratch| file.0.to_str().unwrap().to_owned();
+    let places = ["/nonexistent/a", &path(&one), &path(&two)];
+    assert_eq!(system_bundle(None, &places).unwrap().1, b"one");
+    assert_eq!(system_bundle(Some("".into()), &places).unwrap().1, b"one");
+    assert_eq!(system_bundle(Some(two.0.clone().into()), &places).unwrap().1, b"two");
+    assert!(system_bundle(Some("/nonexistent/b".into()), &places).unwrap_err().contains("/nonexistent/b"));
+    assert!(system_bundle(None, &["/nonexistent/a"]).unwrap_err().contains("ca-certificates"));
+}
+
+#[test]
+fn a_client_certificate_is_shown_only_where_one_is_configured() {
+    let world = World::new();
+    let identity = world.issue(|_| ());
+    let wanted = || {
+        let mut roots = RootCertStore::empty();
+        roots.add(world.root.der().clone()).unwrap();
+        let provider = Arc::new(hybrid::provider());
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone()).build().unwrap();
+        let builder = ServerConfig::builder_with_provider(provider).with_protocol_versions(&[&TLS13]).unwrap();
+        let key = PrivateKeyDer::try_from(identity.key.serialize_der()).unwrap();
+        let config = builder.with_client_cert_verifier(verifier).with_single_cert(identity.chain.clone(), key).unwrap();
+        ServerConnection::new(Arc::new(config)).unwrap()
+    };
+    let mut client = handshake(&settings(Trust::Any));
+    let mut server = wanted();
+    shake(&mut client, &mut server).unwrap_err();
+    assert!(server.peer_certificates().is_none());
+    let key = KeyPair::generate().unwrap();
+    let certificate = CertificateParams::new(Vec::new()).unwrap().signed_by(&key, &world.ca).unwrap();
+    let (chain, key) = (Scratch::new(&certificate.pem()), Scratch::new(&key.serialize_pem()));
+    let mut client = handshake(&config::Tls { client_identity: Some((chain.0.clone(), key.0.clone())), ..settings(Trust::Any) });
+    let mut server = wanted();
+    shake(&mut client, &mut server).unwrap();
+    assert_eq!(server.peer_certificates().unwrap(), [certificate.der().clone()]);
+}
+
+#[test]
+fn both_ends_derive_the_same_channel_binding() {
+    let identity = World::new().issue(|_| ());
+    let (mut client, mut server) = (handshake(&settings(Trust::Any)), server(&identity));
+    shake(&mut client, &mut server).unwrap();
+    let theirs = server.export_keying_material([0_u8; 32], b"EXPORTER-Channel-Binding", Some(&[])).unwrap();
+    assert_eq!(client.channel_binding(), Some(theirs));
+}
+
+#[test]
+fn a_second_connection_is_never_resumed() {
+    let identity = World::new().issue(|_| ());
+    let key = PrivateKeyDer::try_from(identity.key.serialize_der()).unwrap();
+    let builder =
+        ServerConfig::builder_with_provider(Arc::new(hybrid::provider())).with_protocol_versions(&[&TLS13, &TLS12]).unwrap();
+    let config = Arc::new(builder.with_no_client_auth().with_single_cert(identity.chain, key).unwrap());
+    let connector = Connector::new(&settings(Trust::Any), &target()).unwrap();
+    for _ in 0..2 {
+        let mut client = connector.start().unwrap();
+        shake(&mut client, &mut ServerConnection::new(config.clone()).unwrap()).unwrap();
+        assert_eq!(client.facts().resumed, Some(false));
+        assert!(client.facts().certificate.is_some());
+    }
+}
+
+/// What a client says of a server that answers its hello with `bytes`.
+fn explained(settings: &config::Tls, bytes: &[u8]) -> String {
+    let mut client = handshake(settings);
+    client.connection.write_tls(&mut Vec::new()).unwrap();
+    feed(bytes, |bytes| client.connection.read_tls(bytes));
+    let error = client.connection.process_new_packets().unwrap_err();
+    client.explain(&error)
+}
+
+#[test]
+fn a_failed_handshake_is_explained() {
+    let starttls = settings(Trust::Any);
+    let mut implicit = settings(Trust::Any);
+    implicit.demand.start = Start::Implicit;
+    let only_tls13 = config::Tls { only_tls13: true, ..settings(Trust::Any) };
+    let alert = |number: u8| vec![21, 3, 1, 0, 2, 2, number];
+    let greeting = b"220 mx.test ESMTP ready\r\n".to_vec();
+    // A ServerHello of TLS 1.1: TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA, no session, no extension.
+    let tls11 = [&[22, 3, 2, 0, 42, 2, 0, 0, 38, 3, 2][..], &[7; 32], &[0, 0xc0, 0x13, 0]].concat();
+    let table = [
+        (&implicit, greeting.clone(), "start = \"starttls\""),
+        (&starttls, greeting, "in plaintext after STARTTLS"),
+        (&starttls, alert(40), "handshake_failure"),
+        (&starttls, alert(70), "only TLS older than 1.2"),
+        (&starttls, tls11, "only TLS older than 1.2"),
+        (&only_tls13, alert(70), "only TLS older than 1.3"),
+        (&starttls, alert(116), "client_cert"),
+        (&starttls, alert(112), "unrecognized_name"),
+    ];
+    for (settings, bytes, part) in table {
+        let text = explained(settings, &bytes);
+        assert!(text.contains(part), "{text}");
+    }
+}
+
+#[test]
+fn a_minimum_of_tls13_is_kept() {
+    let identity = World::new().issue(|_| ());
+    let mut client = handshake(&config::Tls { only_tls13: true, ..settings(Trust::Any) });
+    shake(&mut client, &mut server_with(&identity, hybrid::provider(), &[&TLS12])).unwrap_err();
+    assert!(client.connection.is_handshaking());
+}

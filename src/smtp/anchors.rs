@@ -1,0 +1,151 @@
+//! Which certificates of a PEM bundle can vouch for a chain? (RFC 7468, RFC 5280 6.1)
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use memchr::memmem::Finder;
+use rustls::pki_types::CertificateDer;
+use webpki::EndEntityCert;
+
+const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
+const END: &[u8] = b"-----END CERTIFICATE-----";
+
+/// The certificates of a bundle that one chain can end in.
+///
+/// A system's bundle holds about 145 authorities of which a chain needs one, and reading them all as X.509 would cost more than
+/// the rest of the handshake. So each is only decoded, and kept where it holds the bytes of an issuer's name: a superset of
+/// those whose subject is that name, which path building then compares exactly.
+#[derive(Debug)]
+pub struct Anchors {
+    candidates: Vec<CertificateDer<'static>>,
+    lists_leaf: bool,
+}
+
+impl Anchors {
+    /// Picks from the bundle `pem` what matters for `chain`, the leaf first; `None` where the bundle holds no certificate at
+    /// all. Blocks that are not base64 are passed over.
+    pub fn select(pem: &[u8], chain: &[CertificateDer<'_>]) -> Option<Self> {
+        let issuers = issuers(chain);
+        let finders: Vec<_> = issuers.iter().map(Finder::new).collect();
+        let mut found = Self { candidates: Vec::new(), lists_leaf: false };
+        let (mut text, mut der, mut count) = (Vec::new(), Vec::new(), 0_usize);
+        for body in blocks(pem) {
+            text.clear();
+            der.clear();
+            for line in body.split(|byte| *byte == b'\n') {
+                text.extend_from_slice(line.trim_ascii());
+            }
+            if STANDARD.decode_vec(&text, &mut der).is_err() {
+                continue;
+            }
+            count += 1;
+            found.lists_leaf |= chain.first().is_some_and(|leaf| leaf.as_ref() == der);
+            if finders.iter().any(|issuer| issuer.find(&der).is_some()) {
+                found.candidates.push(CertificateDer::from(der.clone()));
+            }
+        }
+        (count > 0).then_some(found)
+    }
+
+    /// Certificates that may be an issuer's.
+    pub fn candidates(&self) -> &[CertificateDer<'static>] {
+        &self.candidates
+    }
+
+    /// Whether the leaf itself, byte for byte, is in the bundle.
+    pub fn lists_leaf(&self) -> bool {
+        self.lists_leaf
+    }
+}
+
+/// The names of the issuers in a chain, as DER without the outer SEQUENCE.
+fn issuers(chain: &[CertificateDer<'_>]) -> Vec<Vec<u8>> {
+    let mut names: Vec<Vec<u8>> =
+        chain.iter().filter_map(|der| Some(EndEntityCert::try_from(der).ok()?.issuer().to_vec())).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+/// What stands between the BEGIN and END lines of each certificate.
+fn blocks(pem: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let (begin, end) = (Finder::new(BEGIN), Finder::new(END));
+    let mut rest = pem;
+    std::iter::from_fn(move || {
+        let body = rest.get(begin.find(rest)? + BEGIN.len()..)?;
+        let length = end.find(body)?;
+        rest = body.get(length + END.len()..)?;
+        body.get(..length)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+
+    use super::*;
+
+    fn authority(name: &str) -> (rcgen::Certificate, Issuer<'static, KeyPair>) {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        (params.self_signed(&key).unwrap(), Issuer::new(params, key))
+    }
+
+    fn leaf(issuer: &Issuer<'static, KeyPair>) -> CertificateDer<'static> {
+        let params = CertificateParams::new(vec!["mx.test".to_owned()]).unwrap();
+        params.signed_by(&KeyPair::generate().unwrap(), issuer).unwrap().der().clone()
+    }
+
+    #[test]
+    fn only_the_authorities_that_a_chain_names_are_kept() {
+        let ((one, issuer), (two, _)) = (authority("one"), authority("two"));
+        let chain = [leaf(&issuer)];
+        let found = Anchors::select(format!("# one\n{}\n# two\n{}", one.pem(), two.pem()).as_bytes(), &chain).unwrap();
+        assert_eq!(found.candidates(), [one.der().clone()]);
+        assert!(!found.lists_leaf());
+    }
+
+    #[test]
+    fn line_ends_of_any_kind_and_indentation_are_read() {
+        let (one, issuer) = authority("one");
+        for pem in [
+            one.pem().replace("\r\n", "\n"),
+            one.pem().replace("\r\n", "\n").replace('\n', "\r\n"),
+            one.pem().replace('\n', "\n  "),
+        ] {
+            assert_eq!(Anchors::select(pem.as_bytes(), &[leaf(&issuer)]).unwrap().candidates().len(), 1);
+        }
+    }
+
+    #[test]
+    fn a_damaged_block_hides_none_of_the_others() {
+        let (one, issuer) = authority("one");
+        let pem = format!("-----BEGIN CERTIFICATE-----\nnot base64!\n-----END CERTIFICATE-----\n{}", one.pem());
+        assert_eq!(Anchors::select(pem.as_bytes(), &[leaf(&issuer)]).unwrap().candidates().len(), 1);
+    }
+
+    #[test]
+    fn a_bundle_without_certificates_is_told_from_one_that_lacks_the_issuer() {
+        let ((_, issuer), (two, _)) = (authority("one"), authority("two"));
+        let chain = [leaf(&issuer)];
+        assert!(Anchors::select(b"", &chain).is_none());
+        assert!(Anchors::select(b"-----BEGIN CERTIFICATE-----\n", &chain).is_none());
+        assert!(Anchors::select(two.pem().as_bytes(), &chain).unwrap().candidates().is_empty());
+    }
+
+    #[test]
+    fn the_leaf_itself_is_recognised() {
+        let (one, _) = authority("one");
+        assert!(Anchors::select(one.pem().as_bytes(), &[one.der().clone()]).unwrap().lists_leaf());
+    }
+
+    proptest! {
+        #[test]
+        fn hostile_bundles_and_chains_never_panic(pem in "(-----(BEGIN|END) CERTIFICATE-----|[A-Za-z0-9+/=\r\n -]{0,40}){0,8}",
+                                                  chain in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..64), 0..3)) {
+            let chain: Vec<_> = chain.into_iter().map(CertificateDer::from).collect();
+            let _ = Anchors::select(pem.as_bytes(), &chain);
+        }
+    }
+}
