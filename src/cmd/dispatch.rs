@@ -46,9 +46,8 @@ fn answer(program: &str, invocation: Invocation) -> Exit {
         // Nothing that sealpost accepted ever waits: it is with the smarthost, or still with its caller.
         Invocation::Mailq => print("Mail queue is empty\n"),
         Invocation::QueueSize => print("0\n"),
-        Invocation::Flush | Invocation::Nothing => Exit::Ok,
-        // WIRE: Invocation::Newaliases(config) => finish(program, aliases::check(config.as_deref())),
-        Invocation::Newaliases(_) => Exit::Ok,
+        // WIRE: Invocation::Newaliases(config) => aliases::check(config) on its own arm, an Err through complain().
+        Invocation::Flush | Invocation::Nothing | Invocation::Newaliases(_) => Exit::Ok,
         Invocation::SmtpOnStdin => complain(program, ErrorMode::Print, &no_smtp()),
         Invocation::NotHere(error) => complain(program, ErrorMode::Print, &error),
         Invocation::Help => print(&flags::help()),

@@ -1,7 +1,7 @@
 //! Which flags does sendmail mode have, what does each take, and what does it do here? (design D1-D13; LSB baselib-sendmail-1)
 //!
 //! The one table: the parser, `sendmail --help` and the check of man/sendmail.8 all read it. A letter that is not here is
-//! nobody's option and ends in EX_USAGE; one that has no meaning here says why it is ignored.
+//! nobody's option and ends in `EX_USAGE`; one that has no meaning here says why it is ignored.
 
 /// One flag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -178,7 +178,7 @@ pub fn help() -> String {
         let synopsis = flag.synopsis();
         // A synopsis that would touch its text gets a line of its own.
         let gap = if synopsis.len() > 20 { format!("\n{:24}", "") } else { " ".repeat(22 - synopsis.len()) };
-        text.push_str(&format!("  {synopsis}{gap}{because}{}\n", flag.help));
+        text.extend(["  ", &synopsis, &gap, because, flag.help, "\n"]);
     }
     text.push_str("\nFlags go before recipients. See sendmail(8); `sealpost --help` shows the other commands.\n");
     text

@@ -13,7 +13,7 @@ use crate::error::{Error, Exit};
 
 /// The words of a command line, read as getopt(3) does.
 pub struct Words<I> {
-    words: I,
+    rest: I,
     /// What is left of a word like `-itf`.
     bundle: std::vec::IntoIter<u8>,
     /// `--` was seen.
@@ -34,7 +34,7 @@ pub enum Word {
 impl<I: Iterator<Item = OsString>> Words<I> {
     /// Reads `words`, which don't include the name of the program.
     pub fn new(words: I) -> Self {
-        Self { words, bundle: Vec::new().into_iter(), ended: false, operands: false }
+        Self { rest: words, bundle: Vec::new().into_iter(), ended: false, operands: false }
     }
 
     fn letter(&mut self, letter: u8) -> Result<Word, Error> {
@@ -64,7 +64,7 @@ impl<I: Iterator<Item = OsString>> Words<I> {
     }
 
     fn separate(&mut self, flag: &Flag) -> Result<OsString, Error> {
-        self.words.next().ok_or_else(|| usage(format!("{} needs a value", flag.spelling())))
+        self.rest.next().ok_or_else(|| usage(format!("{} needs a value", flag.spelling())))
     }
 }
 
@@ -75,10 +75,10 @@ impl<I: Iterator<Item = OsString>> Iterator for Words<I> {
         if let Some(letter) = self.bundle.next() {
             return Some(self.letter(letter));
         }
-        let mut word = self.words.next()?;
+        let mut word = self.rest.next()?;
         if !self.ended && !self.operands && word == "--" {
             self.ended = true;
-            word = self.words.next()?;
+            word = self.rest.next()?;
         }
         if self.ended || !word.as_bytes().starts_with(b"-") {
             self.operands = true;

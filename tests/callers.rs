@@ -1,0 +1,230 @@
+//! Do the programs that call sendmail get what they have always got? The cases of callers.json, through the real binary.
+//!
+//! A recording smarthost on loopback stands at the other end. As root the cases run as the users that they name, which needs
+//! an alice (`useradd --comment 'Alice Example,,,' alice`). As anybody else all of them run as that user.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "a test that can't go on fails, and sums up")]
+
+#[path = "callers/judge.rs"]
+mod judge;
+#[path = "callers/recorder.rs"]
+mod recorder;
+
+use std::{
+    fs,
+    io::{Read, Write},
+    os::unix::{
+        fs::{PermissionsExt, chown, symlink},
+        process::CommandExt,
+    },
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::{
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
+    thread,
+    time::Duration,
+};
+
+use nix::unistd::{Uid, User};
+
+use judge::{Case, Outcome, differences};
+use recorder::Recorder;
+
+/// Cases that this version can't serve: the exit code until it can, and why.
+const LATER: &[(&str, i32, &str)] = &[
+    ("laravel-bs", 69, "-bs: SMTP on standard input comes with the submission service"),
+    ("symfony-bs", 69, "-bs: SMTP on standard input comes with the submission service"),
+    ("cone-libmail-bs", 69, "-bs: SMTP on standard input comes with the submission service"),
+];
+
+/// Contested cases that are decided otherwise here: what the body contains, and the decision.
+const DECIDED: &[(&str, &str, &str)] =
+    &[("msg-dot-no-i", "a\n.\nAFTER\n", "D3: without -i a lone dot is data unless standard input is a terminal")];
+
+#[test]
+fn real_callers_get_what_they_have_always_got() {
+    run(false, |case| case.evidence != "spec");
+}
+
+#[test]
+fn the_cases_of_the_contract_hold() {
+    run(false, |case| case.evidence == "spec");
+}
+
+#[test]
+fn a_smarthost_with_chunking_gets_the_same() {
+    run(true, |_| true);
+}
+
+#[test]
+fn every_exception_names_a_case() {
+    let cases = cases();
+    for id in LATER.iter().map(|(id, ..)| id).chain(DECIDED.iter().map(|(id, ..)| id)) {
+        assert!(cases.iter().any(|case| case.id == *id), "{id}");
+    }
+    for case in cases.iter().filter(|case| case.protocol.is_some()) {
+        assert!(LATER.iter().any(|(id, ..)| *id == case.id), "{}: a dialogue needs a harness that waits for replies", case.id);
+    }
+}
+
+fn run(chunking: bool, choose: impl Fn(&Case) -> bool) {
+    let stage = Stage::new();
+    let (mut passed, mut later, mut failed) = (0, 0, Vec::new());
+    for mut case in cases().into_iter().filter(choose) {
+        stage.adapt(&mut case);
+        let wrong = differences(&case, &stage.play(&case, chunking));
+        if !wrong.is_empty() {
+            failed.push(format!("{} ({}): {}", case.id, case.caller, wrong.join("\n        ")));
+        } else if LATER.iter().any(|(id, ..)| *id == case.id) {
+            later += 1;
+        } else {
+            passed += 1;
+        }
+    }
+    println!("{passed} passed, {later} later, {} failed", failed.len());
+    for (id, _, reason) in LATER {
+        println!("later: {id}: {reason}");
+    }
+    assert!(failed.is_empty(), "{passed} passed, {} failed:\n    {}", failed.len(), failed.join("\n    "));
+}
+
+fn cases() -> Vec<Case> {
+    serde_json::from_str(include_str!("data/callers.json")).unwrap()
+}
+
+/// A directory with the binary under its names, and the user whom the cases call alice.
+struct Stage {
+    dir: PathBuf,
+    alice: User,
+    root: bool,
+}
+
+impl Stage {
+    fn new() -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let root = Uid::effective().is_root();
+        let alice = if root { User::from_name("alice") } else { User::from_uid(Uid::effective()) };
+        let alice = alice.unwrap().expect("the cases need a user: useradd --comment 'Alice Example,,,' alice");
+        if root {
+            assert_eq!(alice.gecos.to_str(), Ok("Alice Example,,,"), "usermod --comment 'Alice Example,,,' alice");
+        }
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let dir = std::env::temp_dir().join(format!("sealpost-callers-{}-{count}", std::process::id()));
+        fs::create_dir(&dir).unwrap();
+        open(&dir);
+        // A copy: another user may not reach the place where it was built.
+        fs::copy(env!("CARGO_BIN_EXE_sealpost"), dir.join("sealpost")).unwrap();
+        open(&dir.join("sealpost"));
+        for name in ["sendmail", "mailq", "newaliases"] {
+            symlink("sealpost", dir.join(name)).unwrap();
+        }
+        Self { dir, alice, root }
+    }
+
+    /// Puts our decisions in, and, where alice is somebody else, that name for hers wherever the password database gave it.
+    fn adapt(&self, case: &mut Case) {
+        let expect = &mut case.expect;
+        if let Some((_, exit, _)) = LATER.iter().find(|(id, ..)| *id == case.id) {
+            (expect.exit, expect.exit_accept, expect.envelope_from) = (*exit, None, None);
+            expect.stdout_contains.clear();
+        }
+        if let Some((_, body, _)) = DECIDED.iter().find(|(id, ..)| *id == case.id) {
+            (expect.body_contains, expect.body_not_contains) = (Some((*body).to_owned()), None);
+        }
+        if self.root {
+            return;
+        }
+        let (hers, ours) = (case.user.as_deref().unwrap_or("alice"), self.alice.name.as_str());
+        let (hers, ours) = (format!("{hers}@client.example"), format!("{ours}@client.example"));
+        let sender = ["-f", "-r", "-itf"];
+        if !case.argv.iter().any(|word| sender.iter().any(|flag| word.starts_with(flag))) {
+            expect.envelope_from = expect.envelope_from.as_ref().map(|from| from.replace(&hers, &ours));
+        }
+        if !case.stdin.to_lowercase().contains("from:") {
+            for wanted in &mut expect.headers_present {
+                *wanted = wanted.replace("Alice Example <alice@client.example>", &ours).replace(&hers, &ours);
+            }
+        }
+    }
+
+    fn play(&self, case: &Case, chunking: bool) -> Outcome {
+        let recorder = Recorder::start(chunking);
+        let dir = self.dir.join(case.id.replace('/', "_"));
+        fs::create_dir(&dir).unwrap();
+        fs::write(dir.join("config.toml"), config(&dir, recorder.port())).unwrap();
+        open(&dir.join("config.toml"));
+        let (exit, stdout, stderr) = speak(self.command(case, &dir), case.stdin.as_bytes());
+        let log = fs::read_to_string(dir.join("log.jsonl")).unwrap_or_default();
+        Outcome { exit, stdout, stderr, seen: recorder.finish(), log }
+    }
+
+    fn command(&self, case: &Case, dir: &Path) -> Command {
+        let name = Path::new(&case.argv[0]).file_name().unwrap();
+        let mut command = Command::new(self.dir.join(name));
+        command.arg0(&case.argv[0]).args(&case.argv[1..]).current_dir(dir);
+        command.env_clear().env("PATH", "/usr/bin:/bin").env("SEALPOST_CONFIG", dir.join("config.toml"));
+        for (name, value) in &case.env {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        if self.root && case.user.as_deref() != Some("root") {
+            chown(dir, Some(self.alice.uid.as_raw()), Some(self.alice.gid.as_raw())).unwrap();
+            command.uid(self.alice.uid.as_raw()).gid(self.alice.gid.as_raw());
+        }
+        command
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.dir);
+    }
+}
+
+/// The environment that section 6 of the design assumes.
+fn config(dir: &Path, port: u16) -> String {
+    format!(
+        "mail_domain = \"client.example\"\naliases = \"\"\n\
+         [log]\nfile = \"{}\"\nsyslog = false\n\
+         [queue]\nmode = \"off\"\n\
+         [accounts.recorder]\nhost = \"127.0.0.1\"\nport = {port}\n\
+         [accounts.recorder.tls]\npolicy = \"off\"\n",
+        dir.join("log.jsonl").display()
+    )
+}
+
+fn open(path: &Path) {
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// Writes `input` to the program and reads its answers, all at once as a pipe demands; a program that hangs is killed.
+fn speak(mut command: Command, input: &[u8]) -> (Option<i32>, String, String) {
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let read = |mut pipe: Box<dyn Read + Send>| {
+        let (tell, told) = mpsc::channel();
+        thread::spawn(move || {
+            let mut bytes = Vec::new();
+            let _ = pipe.read_to_end(&mut bytes);
+            let _ = tell.send(String::from_utf8_lossy(&bytes).into_owned());
+        });
+        told
+    };
+    let stdout = read(Box::new(child.stdout.take().unwrap()));
+    let stderr = read(Box::new(child.stderr.take().unwrap()));
+    let input = input.to_vec();
+    let writer = thread::spawn(move || stdin.write_all(&input));
+    let limit = Duration::from_secs(30);
+    let answers = (stdout.recv_timeout(limit), stderr.recv_timeout(limit));
+    if answers.0.is_err() || answers.1.is_err() {
+        child.kill().unwrap();
+    }
+    let exit = child.wait().unwrap().code();
+    // A mode that reads no message may be gone before it was written.
+    let _ = writer.join().unwrap();
+    (exit, answers.0.unwrap_or_default(), answers.1.unwrap_or_else(|_| "hung".to_owned()))
+}
