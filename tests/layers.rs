@@ -66,25 +66,25 @@ const VALUES: [&str; 6] = ["IpAddr", "Ipv4Addr", "Ipv6Addr", "AddrParseError", "
 
 #[test]
 fn imports_point_down_only() {
-    report("imports that point up", files().iter().flat_map(upward).collect());
+    report("imports that point up", &files().iter().flat_map(upward).collect::<Vec<_>>());
 }
 
 #[test]
 fn mail_and_smtp_have_no_effects() {
-    report("effects in a pure layer", files().iter().flat_map(effects).collect());
+    report("effects in a pure layer", &files().iter().flat_map(effects).collect::<Vec<_>>());
 }
 
 #[test]
 fn every_file_says_in_its_first_line_which_question_it_answers() {
-    let silent = files().iter().filter(|f| f.question().is_none()).map(|f| f.path.clone()).collect();
-    report("files without a first-line `//!` sentence", silent);
+    let silent: Vec<String> = files().iter().filter(|f| f.question().is_none()).map(|f| f.path.clone()).collect();
+    report("files without a first-line `//!` sentence", &silent);
 }
 
 #[test]
 fn files_and_functions_stay_small() {
     let sources = files();
-    report("long files", long_files(&sources, &LONG_FILES));
-    report("long functions", long_functions(&sources, &LONG_FUNCTIONS));
+    report("long files", &long_files(&sources, &LONG_FILES));
+    report("long functions", &long_functions(&sources, &LONG_FUNCTIONS));
 }
 
 fn files() -> Vec<Source> {
@@ -107,7 +107,7 @@ fn files() -> Vec<Source> {
     found
 }
 
-fn report(what: &str, found: Vec<String>) {
+fn report(what: &str, found: &[String]) {
     assert!(found.is_empty(), "{what}:\n  {}", found.join("\n  "));
 }
 
@@ -142,11 +142,14 @@ fn effects(file: &Source) -> Vec<String> {
 
 fn is_effect(path: &[String]) -> bool {
     let whole = path.join("::");
-    let begins = |rule: &&str| whole == **rule || whole.starts_with(&format!("{rule}::"));
-    let ends = |rule: &&str| whole == **rule || whole.ends_with(&format!("::{rule}"));
+    let begins = |rule: &str| whole == *rule || whole.starts_with(&format!("{rule}::"));
+    let ends = |rule: &str| whole == *rule || whole.ends_with(&format!("::{rule}"));
     let value = path.iter().any(|segment| VALUES.contains(&segment.as_str()));
     let glob = whole == "std::*" || whole == "std::io::*" || whole == "std::time::*";
-    PRINTING.contains(&whole.as_str()) || EFFECTFUL_CALLS.iter().any(|r| ends(&r)) || glob || EFFECTS.iter().any(|r| begins(&r)) && !value
+    PRINTING.contains(&whole.as_str())
+        || EFFECTFUL_CALLS.iter().any(|r| ends(r))
+        || glob
+        || EFFECTS.iter().any(|r| begins(r)) && !value
 }
 
 fn long_files(sources: &[Source], allowed: &[(&str, &str)]) -> Vec<String> {
