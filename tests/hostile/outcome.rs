@@ -82,14 +82,14 @@ fn a_354_after_every_recipient_was_refused_gets_no_body() {
 #[test]
 fn lmtp_answers_for_each_recipient() {
     let lmtp = Case { account: "protocol = \"lmtp\"", recipients: &["a@sink.test", "b@sink.test"], ..PLAIN };
-    let head = "S: 220 hi LMTP\nC: LHLO *\nS: 250-hi\nS: 250 PIPELINING\nmail\nrcpt\nrcpt\ndata";
+    let opening = "S: 220 hi LMTP\nC: LHLO *\nS: 250-hi\nS: 250 PIPELINING\nmail\nrcpt\nrcpt\ndata";
     for (name, ending, exit, status, each) in [
         ("both", "S: 250 ok\nS: 250 ok\nquit", 0, "sent", ["sent", "sent"]),
         ("one refused", "S: 250 ok\nS: 550 5.1.1 gone\nquit", 67, "failed", ["sent", "failed"]),
         ("one full", "S: 452 4.2.2 full\nS: 250 ok\nquit", 75, "deferred", ["deferred", "sent"]),
         ("cut between", "S: 250 ok\nclose", 75, "unknown", ["sent", "unknown"]),
     ] {
-        let script = Box::leak(format!("{head}\n{ending}").into_boxed_str());
+        let script = Box::leak(format!("{opening}\n{ending}").into_boxed_str());
         let (run, mut heard) = perform(&Case { name, script, ..lmtp.clone() });
         let server = heard.remove(0);
         assert_eq!((run.code, run.field("/status")), (exit, status), "{name}: {run:?}");
