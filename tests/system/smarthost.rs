@@ -1,0 +1,181 @@
+//! Where is the real smarthost, which ports has it, and what did it deliver?
+
+use std::{
+    collections::HashMap,
+    env, fs,
+    io::{BufRead, BufReader},
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{ChildStdin, Command, Stdio},
+    sync::LazyLock,
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::common::{
+    PASSWORD, Run, Scratch, Sealpost, USER,
+    certificate::{Authority, Flaw},
+    contains, say,
+};
+
+/// The services besides those of the matrix; `tests/system/smarthost` says what the words of a name mean.
+const SERVICES: [&str; 10] = [
+    "plain",
+    "plain-auth",
+    "plain-small",
+    "lmtp",
+    "starttls-good-auth",
+    "starttls-good-auth-scram",
+    "starttls-selfsigned-auth",
+    "starttls-selfsigned-auth-scram",
+    "implicit-good-auth",
+    "implicit-expired-auth",
+];
+
+/// Longest wait for a mail that Postfix took.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The word for a flaw in the names of services.
+pub(crate) fn word(flaw: Flaw) -> &'static str {
+    match flaw {
+        Flaw::None => "good",
+        Flaw::SelfSigned => "selfsigned",
+        Flaw::UnknownCa => "unknownca",
+        Flaw::WrongName => "wrongname",
+        Flaw::Expired => "expired",
+    }
+}
+
+/// A running smarthost.
+pub(crate) struct Smarthost {
+    directory: PathBuf,
+    ports: HashMap<String, u16>,
+    /// The servers stop when this pipe closes, which the kernel does however this process ends.
+    _lifeline: ChildStdin,
+}
+
+/// The one smarthost of all tests; `None`, and said so, where it can't run.
+pub(crate) fn smarthost() -> Option<&'static Smarthost> {
+    static ONE: LazyLock<Result<Smarthost, String>> = LazyLock::new(Smarthost::start);
+    match &*ONE {
+        Ok(smarthost) => Some(smarthost),
+        Err(why) if env::var("CI").is_ok_and(|ci| ci == "true") => panic!("the system tests must run in CI: {why}"),
+        Err(why) => {
+            say(&format!("SKIPPED: {}: {why}", thread::current().name().unwrap_or("a system test")));
+            None
+        }
+    }
+}
+
+impl Smarthost {
+    fn start() -> Result<Self, String> {
+        if !rustix::process::geteuid().is_root() {
+            return Err("Postfix wants root".to_owned());
+        }
+        let missing = |program: &&&str| !["/usr/sbin", "/usr/bin"].iter().any(|d| Path::new(d).join(program).exists());
+        if let Some(program) = ["postfix", "dovecot", "strace"].iter().find(missing) {
+            return Err(format!("{program} is not installed (tests/run as root installs it)"));
+        }
+        let directory = fresh_directory();
+        let ports = services(&directory);
+        let mut child = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/system/smarthost"))
+            .arg(&directory)
+            .env("SMARTHOST_USER", USER)
+            .env("SMARTHOST_PASSWORD", PASSWORD)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(|why| why.to_string())?;
+        let mut answer = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut answer).unwrap();
+        // Installed and unable to start is a failure, never a reason to skip.
+        assert_eq!(answer, "ready\n", "the smarthost did not start; see above, and the logs in {}", directory.display());
+        Ok(Self { directory, ports, _lifeline: child.stdin.take().unwrap() })
+    }
+
+    /// The port of a service.
+    pub(crate) fn port(&self, service: &str) -> u16 {
+        *self.ports.get(service).unwrap_or_else(|| panic!("no service {service}"))
+    }
+
+    /// A sealpost whose account uses `service`; `tls` and `auth` are the lines of those tables, no `auth` no login.
+    pub(crate) fn client(&self, service: &str, account: &str, tls: &str, auth: &str) -> Sealpost {
+        let port = self.port(service);
+        let ca = self.directory.join("ca.pem").display().to_string();
+        let auth = if auth.is_empty() { String::new() } else { format!("[accounts.relay.auth]\nuser = {USER:?}\n{auth}\n") };
+        let head = format!("[accounts.relay]\nhost = \"127.0.0.1\"\nport = {port}\nfrom = \"cron@client.test\"\n{account}\n");
+        // Generous: the machine may be busy, and no test here waits for a deadline to pass.
+        Sealpost::with_limits("reply_timeout = \"8s\"", &format!("{head}[accounts.relay.tls]\nca_file = {ca:?}\n{tls}\n{auth}"))
+    }
+
+    /// The delivered file that holds `mark`, waited for: Postfix delivers after it has answered.
+    pub(crate) fn delivered(&self, mark: &str) -> Vec<u8> {
+        let started = Instant::now();
+        loop {
+            if let Some(bytes) = self.arrived(mark).pop() {
+                return bytes;
+            }
+            let log = || fs::read_to_string(self.directory.join("postfix.log")).unwrap_or_default();
+            assert!(started.elapsed() < PATIENCE, "{mark} did not arrive; Postfix says:\n{}", log());
+            // Another process delivers, so there is nothing to wait on but the directory.
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Every file that holds `mark` now.
+    pub(crate) fn arrived(&self, mark: &str) -> Vec<Vec<u8>> {
+        let Ok(entries) = fs::read_dir(self.directory.join("mail/box/new")) else { return Vec::new() };
+        entries.filter_map(|e| fs::read(e.ok()?.path()).ok()).filter(|bytes| contains(bytes, mark.as_bytes())).collect()
+    }
+}
+
+/// A message with `body`, and its Message-ID, which is nobody else's.
+pub(crate) fn message(mark: &str, body: &[u8]) -> (String, Vec<u8>) {
+    let id = format!("<{mark}@client.test>");
+    let head = format!(
+        "From: Cron <cron@client.test>\nTo: ok@sink.test\nSubject: {mark}\nDate: Mon, 23 Nov 2026 22:53:01 +0000\nMessage-ID: {id}\n\n"
+    );
+    (id, [head.as_bytes(), body].concat())
+}
+
+/// Sends a small message to `recipients` and returns the run and the Message-ID.
+pub(crate) fn send(sealpost: &Sealpost, mark: &str, recipients: &[&str]) -> (Run, String) {
+    let (id, message) = message(mark, b"all is well\n");
+    (sealpost.send(&[&["-i", "-f", "cron@client.test"], recipients].concat(), &message), id)
+}
+
+/// The directory outlives this process by a little: the servers still log while they stop. The next run clears it.
+fn fresh_directory() -> PathBuf {
+    let scratch = Scratch::new();
+    let parent = scratch.path().parent().unwrap().to_owned();
+    for entry in fs::read_dir(&parent).unwrap().filter_map(Result::ok) {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let owner = name.strip_prefix("sealpost-smarthost-").map(|pid| Path::new("/proc").join(pid));
+        if owner.is_some_and(|process| !process.exists()) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+    let directory = parent.join(format!("sealpost-smarthost-{}", std::process::id()));
+    fs::create_dir(&directory).unwrap();
+    directory
+}
+
+/// Writes certificates and the list of services, each with a port that is free now.
+fn services(directory: &Path) -> HashMap<String, u16> {
+    let authority = Authority::new("the authority of the system tests");
+    fs::write(directory.join("ca.pem"), authority.pem()).unwrap();
+    let matrix = Flaw::ALL.iter().flat_map(|flaw| ["starttls", "implicit"].map(|start| format!("{start}-{}", word(*flaw))));
+    let names: Vec<String> = matrix.chain(SERVICES.iter().map(|s| (*s).to_owned())).collect();
+    for name in names.iter().filter(|n| n.contains("tls-") || n.contains("implicit-")) {
+        let flaw = Flaw::ALL.into_iter().find(|f| name.split('-').any(|w| w == word(*f))).unwrap();
+        let identity = authority.identity(flaw);
+        fs::write(directory.join(format!("{name}.pem")), identity.key_pem + &identity.certificate_pem).unwrap();
+    }
+    // All at once, so that no port is given twice.
+    let listeners: Vec<TcpListener> = names.iter().map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+    let ports = listeners.iter().map(|l| l.local_addr().unwrap().port());
+    let ports: HashMap<String, u16> = names.into_iter().zip(ports).collect();
+    let list: String = ports.iter().fold(String::new(), |text, (name, port)| format!("{text}{name} {port}\n"));
+    fs::write(directory.join("services"), list).unwrap();
+    ports
+}
