@@ -17,6 +17,7 @@ pub mod mail {
 /// How it is said: bytes in, actions out.
 pub mod smtp {
     pub mod sasl;
+    pub mod server;
 }
 
 /// The machine: every effect, each behind a small type.
