@@ -30,6 +30,7 @@ pub mod smtp {
     pub mod leaf;
     pub mod reply;
     pub mod sasl;
+    pub mod server;
     mod transaction;
     pub mod wire;
 }

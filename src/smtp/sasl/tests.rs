@@ -23,12 +23,7 @@ fn permit(verified: bool) -> AuthPermit {
 }
 
 fn credentials(user: &str, password: &str) -> Credentials {
-    Credentials {
-        user: user.to_owned(),
-        secret: Secret::new(password.to_owned()),
-        choice: Choice::Auto,
-        allow_unverified: false,
-    }
+    Credentials { user: user.to_owned(), secret: Secret::new(password.to_owned()), choice: Choice::Auto, allow_unverified: false }
 }
 
 /// Lets client and server talk to the end; whether the server granted it and what the client says of that.

@@ -93,9 +93,7 @@ impl Verifier {
                 self.state = State::LoginPassword { right_user: equal(response, self.login.user.as_bytes()) };
                 Step::Challenge(b"Password:".to_vec())
             }
-            State::LoginPassword { right_user } => {
-                granted(equal(response, self.login.password.expose().as_bytes()) & right_user)
-            }
+            State::LoginPassword { right_user } => granted(equal(response, self.login.password.expose().as_bytes()) & right_user),
             State::ScramFirst => self.scram_first(response).unwrap_or(Step::Denied),
             State::ScramFinal(begun) => self.scram_final(&begun, response).unwrap_or(Step::Denied),
             State::ScramEnd => granted(response.is_empty()),
