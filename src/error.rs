@@ -129,7 +129,7 @@ impl Error {
             }
         }
         if let Some(hint) = &self.hint {
-            text.push_str(&format!("{program}: hint: {}\n", printable(hint)));
+            text.extend([program, ": hint: ", &printable(hint), "\n"]);
         }
         text
     }

@@ -38,8 +38,13 @@ pub mod smtp {
 /// The machine: every effect, each behind a small type.
 pub mod host {
     pub mod config;
+    pub mod dial;
     pub mod hybrid;
     pub mod journal;
+    pub mod narrate;
+    pub mod net;
+    pub mod pump;
+    mod socks;
     pub mod tls;
 }
 

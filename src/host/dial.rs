@@ -57,7 +57,8 @@ pub fn dial(account: &Account, budget: Duration) -> Result<Link, Unreachable> {
             Target::Unix(_) => return Err(Unreachable::NotNow("a unix socket can't be reached through a proxy".to_owned())),
         };
         let mut link = race(&resolve(&proxy.host, proxy.port, deadline)?, source, deadline)?;
-        socks::connect(&mut link, &host, port, deadline).map_err(|why| Unreachable::NotNow(format!("proxy {}: {why}", proxy.host)))?;
+        socks::connect(&mut link, &host, port, deadline)
+            .map_err(|why| Unreachable::NotNow(format!("proxy {}: {why}", proxy.host)))?;
         return Ok(link);
     }
     match &account.target {

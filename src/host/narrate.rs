@@ -49,7 +49,12 @@ impl Narrator {
             Ok(()) => "trusted".to_owned(),
             Err(finding) => format!("not trusted: {finding}"),
         };
-        self.note(&format!("{} {} {}, {believed}", or_unknown(&facts.version), or_unknown(&facts.cipher), or_unknown(&facts.group)));
+        self.note(&format!(
+            "{} {} {}, {believed}",
+            or_unknown(&facts.version),
+            or_unknown(&facts.cipher),
+            or_unknown(&facts.group)
+        ));
     }
 
     /// A flight that is about to leave.

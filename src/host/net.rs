@@ -13,7 +13,7 @@ use rustix::{
     net::sockopt,
 };
 
-use super::tls::{self, Handshake};
+use super::tls::Handshake;
 use crate::{mail::policy::Reach, smtp::client::Flight};
 
 /// Most octets that are kept of a server that talks while we write.
@@ -156,7 +156,7 @@ impl Link {
                     if let Err(error) = connection.process_new_packets() {
                         // The alert tells the server why; whether it arrives changes nothing.
                         let _ = connection.write_tls(&mut self.socket);
-                        return Err(tls::explain(&error));
+                        return Err(handshake.explain(&error));
                     }
                 }
                 Ok(_) => {}
@@ -231,7 +231,9 @@ impl Link {
             match connection.read_tls(&mut self.socket) {
                 Ok(0) => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
                 Ok(_) => {
-                    connection.process_new_packets().map_err(|error| Lost::Tls(tls::explain(&error)))?;
+                    if let Err(error) = connection.process_new_packets() {
+                        return Err(Lost::Tls(handshake.explain(&error)));
+                    }
                 }
                 Err(error) => return would_block(error).map(|()| !self.early.is_empty()),
             }

@@ -13,11 +13,7 @@ use super::{
 };
 use crate::{
     error::Exit,
-    mail::{
-        content::Content,
-        outcome::Fate,
-        tls::Facts,
-    },
+    mail::{content::Content, outcome::Fate, tls::Facts},
     smtp::client::{Action, Session, Wait},
 };
 

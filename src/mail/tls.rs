@@ -85,7 +85,7 @@ pub struct Certificate {
     pub not_after: String,
     /// SHA-256 of the certificate, lower-case hex.
     pub sha256: String,
-    /// SHA-256 of the SubjectPublicKeyInfo, lower-case hex.
+    /// SHA-256 of the `SubjectPublicKeyInfo`, lower-case hex.
     pub spki_sha256: String,
 }
 

@@ -3,15 +3,15 @@
 //! The machine knows no socket and no clock: the pump does what [`Action`] says and brings back what it saw. A MAIL can't be said
 //! without [`Met`], nor a secret used without the permit that `policy` makes of it.
 
-use base64::{Engine, engine::general_purpose::STANDARD};
-use zeroize::Zeroizing;
+mod ending;
+mod opening;
 
 pub use super::action::{Action, Flight, Wait};
 use super::{
     action::Outbox,
     command,
     reply::{Capabilities, Malformed, Parser},
-    sasl::{self, Credentials, Exchange, Mechanism, SaslError},
+    sasl::{Credentials, Exchange, Mechanism},
     transaction::{Terms, Transaction},
 };
 use crate::{
@@ -20,13 +20,10 @@ use crate::{
         content::{Facts, Form},
         envelope::Envelope,
         outcome::{Fate, Outcome, Reply},
-        policy::{self, Demand, Met, Next, Prior, Reach, SecretRule, Start},
+        policy::{self, Demand, Met, Prior, Reach, Start},
         tls::{Failure, Finding, Verdict},
     },
 };
-
-/// Most 334 challenges of one AUTH; the longest mechanism needs three.
-const CHALLENGES: u8 = 8;
 
 const TOO_MANY: &str = "the server sent more replies than there were commands";
 
@@ -258,7 +255,7 @@ impl<'m> Session<'m> {
     /// The handshake failed; that connection is dead.
     pub fn unsealed(&mut self, detail: &str) {
         let finding = Finding::new(Failure::ValidationFailure, detail);
-        if policy::may_retry_in_plaintext(self.plan.demand, &self.plan.prior) {
+        if policy::may_retry_in_plaintext(self.plan.demand) {
             self.retry = Some(finding.clone());
         }
         self.unmet(finding);
@@ -267,8 +264,10 @@ impl<'m> Session<'m> {
 
     /// The link broke or a deadline passed.
     pub fn lost(&mut self, why: &str) {
-        if matches!(self.state, State::Ended) {
-            return;
+        if matches!(self.state, State::Ended | State::Parting) {
+            // All is said and answered; who hangs up first changes nothing.
+            self.state = State::Ended;
+            return self.out.silence();
         }
         let hint = match &self.state {
             State::Greeting if self.met.is_none() => {
@@ -323,188 +322,6 @@ impl<'m> Session<'m> {
         }
     }
 
-    /// A reply never answers a later command: while something is about to be said, nothing may be left over.
-    fn hold_in_step(&mut self) {
-        let about_to_speak = !self.out.queue.is_empty() && !matches!(self.state, State::Ended);
-        if !about_to_speak || self.parser.is_empty() {
-            return;
-        }
-        if matches!(self.state, State::Parting) {
-            self.doubt();
-        } else {
-            self.violated(TOO_MANY, None);
-        }
-    }
-
-    /// There were more replies than commands: which of them was the answer to the message, nobody can say.
-    fn doubt(&mut self) {
-        for outcome in self.outcomes.iter_mut().flatten().filter(|o| o.fate == Fate::Accepted) {
-            outcome.fate = Fate::Unknown;
-            outcome.exit = Exit::TempFail;
-        }
-        self.violated(TOO_MANY, None);
-    }
-
-    fn on_greeting(&mut self, reply: Reply) {
-        match reply.code {
-            220 => self.hello(),
-            _ if reply.is_positive() || reply.code / 100 == 3 => self.violated(&format!("the server greeted with {reply}"), None),
-            _ => self.rejected("the connection", reply, Exit::Unavailable),
-        }
-    }
-
-    fn hello(&mut self) {
-        let verb = if self.plan.lmtp { "LHLO" } else { "EHLO" };
-        self.state = State::Hello;
-        self.command(&format!("{verb} {}", self.plan.hello));
-    }
-
-    fn on_hello(&mut self, reply: Reply) {
-        let understood = reply.code == 250;
-        if understood {
-            return self.introduced(Capabilities::of(&reply));
-        }
-        if !reply.is_permanent() || self.plan.lmtp || self.met.is_some() {
-            return self.rejected(if self.plan.lmtp { "LHLO" } else { "EHLO" }, reply, Exit::Unavailable);
-        }
-        // HELO knows no extension: where TLS must be there is no point in asking.
-        if let Next::Stop(finding) = policy::after_ehlo(self.plan.demand, false, &self.plan.prior) {
-            self.offered = Some(false);
-            return self.unmet(Finding::new(finding.failure, format!("the server refused EHLO, so it can't STARTTLS: {reply}")));
-        }
-        self.state = State::Helo;
-        self.command(&format!("HELO {}", self.plan.hello));
-    }
-
-    /// The server has said what it can.
-    fn introduced(&mut self, server: Capabilities) {
-        let starttls = server.starttls;
-        self.server = server;
-        if self.met.is_some() {
-            return self.authenticate();
-        }
-        self.offered = Some(starttls);
-        match policy::after_ehlo(self.plan.demand, starttls, &self.plan.prior) {
-            Next::Seal => {
-                self.state = State::Starttls;
-                self.command("STARTTLS");
-            }
-            Next::Clear(met) => {
-                self.met = Some(met);
-                self.authenticate();
-            }
-            Next::Stop(finding) => self.unmet(finding),
-        }
-    }
-
-    fn on_starttls(&mut self, reply: &Reply) {
-        if reply.code == 220 {
-            if !self.parser.is_empty() {
-                return self.injected();
-            }
-            self.state = State::Handshake;
-            self.out.ask(Action::Handshake);
-            return;
-        }
-        match policy::after_refusal(self.plan.demand, &reply.to_string(), &self.plan.prior) {
-            Next::Seal => self.violated("policy asked for STARTTLS twice", None),
-            Next::Clear(met) => {
-                self.met = Some(met);
-                self.authenticate();
-            }
-            Next::Stop(finding) => self.unmet(finding),
-        }
-    }
-
-    fn authenticate(&mut self) {
-        let (Some(credentials), Some(met)) = (&self.plan.credentials, &self.met) else { return self.mail() };
-        let rule = SecretRule {
-            allow_unverified: credentials.allow_unverified,
-            explicit_mechanism: matches!(credentials.choice, sasl::Choice::Only(_)),
-        };
-        let permit = match policy::may_authenticate(met, self.plan.reach, rule) {
-            Ok(permit) => permit,
-            Err(why) => return self.unsafe_secret(why),
-        };
-        let offered: Vec<&str> = self.server.auth.iter().map(String::as_str).collect();
-        let exchange = sasl::choose(&offered, credentials.choice, &permit)
-            .and_then(|mechanism| Ok((mechanism, Exchange::new(mechanism, credentials, &permit, &self.plan.nonce)?)));
-        match exchange {
-            Ok((mechanism, mut exchange)) => {
-                let mut words = Zeroizing::new(format!("AUTH {}", mechanism.name()));
-                if let Some(initial) = exchange.initial() {
-                    words.push(' ');
-                    words.push_str(&encode(&initial));
-                }
-                self.state = State::Auth { mechanism, exchange: Box::new(exchange), challenges: 0 };
-                self.secret_command(&words, "AUTH ***");
-            }
-            Err(error @ SaslError::NotPermitted(_)) => self.unsafe_secret(&error.to_string()),
-            Err(error) => self.stop(Problem {
-                fate: Fate::Refused,
-                exit: Exit::NoPerm,
-                because: error.to_string(),
-                hint: None,
-                reply: None,
-            }),
-        }
-    }
-
-    fn on_auth(&mut self, reply: Reply) {
-        let State::Auth { mechanism, exchange, challenges } = &mut self.state else { return };
-        let mechanism = *mechanism;
-        if reply.code == 334 {
-            *challenges += 1;
-            if *challenges > CHALLENGES {
-                return self.violated("the server asks on and on in AUTH", None);
-            }
-            let answer = STANDARD
-                .decode(reply.text().trim())
-                .map_err(|_| "the challenge is not base64".to_owned())
-                .and_then(|challenge| exchange.answer(&challenge).map_err(|e| e.to_string()));
-            return match answer {
-                Ok(answer) => self.secret_command(&Zeroizing::new(STANDARD.encode(&answer)), "***"),
-                Err(why) => self.untrue_server(&why),
-            };
-        }
-        match reply.code {
-            235 => match exchange.finished(None) {
-                Ok(()) => {
-                    self.auth = Some(mechanism);
-                    self.mail();
-                }
-                Err(error) => self.untrue_server(&error.to_string()),
-            },
-            _ if reply.is_positive() || reply.code / 100 == 3 => self.violated(&format!("the server ended AUTH with {reply}"), None),
-            _ => self.rejected(&format!("the login by {}", mechanism.name()), reply, Exit::NoPerm),
-        }
-    }
-
-    /// The server could not prove that it knows the secret, or breaks the mechanism: it is not who it claims to be.
-    fn untrue_server(&mut self, why: &str) {
-        self.stop(Problem {
-            fate: Fate::Deferred,
-            exit: Exit::NoPerm,
-            because: format!("the server's side of the login does not hold: {why}"),
-            hint: Some("this is not the server that knows your password, or it is broken; check the host and its certificate".to_owned()),
-            reply: None,
-        });
-        self.abandon();
-    }
-
-    fn unsafe_secret(&mut self, why: &str) {
-        self.stop(Problem {
-            fate: Fate::Deferred,
-            exit: Exit::TempFail,
-            because: format!("not logging in: {why}"),
-            hint: Some(
-                "make the server's certificate trusted (ca_file, or trust = \"pin\" with the digest in the log), or set allow_unverified = true"
-                    .to_owned(),
-            ),
-            reply: None,
-        });
-    }
-
     fn mail(&mut self) {
         let terms = Terms {
             envelope: self.envelope,
@@ -517,82 +334,6 @@ impl<'m> Session<'m> {
         self.close_if_over();
     }
 
-    fn close_if_over(&mut self) {
-        let State::Mail(transaction) = &self.state else { return };
-        if !transaction.is_closed() {
-            return;
-        }
-        let outcomes = transaction.outcomes();
-        if let Some(problem) = transaction.problem() {
-            let gravest = outcomes.iter().find(|o| o.reply.is_none() && o.fate != Fate::Accepted);
-            let (fate, exit) = gravest.map_or((Fate::Deferred, Exit::TempFail), |o| (o.fate, o.exit));
-            self.problem = Some(Problem { fate, exit, because: problem.to_owned(), hint: None, reply: None });
-        }
-        let in_step = transaction.is_in_step();
-        self.outcomes = Some(outcomes);
-        self.state = if in_step { State::Parting } else { State::Ended };
-        if in_step {
-            self.out.ask(Action::Glance);
-        }
-    }
-
-    /// The policy of the account is not met: nothing is sent, and it may work later.
-    fn unmet(&mut self, finding: Finding) {
-        let hint = match finding.failure {
-            Failure::StarttlsNotSupported => "policy = \"opportunistic\" would send in plaintext; ask the provider for its TLS port first",
-            Failure::CertificateHostMismatch => "host (or server_name) must be a name that the certificate has",
-            Failure::CertificateExpired => "the server's operator must renew the certificate; check this machine's clock too",
-            Failure::CertificateNotTrusted => "ca_file names another authority; trust = \"pin\" believes this one certificate",
-            _ => "the log's tls.detail and certificate say what was seen",
-        };
-        self.stop(Problem {
-            fate: Fate::Deferred,
-            exit: Exit::TempFail,
-            because: format!("TLS policy \"{}\" not met: {finding}", self.plan.demand.policy.as_str()),
-            hint: Some(hint.to_owned()),
-            reply: None,
-        });
-        self.met = None;
-        self.finding = Some(finding);
-    }
-
-    fn rejected(&mut self, what: &str, reply: Reply, permanent: Exit) {
-        let (fate, exit) = if reply.is_permanent() { (Fate::Refused, permanent) } else { (Fate::Deferred, Exit::TempFail) };
-        let because = format!("the server refused {what}: {reply}");
-        self.stop(Problem { fate, exit, because, hint: None, reply: Some(reply) });
-    }
-
-    fn violated(&mut self, what: &str, hint: Option<String>) {
-        self.stop(Problem { fate: Fate::Deferred, exit: Exit::Protocol, because: what.to_owned(), hint, reply: None });
-        self.abandon();
-    }
-
-    /// Ends the session with what is known; QUIT is said where the dialogue is in step.
-    fn stop(&mut self, problem: Problem) {
-        if let State::Mail(transaction) = &mut self.state {
-            transaction.lost(problem.exit, &mut self.out);
-            self.outcomes = Some(transaction.outcomes());
-        }
-        let in_step = matches!(self.state, State::Hello | State::Helo | State::Starttls | State::Auth { .. }) && self.parser.is_empty();
-        let hung_up = problem.reply.as_ref().is_some_and(|r| r.code == 421);
-        self.problem = Some(problem);
-        self.state = State::Ended;
-        if in_step && !hung_up {
-            self.farewell();
-        }
-    }
-
-    fn abandon(&mut self) {
-        self.close_if_over();
-        self.state = State::Ended;
-        self.out.silence();
-    }
-
-    /// QUIT is said and its reply is not waited for: what it could say changes nothing.
-    fn farewell(&mut self) {
-        self.out.say(command::line("QUIT"));
-    }
-
     fn command(&mut self, words: &str) {
         self.out.say(command::line(words));
     }
@@ -601,20 +342,6 @@ impl<'m> Session<'m> {
         self.command(words);
         self.out.masked = Some(shown);
     }
-
-    fn undecided(&self) -> Vec<Outcome> {
-        let (fate, exit, reply) = match &self.problem {
-            Some(problem) => (problem.fate, problem.exit, problem.reply.clone()),
-            None => (Fate::Deferred, Exit::TempFail, None),
-        };
-        let outcome = |address: &crate::mail::address::Address| Outcome { recipient: address.clone(), fate, exit, reply: reply.clone() };
-        self.envelope.recipients.iter().map(|recipient| outcome(&recipient.address)).collect()
-    }
-}
-
-/// Base64; an initial response of no octets is said as "=" (RFC 4954 4).
-fn encode(initial: &[u8]) -> Zeroizing<String> {
-    Zeroizing::new(if initial.is_empty() { "=".to_owned() } else { STANDARD.encode(initial) })
 }
 
 fn protocol_hint(malformed: &Malformed) -> Option<String> {

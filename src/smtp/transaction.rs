@@ -291,7 +291,8 @@ impl<'m> Transaction<'m> {
     fn write_envelope(&mut self, size: u64, form: Form) {
         let envelope = self.terms.envelope;
         let server = &self.terms.server;
-        let non_ascii = sender_needs_smtputf8(envelope) || self.batch.iter().any(|i| envelope.recipients[*i].address.needs_smtputf8());
+        let non_ascii =
+            sender_needs_smtputf8(envelope) || self.batch.iter().any(|i| envelope.recipients[*i].address.needs_smtputf8());
         let declared = Declared {
             size: (server.size.is_some()).then_some(size),
             eight_bit: self.terms.facts.eight_bit && server.eight_bit && form == Form::EightBit,

@@ -142,7 +142,11 @@ impl Setup {
                         let expected = lines.next().unwrap_or("(end of script)");
                         assert_eq!(format!("C: {line}").trim(), expected);
                     }
-                    assert!(!lines.peek().is_some_and(|l| l.starts_with("C:")), "one more line was due in this flight: {:?}", lines.peek());
+                    assert!(
+                        !lines.peek().is_some_and(|l| l.starts_with("C:")),
+                        "one more line was due in this flight: {:?}",
+                        lines.peek()
+                    );
                 }
                 Action::Listen { .. } => match lines.next().unwrap_or("(end of script)") {
                     "lost" => session.lost("the server closed the connection"),
@@ -153,7 +157,9 @@ impl Setup {
                         }
                         session.receive(bytes.as_bytes());
                     }
-                    line if line.starts_with("S-raw:") => session.receive(line[7..].replace("\\r", "\r").replace("\\n", "\n").as_bytes()),
+                    line if line.starts_with("S-raw:") => {
+                        session.receive(line[7..].replace("\\r", "\r").replace("\\n", "\n").as_bytes())
+                    }
                     other => panic!("the client listens, the script has: {other}"),
                 },
                 Action::Glance => {

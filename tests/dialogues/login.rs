@@ -13,10 +13,8 @@ use crate::kit::{Setup, setup};
 
 /// base64 of NUL me NUL pass-w0rd.
 const PLAIN: &str = "AG1lAHBhc3MtdzByZA==";
-const VERIFIED: &str =
-    "S: 220 mx\nC: EHLO me.test\nS: 250-mx\nS: 250 STARTTLS\nC: STARTTLS\nS: 220 go\nTLS ok\nC: EHLO me.test\nS: 250-mx\nS: 250 AUTH LOGIN PLAIN\n";
-const UNVERIFIED: &str =
-    "S: 220 mx\nC: EHLO me.test\nS: 250-mx\nS: 250 STARTTLS\nC: STARTTLS\nS: 220 go\nTLS untrusted\nC: EHLO me.test\nS: 250-mx\nS: 250 AUTH LOGIN PLAIN\n";
+const VERIFIED: &str = "S: 220 mx\nC: EHLO me.test\nS: 250-mx\nS: 250 STARTTLS\nC: STARTTLS\nS: 220 go\nTLS ok\nC: EHLO me.test\nS: 250-mx\nS: 250 AUTH LOGIN PLAIN\n";
+const UNVERIFIED: &str = "S: 220 mx\nC: EHLO me.test\nS: 250-mx\nS: 250 STARTTLS\nC: STARTTLS\nS: 220 go\nTLS untrusted\nC: EHLO me.test\nS: 250-mx\nS: 250 AUTH LOGIN PLAIN\n";
 const REFUSED_MAIL: &str = "C: MAIL FROM:<me@a.test>\nS: 451 later\nC: QUIT";
 
 fn required() -> Setup {
@@ -36,7 +34,9 @@ fn plain_goes_with_its_initial_response() {
 
 #[test]
 fn login_answers_the_prompts_in_their_order() {
-    let script = format!("{VERIFIED}C: AUTH LOGIN\nS: 334 VXNlcm5hbWU6\nC: bWU=\nS: 334 UGFzc3dvcmQ6\nC: cGFzcy13MHJk\nS: 235 in\n{REFUSED_MAIL}");
+    let script = format!(
+        "{VERIFIED}C: AUTH LOGIN\nS: 334 VXNlcm5hbWU6\nC: bWU=\nS: 334 UGFzc3dvcmQ6\nC: cGFzcy13MHJk\nS: 235 in\n{REFUSED_MAIL}"
+    );
     assert_eq!(required().login(Choice::Only(Mechanism::Login)).play(&script).auth, Some(Mechanism::Login));
 }
 
@@ -92,5 +92,8 @@ fn endless_challenges_end() {
 
 #[test]
 fn a_challenge_that_is_no_base64_is_no_server() {
-    assert_eq!(ends(required().login(Choice::Only(Mechanism::Login)), &format!("{VERIFIED}C: AUTH LOGIN\nS: 334 !!!")).1, Exit::NoPerm);
+    assert_eq!(
+        ends(required().login(Choice::Only(Mechanism::Login)), &format!("{VERIFIED}C: AUTH LOGIN\nS: 334 !!!")).1,
+        Exit::NoPerm
+    );
 }

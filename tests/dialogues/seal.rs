@@ -76,8 +76,7 @@ fn required_does_not_even_say_helo_where_ehlo_is_refused() {
 
 #[test]
 fn opportunistic_goes_on_in_plaintext_and_says_so() {
-    let report =
-        setup().policy(Policy::Opportunistic).play(&format!("S: 220 mx\nC: EHLO me.test\nS: 250 mx\n{SENT_IN_THE_CLEAR}"));
+    let report = setup().policy(Policy::Opportunistic).play(&format!("S: 220 mx\nC: EHLO me.test\nS: 250 mx\n{SENT_IN_THE_CLEAR}"));
     let met = report.met.unwrap();
     assert_eq!(met.channel(), Channel::Plaintext);
     assert_eq!(met.finding().unwrap().failure, Failure::StarttlsNotSupported);

@@ -14,7 +14,8 @@ fn greeted(capabilities: &[&str]) -> String {
     let mut lines = vec!["mx"];
     lines.extend(capabilities);
     let last = lines.len() - 1;
-    let ehlo: Vec<String> = lines.iter().enumerate().map(|(i, l)| format!("S: 250{}{l}", if i == last { ' ' } else { '-' })).collect();
+    let ehlo: Vec<String> =
+        lines.iter().enumerate().map(|(i, l)| format!("S: 250{}{l}", if i == last { ' ' } else { '-' })).collect();
     format!("S: 220 mx\nC: EHLO me.test\n{}\n", ehlo.join("\n"))
 }
 
@@ -96,7 +97,10 @@ fn a_large_message_waits_for_the_answers_to_its_envelope() {
     let report = setup().text(&text).play(&script);
     assert_eq!((report.outcomes[0].fate, report.outcomes[0].exit), (Fate::Refused, Exit::NoUser));
 
-    script = format!("{}C: MAIL FROM:<me@a.test>\nC: RCPT TO:<you@b.test>\nS: 250 ok\nS: 250 ok\n", greeted(&["PIPELINING", "CHUNKING"]));
+    script = format!(
+        "{}C: MAIL FROM:<me@a.test>\nC: RCPT TO:<you@b.test>\nS: 250 ok\nS: 250 ok\n",
+        greeted(&["PIPELINING", "CHUNKING"])
+    );
     script.push_str(&format!("C: BDAT {} LAST\nC: Subject: x\nC:\n", text.len()));
     script.push_str(&format!("C: {}\n", "x".repeat(78)).repeat(1000));
     script.push_str("S: 250 queued\nC: QUIT");
@@ -131,7 +135,10 @@ fn reports_are_asked_for_only_where_the_server_knows_them() {
     let ask = |capabilities: &[&str], mail: &str, rcpt: &str| {
         let mut setup = setup();
         setup.envelope.dsn = dsn.clone();
-        setup.play(&format!("{}C: MAIL FROM:<me@a.test>{mail}\nS: 250 ok\nC: RCPT TO:<you@b.test>{rcpt}\nS: 550 no\nC: QUIT", greeted(capabilities)))
+        setup.play(&format!(
+            "{}C: MAIL FROM:<me@a.test>{mail}\nS: 250 ok\nC: RCPT TO:<you@b.test>{rcpt}\nS: 550 no\nC: QUIT",
+            greeted(capabilities)
+        ))
     };
     ask(&["DSN"], " RET=HDRS ENVID=ab", " NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;you@b.test");
     ask(&[], "", "");

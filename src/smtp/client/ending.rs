@@ -1,0 +1,151 @@
+//! How does a session end, and what does that mean for its recipients? (RFC 5321 3.8, 4.2; RFC 3207 6)
+
+use super::{Problem, Session, State, TOO_MANY};
+use crate::{
+    error::Exit,
+    mail::{
+        outcome::{Fate, Outcome, Reply},
+        tls::{Failure, Finding},
+    },
+    smtp::{action::Action, command},
+};
+
+impl Session<'_> {
+    /// The server could not prove that it knows the secret, or breaks the mechanism: it is not who it claims to be.
+    pub(super) fn untrue_server(&mut self, why: &str) {
+        self.stop(Problem {
+            fate: Fate::Deferred,
+            exit: Exit::NoPerm,
+            because: format!("the server's side of the login does not hold: {why}"),
+            hint: Some(
+                "this is not the server that knows your password, or it is broken; check the host and its certificate".to_owned(),
+            ),
+            reply: None,
+        });
+        self.abandon();
+    }
+
+    pub(super) fn unsafe_secret(&mut self, why: &str) {
+        self.stop(Problem {
+            fate: Fate::Deferred,
+            exit: Exit::TempFail,
+            because: format!("not logging in: {why}"),
+            hint: Some(
+                "make the server's certificate trusted (ca_file, or trust = \"pin\" with the digest in the log), or set allow_unverified = true"
+                    .to_owned(),
+            ),
+            reply: None,
+        });
+    }
+
+    /// A reply never answers a later command: while something is about to be said, nothing may be left over.
+    pub(super) fn hold_in_step(&mut self) {
+        let about_to_speak = !self.out.queue.is_empty() && !matches!(self.state, State::Ended);
+        if !about_to_speak || self.parser.is_empty() {
+            return;
+        }
+        if matches!(self.state, State::Parting) {
+            self.doubt();
+        } else {
+            self.violated(TOO_MANY, None);
+        }
+    }
+
+    /// There were more replies than commands: which of them was the answer to the message, nobody can say.
+    pub(super) fn doubt(&mut self) {
+        for outcome in self.outcomes.iter_mut().flatten().filter(|o| o.fate == Fate::Accepted) {
+            outcome.fate = Fate::Unknown;
+            outcome.exit = Exit::TempFail;
+        }
+        self.violated(TOO_MANY, None);
+    }
+
+    pub(super) fn close_if_over(&mut self) {
+        let State::Mail(transaction) = &self.state else { return };
+        if !transaction.is_closed() {
+            return;
+        }
+        let outcomes = transaction.outcomes();
+        if let Some(problem) = transaction.problem() {
+            let gravest = outcomes.iter().find(|o| o.reply.is_none() && o.fate != Fate::Accepted);
+            let (fate, exit) = gravest.map_or((Fate::Deferred, Exit::TempFail), |o| (o.fate, o.exit));
+            self.problem = Some(Problem { fate, exit, because: problem.to_owned(), hint: None, reply: None });
+        }
+        let in_step = transaction.is_in_step();
+        self.outcomes = Some(outcomes);
+        self.state = if in_step { State::Parting } else { State::Ended };
+        if in_step {
+            self.out.ask(Action::Glance);
+        }
+    }
+
+    /// The policy of the account is not met: nothing is sent, and it may work later.
+    pub(super) fn unmet(&mut self, finding: Finding) {
+        let hint = match finding.failure {
+            Failure::StarttlsNotSupported => {
+                "policy = \"opportunistic\" would send in plaintext; ask the provider for its TLS port first"
+            }
+            Failure::CertificateHostMismatch => "host (or server_name) must be a name that the certificate has",
+            Failure::CertificateExpired => "the server's operator must renew the certificate; check this machine's clock too",
+            Failure::CertificateNotTrusted => "ca_file names another authority; trust = \"pin\" believes this one certificate",
+            _ => "the log's tls.detail and certificate say what was seen",
+        };
+        self.stop(Problem {
+            fate: Fate::Deferred,
+            exit: Exit::TempFail,
+            because: format!("TLS policy \"{}\" not met: {finding}", self.plan.demand.policy.as_str()),
+            hint: Some(hint.to_owned()),
+            reply: None,
+        });
+        self.met = None;
+        self.finding = Some(finding);
+    }
+
+    pub(super) fn rejected(&mut self, what: &str, reply: Reply, permanent: Exit) {
+        let (fate, exit) = if reply.is_permanent() { (Fate::Refused, permanent) } else { (Fate::Deferred, Exit::TempFail) };
+        let because = format!("the server refused {what}: {reply}");
+        self.stop(Problem { fate, exit, because, hint: None, reply: Some(reply) });
+    }
+
+    pub(super) fn violated(&mut self, what: &str, hint: Option<String>) {
+        self.stop(Problem { fate: Fate::Deferred, exit: Exit::Protocol, because: what.to_owned(), hint, reply: None });
+        self.abandon();
+    }
+
+    /// Ends the session with what is known; QUIT is said where the dialogue is in step.
+    pub(super) fn stop(&mut self, problem: Problem) {
+        if let State::Mail(transaction) = &mut self.state {
+            transaction.lost(problem.exit, &mut self.out);
+            self.outcomes = Some(transaction.outcomes());
+        }
+        let in_step =
+            matches!(self.state, State::Hello | State::Helo | State::Starttls | State::Auth { .. }) && self.parser.is_empty();
+        let hung_up = problem.reply.as_ref().is_some_and(|r| r.code == 421);
+        self.problem = Some(problem);
+        self.state = State::Ended;
+        if in_step && !hung_up {
+            self.farewell();
+        }
+    }
+
+    pub(super) fn abandon(&mut self) {
+        self.close_if_over();
+        self.state = State::Ended;
+        self.out.silence();
+    }
+
+    /// QUIT is said and its reply is not waited for: what it could say changes nothing.
+    pub(super) fn farewell(&mut self) {
+        self.out.say(command::line("QUIT"));
+    }
+
+    pub(super) fn undecided(&self) -> Vec<Outcome> {
+        let (fate, exit, reply) = match &self.problem {
+            Some(problem) => (problem.fate, problem.exit, problem.reply.clone()),
+            None => (Fate::Deferred, Exit::TempFail, None),
+        };
+        let outcome =
+            |address: &crate::mail::address::Address| Outcome { recipient: address.clone(), fate, exit, reply: reply.clone() };
+        self.envelope.recipients.iter().map(|recipient| outcome(&recipient.address)).collect()
+    }
+}

@@ -1,0 +1,162 @@
+//! How does a session come to the point where it may send? (greeting, EHLO, STARTTLS, AUTH; RFC 5321 3.1, 3207, 4954)
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use zeroize::Zeroizing;
+
+use super::{Problem, Session, State};
+use crate::{
+    error::Exit,
+    mail::{
+        outcome::{Fate, Reply},
+        policy::{self, Next, SecretRule},
+        tls::Finding,
+    },
+    smtp::{
+        action::Action,
+        reply::Capabilities,
+        sasl::{self, Exchange, SaslError},
+    },
+};
+
+/// Most 334 challenges of one AUTH; the longest mechanism needs three.
+const CHALLENGES: u8 = 8;
+
+impl Session<'_> {
+    pub(super) fn on_greeting(&mut self, reply: Reply) {
+        match reply.code {
+            220 => self.hello(),
+            _ if reply.is_positive() || reply.code / 100 == 3 => self.violated(&format!("the server greeted with {reply}"), None),
+            _ => self.rejected("the connection", reply, Exit::Unavailable),
+        }
+    }
+
+    pub(super) fn hello(&mut self) {
+        let verb = if self.plan.lmtp { "LHLO" } else { "EHLO" };
+        self.state = State::Hello;
+        self.command(&format!("{verb} {}", self.plan.hello));
+    }
+
+    pub(super) fn on_hello(&mut self, reply: Reply) {
+        let understood = reply.code == 250;
+        if understood {
+            return self.introduced(Capabilities::of(&reply));
+        }
+        if !reply.is_permanent() || self.plan.lmtp || self.met.is_some() {
+            return self.rejected(if self.plan.lmtp { "LHLO" } else { "EHLO" }, reply, Exit::Unavailable);
+        }
+        // HELO knows no extension: where TLS must be there is no point in asking.
+        if let Next::Stop(finding) = policy::after_ehlo(self.plan.demand, false, &self.plan.prior) {
+            self.offered = Some(false);
+            return self.unmet(Finding::new(finding.failure, format!("the server refused EHLO, so it can't STARTTLS: {reply}")));
+        }
+        self.state = State::Helo;
+        self.command(&format!("HELO {}", self.plan.hello));
+    }
+
+    /// The server has said what it can.
+    pub(super) fn introduced(&mut self, server: Capabilities) {
+        let starttls = server.starttls;
+        self.server = server;
+        if self.met.is_some() {
+            return self.authenticate();
+        }
+        self.offered = Some(starttls);
+        match policy::after_ehlo(self.plan.demand, starttls, &self.plan.prior) {
+            Next::Seal => {
+                self.state = State::Starttls;
+                self.command("STARTTLS");
+            }
+            Next::Clear(met) => {
+                self.met = Some(met);
+                self.authenticate();
+            }
+            Next::Stop(finding) => self.unmet(finding),
+        }
+    }
+
+    pub(super) fn on_starttls(&mut self, reply: &Reply) {
+        if reply.code == 220 {
+            if !self.parser.is_empty() {
+                return self.injected();
+            }
+            self.state = State::Handshake;
+            self.out.ask(Action::Handshake);
+            return;
+        }
+        match policy::after_refusal(self.plan.demand, &reply.to_string(), &self.plan.prior) {
+            Next::Seal => self.violated("policy asked for STARTTLS twice", None),
+            Next::Clear(met) => {
+                self.met = Some(met);
+                self.authenticate();
+            }
+            Next::Stop(finding) => self.unmet(finding),
+        }
+    }
+
+    pub(super) fn authenticate(&mut self) {
+        let (Some(credentials), Some(met)) = (&self.plan.credentials, &self.met) else { return self.mail() };
+        let rule = SecretRule {
+            allow_unverified: credentials.allow_unverified,
+            explicit_mechanism: matches!(credentials.choice, sasl::Choice::Only(_)),
+        };
+        let permit = match policy::may_authenticate(met, self.plan.reach, rule) {
+            Ok(permit) => permit,
+            Err(why) => return self.unsafe_secret(why),
+        };
+        let offered: Vec<&str> = self.server.auth.iter().map(String::as_str).collect();
+        let exchange = sasl::choose(&offered, credentials.choice, &permit)
+            .and_then(|mechanism| Ok((mechanism, Exchange::new(mechanism, credentials, &permit, &self.plan.nonce)?)));
+        match exchange {
+            Ok((mechanism, mut exchange)) => {
+                let mut words = Zeroizing::new(format!("AUTH {}", mechanism.name()));
+                if let Some(initial) = exchange.initial() {
+                    words.push(' ');
+                    words.push_str(&encode(&initial));
+                }
+                self.state = State::Auth { mechanism, exchange: Box::new(exchange), challenges: 0 };
+                self.secret_command(&words, "AUTH ***");
+            }
+            Err(error @ SaslError::NotPermitted(_)) => self.unsafe_secret(&error.to_string()),
+            Err(error) => {
+                self.stop(Problem { fate: Fate::Refused, exit: Exit::NoPerm, because: error.to_string(), hint: None, reply: None })
+            }
+        }
+    }
+
+    pub(super) fn on_auth(&mut self, reply: Reply) {
+        let State::Auth { mechanism, exchange, challenges } = &mut self.state else { return };
+        let mechanism = *mechanism;
+        if reply.code == 334 {
+            *challenges += 1;
+            if *challenges > CHALLENGES {
+                return self.violated("the server asks on and on in AUTH", None);
+            }
+            let answer = STANDARD
+                .decode(reply.text().trim())
+                .map_err(|_| "the challenge is not base64".to_owned())
+                .and_then(|challenge| exchange.answer(&challenge).map_err(|e| e.to_string()));
+            return match answer {
+                Ok(answer) => self.secret_command(&Zeroizing::new(STANDARD.encode(&answer)), "***"),
+                Err(why) => self.untrue_server(&why),
+            };
+        }
+        match reply.code {
+            235 => match exchange.finished(None) {
+                Ok(()) => {
+                    self.auth = Some(mechanism);
+                    self.mail();
+                }
+                Err(error) => self.untrue_server(&error.to_string()),
+            },
+            _ if reply.is_positive() || reply.code / 100 == 3 => {
+                self.violated(&format!("the server ended AUTH with {reply}"), None)
+            }
+            _ => self.rejected(&format!("the login by {}", mechanism.name()), reply, Exit::NoPerm),
+        }
+    }
+}
+
+/// Base64; an initial response of no octets is said as "=" (RFC 4954 4).
+fn encode(initial: &[u8]) -> Zeroizing<String> {
+    Zeroizing::new(if initial.is_empty() { "=".to_owned() } else { STANDARD.encode(initial) })
+}
