@@ -214,20 +214,25 @@ impl<'m> Transaction<'m> {
         let Some(awaited) = self.awaited.pop_front() else {
             // In the middle of the data nothing is asked, yet a server may have had enough (RFC 5321 3.8: 421 at any time).
             let had_enough = self.stage == Stage::Body && !reply.is_positive() && reply.code != 354;
-            return if had_enough { self.give_up(reply, out) } else { Err(Unasked) };
+            if had_enough {
+                self.give_up(&reply, out);
+            }
+            return if had_enough { Ok(()) } else { Err(Unasked) };
         };
         if !(reply.is_positive() || reply.is_transient() || reply.is_permanent() || (reply.code == 354 && awaited == Awaited::Go)) {
             self.awaited.push_front(awaited);
             return Err(Unasked);
         }
         match awaited {
-            Awaited::Reset => {}
             Awaited::Mail => self.on_mail(&reply),
             Awaited::Rcpt(index) => self.on_rcpt(index, reply),
-            Awaited::Go => self.on_go(reply)?,
-            Awaited::Chunk if !reply.is_positive() => return self.give_up(reply, out),
-            Awaited::Chunk => {}
-            Awaited::End => self.on_end(reply),
+            Awaited::Go => self.on_go(&reply)?,
+            Awaited::Chunk if !reply.is_positive() => {
+                self.give_up(&reply, out);
+                return Ok(());
+            }
+            Awaited::Reset | Awaited::Chunk => {}
+            Awaited::End => self.on_end(&reply),
         }
         if self.awaited.is_empty() {
             self.group_answered(out);
@@ -355,21 +360,21 @@ impl<'m> Transaction<'m> {
         }
     }
 
-    fn on_go(&mut self, reply: Reply) -> Result<(), Unasked> {
+    fn on_go(&mut self, reply: &Reply) -> Result<(), Unasked> {
         match reply.code {
             354 => self.stage = Stage::Invited,
             _ if reply.is_positive() => return Err(Unasked),
             _ if self.taken.is_empty() => {}
-            _ => self.decide_all(&reply, Exit::DataErr),
+            _ => self.decide_all(reply, Exit::DataErr),
         }
         Ok(())
     }
 
-    fn on_end(&mut self, reply: Reply) {
+    fn on_end(&mut self, reply: &Reply) {
         self.open = false;
         if self.terms.lmtp && !self.taken.is_empty() {
             let index = self.taken.remove(0);
-            self.decide_by(index, &reply);
+            self.decide_by(index, reply);
             if !self.taken.is_empty() {
                 self.awaited.push_front(Awaited::End);
             }
@@ -377,10 +382,10 @@ impl<'m> Transaction<'m> {
         }
         if reply.is_positive() {
             for index in std::mem::take(&mut self.taken) {
-                self.decide_by(index, &reply);
+                self.decide_by(index, reply);
             }
         } else if !self.taken.is_empty() {
-            self.decide_all(&reply, Exit::DataErr);
+            self.decide_all(reply, Exit::DataErr);
         }
     }
 
@@ -407,13 +412,12 @@ impl<'m> Transaction<'m> {
     }
 
     /// The message was refused while it was being sent: there is no way to stop in the middle but to leave.
-    fn give_up(&mut self, reply: Reply, out: &mut Outbox) -> Result<(), Unasked> {
-        self.decide_all(&reply, Exit::DataErr);
+    fn give_up(&mut self, reply: &Reply, out: &mut Outbox) {
+        self.decide_all(reply, Exit::DataErr);
         self.awaited.clear();
         self.broke_off = true;
         self.stage = Stage::Closed;
         out.silence();
-        Ok(())
     }
 
     fn conclude(&mut self, fate: Fate, exit: Exit, reply: Option<&Reply>, out: &mut Outbox) {

@@ -118,7 +118,7 @@ impl Session<'_> {
             }
             Err(error @ SaslError::NotPermitted(_)) => self.unsafe_secret(&error.to_string()),
             Err(error) => {
-                self.stop(Problem { fate: Fate::Refused, exit: Exit::NoPerm, because: error.to_string(), hint: None, reply: None })
+                self.stop(Problem { fate: Fate::Refused, exit: Exit::NoPerm, because: error.to_string(), hint: None, reply: None });
             }
         }
     }
@@ -149,7 +149,7 @@ impl Session<'_> {
                 Err(error) => self.untrue_server(&error.to_string()),
             },
             _ if reply.is_positive() || reply.code / 100 == 3 => {
-                self.violated(&format!("the server ended AUTH with {reply}"), None)
+                self.violated(&format!("the server ended AUTH with {reply}"), None);
             }
             _ => self.rejected(&format!("the login by {}", mechanism.name()), reply, Exit::NoPerm),
         }
