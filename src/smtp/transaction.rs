@@ -219,14 +219,14 @@ impl<'m> Transaction<'m> {
             }
             return if had_enough { Ok(()) } else { Err(Unasked) };
         };
-        if !(reply.is_positive() || reply.is_transient() || reply.is_permanent() || (reply.code == 354 && awaited == Awaited::Go)) {
+        if !can_answer(awaited, &reply) {
             self.awaited.push_front(awaited);
             return Err(Unasked);
         }
         match awaited {
             Awaited::Mail => self.on_mail(&reply),
             Awaited::Rcpt(index) => self.on_rcpt(index, reply),
-            Awaited::Go => self.on_go(&reply)?,
+            Awaited::Go => self.on_go(&reply),
             Awaited::Chunk if !reply.is_positive() => {
                 self.give_up(&reply, out);
                 return Ok(());
@@ -360,14 +360,12 @@ impl<'m> Transaction<'m> {
         }
     }
 
-    fn on_go(&mut self, reply: &Reply) -> Result<(), Unasked> {
+    fn on_go(&mut self, reply: &Reply) {
         match reply.code {
             354 => self.stage = Stage::Invited,
-            _ if reply.is_positive() => return Err(Unasked),
             _ if self.taken.is_empty() => {}
             _ => self.decide_all(reply, Exit::DataErr),
         }
-        Ok(())
     }
 
     fn on_end(&mut self, reply: &Reply) {
@@ -452,6 +450,16 @@ impl<'m> Transaction<'m> {
             slot.get_or_insert(Decision { fate, exit, reply });
         }
     }
+}
+
+/// A 235 to MAIL, a 250 to DATA, a 354 to RCPT: a success that doesn't belong is no success (RFC 5321 4.3.2).
+fn can_answer(awaited: Awaited, reply: &Reply) -> bool {
+    let success: &[u16] = match awaited {
+        Awaited::Rcpt(_) => &[250, 251, 252],
+        Awaited::Go => &[354],
+        Awaited::Reset | Awaited::Mail | Awaited::Chunk | Awaited::End => &[250],
+    };
+    reply.is_transient() || reply.is_permanent() || success.contains(&reply.code)
 }
 
 fn sender_needs_smtputf8(envelope: &Envelope) -> bool {

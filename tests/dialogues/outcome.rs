@@ -131,6 +131,14 @@ fn a_reply_never_answers_a_later_command() {
 }
 
 #[test]
+fn a_success_that_does_not_belong_is_a_protocol_error() {
+    let mail = "S: 220 mx\nC: EHLO me.test\nS: 250 mx\nC: MAIL FROM:<me@a.test>\n";
+    assert_eq!(fate(&format!("{mail}S: 235 welcome")), (Fate::Deferred, Exit::Protocol));
+    assert_eq!(fate(&format!("{mail}S: 250 ok\nC: RCPT TO:<you@b.test>\nS: 354 go")), (Fate::Deferred, Exit::Protocol));
+    assert_eq!(fate(&format!("{DATA}{TO_THE_DOT}S: 235 welcome")).0, Fate::Unknown);
+}
+
+#[test]
 fn data_that_is_answered_with_success_is_a_protocol_error() {
     let (fate, exit) = fate(&format!("{DATA}S: 250 ok\nS: 250 ok\nS: 250 ok"));
     assert_eq!((fate, exit), (Fate::Deferred, Exit::Protocol));
