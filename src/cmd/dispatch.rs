@@ -41,8 +41,7 @@ fn compatible(name: Name, program: &OsStr, words: impl Iterator<Item = OsString>
 
 fn answer(program: &str, invocation: Invocation) -> Exit {
     match invocation {
-        // WIRE: Invocation::Submit(submission) => submit::run(program, *submission),
-        Invocation::Submit(submission) => complain(program, submission.errors, &unwired()),
+        Invocation::Submit(submission) => submit::run(program, &submission),
         // Nothing that sealpost accepted ever waits: it is with the smarthost, or still with its caller.
         Invocation::Mailq => print("Mail queue is empty\n"),
         Invocation::QueueSize => print("0\n"),
@@ -60,8 +59,7 @@ fn refuse(program: &str, refusal: &Refusal) -> Exit {
     if refusal.drain {
         drain();
     }
-    // WIRE: the journal's `rejected` record, with refusal.error.summary().
-    complain(program, refusal.errors, &refusal.error)
+    submit::reject_usage(program, refusal.errors, &refusal.error)
 }
 
 /// Reads standard input to its end, unless a person would have to type it: a caller that is still writing when its sendmail

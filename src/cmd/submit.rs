@@ -1,6 +1,6 @@
 //! How does a message get from standard input to the smarthost? (contract sections 1, 5, 7; the ten lines of the house, in order)
 
-use std::{cell::OnceCell, path::Path, time::Instant};
+use std::{cell::OnceCell, time::Instant};
 
 use super::{
     addressing::{self, MailDomain},
@@ -53,11 +53,11 @@ pub fn run(program: &str, submission: &Submission) -> Exit {
 }
 
 /// Tells the log and the caller of a command line that could not be followed.
-pub fn reject_usage(program: &str, errors: ErrorMode, config: Option<&Path>, error: &Error) -> Exit {
+pub fn reject_usage(program: &str, errors: ErrorMode, error: &Error) -> Exit {
     let world = Machine;
-    let submission = Submission { errors, config: config.map(Path::to_owned), ..Submission::default() };
+    let submission = Submission { errors, ..Submission::default() };
     let begun = Instant::now();
-    match config::load(&world, config) {
+    match config::load(&world, None) {
         Ok(config) => Desk::new(&world, program, &submission, &config.log, begun).reject(error, None, &[]),
         Err(_) => Desk::without_config(&world, program, &submission, begun).reject(error, None, &[]),
     }
