@@ -23,4 +23,5 @@ pub mod smtp {
 /// The machine: every effect, each behind a small type.
 pub mod host {
     pub mod config;
+    pub mod listen;
 }
