@@ -25,3 +25,9 @@ pub mod host {
     pub mod config;
     pub mod listen;
 }
+
+/// One file per thing that a user asks for: glue that reads like a story.
+pub mod cmd {
+    pub mod demo;
+    pub mod sink;
+}

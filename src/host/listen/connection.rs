@@ -15,7 +15,7 @@ use crate::{
     mail::tls::Facts,
     smtp::{
         sasl::verifier::Entropy,
-        server::{self, Action, Server, Stored, Transaction, fault::Link},
+        server::{self, Action, Seal, Server, Stored, Transaction, fault::Link},
     },
 };
 
@@ -257,8 +257,11 @@ fn machine(shared: &Shared) -> io::Result<server::Settings> {
     Ok(server::Settings {
         name: "localhost".to_owned(),
         lmtp: settings.lmtp,
-        starttls: settings.tls == Tls::Starttls,
-        sealed: is_implicit(shared),
+        seal: match settings.tls {
+            Tls::Starttls => Seal::Offered,
+            Tls::Implicit if is_implicit(shared) => Seal::Up,
+            Tls::Implicit => Seal::Never,
+        },
         auth: settings.login.clone().map(|login| server::Auth { login, entropy, in_clear }),
         lone_lf: false,
         message_size: settings.message_size,

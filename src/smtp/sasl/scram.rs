@@ -166,7 +166,7 @@ impl<'a> ServerFirst<'a> {
     }
 }
 
-/// SASLprep for a name or password as it is stored: what it forbids could not be matched by a server either.
+/// `SASLprep` for a name or password as it is stored: what it forbids could not be matched by a server either.
 pub(super) fn prepared(text: &str, otherwise: &'static str) -> Result<Zeroizing<String>, SaslError> {
     match stringprep::saslprep(text) {
         Ok(prepared) if !prepared.is_empty() => Ok(Zeroizing::new(prepared.into_owned())),
