@@ -41,11 +41,18 @@ pub mod host {
     pub mod dial;
     pub mod hybrid;
     pub mod journal;
+    pub mod listen;
     pub mod narrate;
     pub mod net;
     pub mod pump;
     mod socks;
     pub mod tls;
+}
+
+/// One file per thing that a user asks for: glue that reads like a story.
+pub mod cmd {
+    pub mod demo;
+    pub mod sink;
 }
 
 /// One file per thing that a user asks for: glue that reads like a story.

@@ -3,7 +3,7 @@
 //! A state machine without a socket: octets go in by [`Server::receive`], [`Action`]s come out, in the order in which they are to
 //! be done. The message streams through in pieces and is never held whole. Whoever holds the connection calls
 //! [`Server::sealed`] after [`Action::Handshake`] and [`Server::stored`] after [`Action::Deliver`]; until then nothing that
-//! arrived later is looked at.
+//! arrived later is looked at. A connection that ends before Deliver takes the message that began with it.
 
 use memchr::memchr;
 use zeroize::Zeroizing;
@@ -36,10 +36,8 @@ pub struct Settings {
     pub name: String,
     /// LMTP: LHLO, and a reply per recipient after the message.
     pub lmtp: bool,
-    /// STARTTLS is offered.
-    pub starttls: bool,
-    /// TLS began before the greeting.
-    pub sealed: bool,
+    /// Whether TLS is there or can be had.
+    pub seal: Seal,
     /// AUTH is offered, and needed before MAIL.
     pub auth: Option<Auth>,
     /// A peer that ends DATA itself with LF alone may end the message with `LF . LF`: only for local programs on a pipe, where
@@ -51,6 +49,17 @@ pub struct Settings {
     pub recipients: usize,
     /// What goes wrong on purpose.
     pub faults: Faults,
+}
+
+/// Whether TLS is there or can be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seal {
+    /// No TLS, and none to be had.
+    Never,
+    /// STARTTLS is offered.
+    Offered,
+    /// TLS is up.
+    Up,
 }
 
 /// Who may log in, and how.
@@ -174,7 +183,7 @@ impl Server {
     /// TLS is up: everything learnt before is forgotten, what arrived before it included (RFC 3207 section 4.2).
     #[must_use]
     pub fn sealed(&mut self) -> Vec<Action> {
-        self.settings.sealed = true;
+        self.settings.seal = Seal::Up;
         self.input.clear();
         self.hello = None;
         self.user = None;
@@ -298,8 +307,8 @@ impl Server {
                 self.actions.push(Action::Flood(text.into()));
                 self.phase = Phase::Over;
             }
-            Twist::Stall(text) => {
-                self.say_octets(text.as_bytes());
+            Twist::Stall => {
+                self.discard();
                 self.actions.push(Action::Stall);
                 self.phase = Phase::Over;
             }

@@ -50,12 +50,15 @@ fn login(user: &str, password: &str) -> Login {
     Login { user: user.to_owned(), password: Secret::new(password.to_owned()) }
 }
 
+/// Offered, the account's choice, whether the server is verified, what is chosen.
+type Case<'a> = (&'a [&'a str], Choice, bool, Result<Mechanism, SaslError>);
+
 #[test]
 fn the_strongest_mechanism_that_the_permit_allows_is_chosen() {
     use Mechanism::{Login, Plain, ScramSha256};
     let only = Choice::Only;
     let none = |offered: &str| SaslError::NotOffered { offered: offered.to_owned() };
-    let cases: [(&[&str], Choice, bool, Result<Mechanism, SaslError>); 10] = [
+    let cases: [Case; 10] = [
         (&["PLAIN", "LOGIN", "SCRAM-SHA-256"], Choice::Auto, true, Ok(ScramSha256)),
         (&["LOGIN", "plain"], Choice::Auto, true, Ok(Plain)),
         (&["LOGIN"], Choice::Auto, true, Ok(Login)),

@@ -20,7 +20,7 @@ pub struct Login {
     pub password: Secret,
 }
 
-/// Random octets for one exchange.
+/// Random octets of one connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Entropy {
     /// The server's part of the SCRAM nonce.

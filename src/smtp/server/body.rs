@@ -159,7 +159,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_was_stuffed_comes_back_whatever_the_pieces(lines in proptest::collection::vec("[a.\\x00]{0,6}", 0..8), pieces in 1usize..9) {
-            let message: String = lines.iter().map(|line| format!("{line}\r\n")).collect();
+            let message: String = lines.iter().flat_map(|line| [line.as_str(), "\r\n"]).collect();
             let mut wire = String::new();
             for line in &lines {
                 wire.push_str(if line.starts_with('.') { "." } else { "" });

@@ -23,7 +23,10 @@ pub(super) enum Step {
     Mail,
     FirstRecipient,
     Recipient,
+    /// DATA or the first BDAT.
     Data,
+    /// The message's own octets are next.
+    Body,
     /// The message is whole and not stored yet.
     End,
     /// The message is stored, and the client waits to hear so.
@@ -39,8 +42,8 @@ pub(super) enum Twist {
     Cut(&'static str),
     /// This is said again and again.
     Flood(&'static str),
-    /// This is said, and nothing is read any more.
-    Stall(&'static str),
+    /// Nothing is read any more.
+    Stall,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -184,14 +187,14 @@ pub static FAULTS: [Fault; 39] = [
     row("rcpt-451", "the first recipient of each message is deferred", answer(Step::FirstRecipient, "451 4.2.1 mailbox busy\r\n")),
     row("rcpt-550", "the first recipient of each message is refused", answer(Step::FirstRecipient, "550 5.1.1 no such user\r\n")),
     row("rcpt-550-all", "every recipient is refused", answer(Step::Recipient, "550 5.1.1 no such user\r\n")),
-    row("data-421", "DATA is answered by 421, and the connection ends", cut(Step::Data, "421 4.3.2 shutting down\r\n")),
+    row("data-421", "DATA or BDAT is answered by 421, and the connection ends", cut(Step::Data, "421 4.3.2 shutting down\r\n")),
     row("data-452", "the whole message is deferred after its last octet", answer(Step::End, "452 4.3.1 disk full\r\n")),
     row("data-554", "the whole message is refused after its last octet", answer(Step::End, "554 5.6.0 not this content\r\n")),
     row("drop-after-dot", "the message is kept, but the connection ends before the 250", cut(Step::Stored, "")),
     row("half-reply", "the message is kept, but only \"25\" of the 250 arrives", cut(Step::Stored, "25")),
     row("reply-354-after-dot", "the message is kept, but answered with 354", answer(Step::Stored, "354 go on\r\n")),
     row("unsolicited", "a 250 that nobody asked for follows the one to MAIL", Effect::Trail(Step::Mail, "250 2.1.5 ok\r\n")),
-    row("stop-reading", "nothing is read after the 354", Effect::At(Step::Data, Twist::Stall("354 go ahead\r\n"))),
+    row("stop-reading", "nothing is read of the message", Effect::At(Step::Body, Twist::Stall)),
     row("slow", "replies come one octet at a time, ten a second", Effect::Link(Link::Slow)),
     row("greeting-twice", "a second 220 line follows the greeting", Effect::Trail(Step::Greeting, "220 and welcome again\r\n")),
 ];

@@ -3,7 +3,7 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use zeroize::Zeroizing;
 
-use super::{Action, Phase, Server, Step, command::Hello};
+use super::{Action, Phase, Seal, Server, Step, command::Hello};
 use crate::smtp::sasl::{
     Mechanism,
     verifier::{self, Verifier},
@@ -46,9 +46,13 @@ impl Server {
         let faults = &self.settings.faults;
         let extended = self.hello.as_ref().is_some_and(|(_, extended)| *extended);
         let fits = match keyword {
-            "STARTTLS" => self.settings.starttls && !self.settings.sealed,
+            "STARTTLS" => self.settings.seal == Seal::Offered,
             // Whoever strips STARTTLS does it to get at the password.
-            "AUTH" => self.settings.auth.as_ref().is_some_and(|a| a.in_clear || self.settings.sealed || faults.hides("STARTTLS")),
+            "AUTH" => self
+                .settings
+                .auth
+                .as_ref()
+                .is_some_and(|a| a.in_clear || self.settings.seal == Seal::Up || faults.hides("STARTTLS")),
             _ => true,
         };
         extended && fits && !faults.hides(keyword)

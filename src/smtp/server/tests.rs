@@ -1,16 +1,19 @@
 use std::fmt::Write as _;
 
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use proptest::prelude::*;
 
 use super::*;
-use crate::smtp::sasl::Secret;
+use crate::{
+    mail::policy::{Demand, OnDowngrade, Policy, Reach, SecretRule, Start, Trust, judge, may_authenticate},
+    smtp::sasl::{Choice, Credentials, Exchange, Mechanism, Secret},
+};
 
 fn settings() -> Settings {
     Settings {
         name: "sink.example".to_owned(),
         lmtp: false,
-        starttls: false,
-        sealed: false,
+        seal: Seal::Never,
         auth: None,
         lone_lf: false,
         message_size: 100,
@@ -20,13 +23,13 @@ fn settings() -> Settings {
 }
 
 fn with(faults: &[&str]) -> Settings {
-    Settings { starttls: true, faults: Faults::named(faults.iter().copied()), ..settings() }
+    Settings { seal: Seal::Offered, faults: Faults::named(faults.iter().copied()), ..settings() }
 }
 
-fn with_login(sealed: bool) -> Settings {
+fn with_login(seal: Seal) -> Settings {
     let login = Login { user: "tim".to_owned(), password: Secret::new("pw".to_owned()) };
     let auth = Auth { login, entropy: Entropy { nonce: [1; 18], salt: [2; 16] }, in_clear: false };
-    Settings { starttls: true, sealed, auth: Some(auth), ..settings() }
+    Settings { seal, auth: Some(auth), ..settings() }
 }
 
 /// Does the actions as a listener would, and writes down what it saw.
@@ -391,7 +394,7 @@ fn lmtp_answers_for_each_recipient() {
 #[test]
 fn a_login_is_offered_under_tls_only_and_needed_before_mail() {
     play(
-        with_login(true),
+        with_login(Seal::Up),
         r"
         C: EHLO x
         S: 250-sink.example
@@ -426,7 +429,7 @@ fn a_login_is_offered_under_tls_only_and_needed_before_mail() {
         ",
     );
     play(
-        with_login(false),
+        with_login(Seal::Offered),
         r"
         C: EHLO x
         S: 250-sink.example
@@ -473,7 +476,9 @@ fn each_fault_strikes_where_its_name_says() {
         ("rcpt-550", "HELO x|MAIL FROM:<>|RCPT TO:<a>|RCPT TO:<b>", "S: 550 5.1.1 no such user|S: 250 2.1.5 ok"),
         ("rcpt-550-all", "HELO x|MAIL FROM:<>|RCPT TO:<a>|RCPT TO:<b>", "S: 550 5.1.1 no such user|S: 550 5.1.1 no such user"),
         ("data-421", "HELO x|MAIL FROM:<>|RCPT TO:<a>|DATA", "S: 421 4.3.2 shutting down|- close"),
-        ("stop-reading", "HELO x|MAIL FROM:<>|RCPT TO:<a>|DATA|x", "S: 354 go ahead|- stall"),
+        ("stop-reading", "HELO x|MAIL FROM:<>|RCPT TO:<a>|DATA|x", "- begin <> to a|- discard|- stall"),
+        ("stop-reading", "EHLO x|MAIL FROM:<>|RCPT TO:<a>|BDAT 3 LAST|x", "- begin <> to a|- discard|- stall"),
+        ("data-421", "EHLO x|MAIL FROM:<>|RCPT TO:<a>|BDAT 3 LAST|x", "S: 421 4.3.2 shutting down|- close"),
         ("data-452", "HELO x|MAIL FROM:<>|RCPT TO:<a>|DATA|.|NOOP", "S: 452 4.3.1 disk full|- discard|S: 250 2.0.0 ok"),
         ("data-554", "HELO x|MAIL FROM:<>|RCPT TO:<a>|DATA|.", "S: 554 5.6.0 not this content|- discard"),
         ("drop-after-dot", "HELO x|MAIL FROM:<>|RCPT TO:<a>|DATA|.", "- deliver|- close"),
@@ -485,7 +490,7 @@ fn each_fault_strikes_where_its_name_says() {
         let mut seen = String::new();
         let actions = server.greet();
         perform(&mut server, actions, &mut seen);
-        let octets: String = said.split('|').filter(|line| !line.is_empty()).map(|line| format!("{line}\r\n")).collect();
+        let octets: String = said.split('|').filter(|line| !line.is_empty()).flat_map(|line| [line, "\r\n"]).collect();
         let actions = server.receive(octets.as_bytes());
         perform(&mut server, actions, &mut seen);
         let seen = seen.trim_end().replace('\n', "|");
@@ -502,11 +507,43 @@ fn a_stripped_starttls_tempts_with_a_login_in_the_clear_and_login_faults_refuse_
         ("auth-454", "454 4.7.0 temporary authentication failure\r\n"),
         ("no-auth", "502 5.5.1 AUTH is not offered\r\n"),
     ] {
-        let sealed = fault != "no-starttls";
-        let mut server = Server::new(Settings { faults: Faults::named([fault]), ..with_login(sealed) });
+        let seal = if fault == "no-starttls" { Seal::Offered } else { Seal::Up };
+        let mut server = Server::new(Settings { faults: Faults::named([fault]), ..with_login(seal) });
         let _ = server.receive(b"EHLO x\r\n");
         assert_eq!(server.receive(b"AUTH PLAIN AHRpbQBwdw==\r\n"), [Action::Say(reply.into())], "{fault}");
     }
+}
+
+#[test]
+fn scram_runs_through_the_dialogue_and_a_forged_signature_is_noticed_by_its_client() {
+    for (faults, honest) in [(&[][..], true), (&["bad-scram"], false)] {
+        let mut server = Server::new(Settings { faults: Faults::named(faults.iter().copied()), ..with_login(Seal::Up) });
+        let mut client = scram_client();
+        let _ = server.receive(b"EHLO x\r\n");
+        let mut say = |line: String| match &server.receive(format!("{line}\r\n").as_bytes())[..] {
+            [Action::Say(reply)] => String::from_utf8(reply.clone()).unwrap(),
+            other => panic!("{other:?}"),
+        };
+        let mut reply = say(format!("AUTH SCRAM-SHA-256 {}", BASE64.encode(client.initial().unwrap())));
+        let outcome = loop {
+            let Some(challenge) = reply.strip_prefix("334 ") else { break client.finished(None) };
+            match client.answer(&BASE64.decode(challenge.trim_end()).unwrap()) {
+                Ok(answer) => reply = say(BASE64.encode(answer)),
+                Err(error) => break Err(error),
+            }
+        };
+        assert_eq!(outcome.is_ok(), honest, "{outcome:?}");
+        assert_eq!(reply.starts_with("235"), honest, "{reply}");
+    }
+}
+
+fn scram_client() -> Exchange {
+    let demand = Demand { policy: Policy::Required, trust: Trust::System, start: Start::Starttls, on_downgrade: OnDowngrade::Warn };
+    let rule = SecretRule { allow_unverified: false, explicit_mechanism: false };
+    let permit = may_authenticate(&judge(demand, Ok(())).unwrap(), Reach::Network, rule).unwrap();
+    let secret = Secret::new("pw".to_owned());
+    let credentials = Credentials { user: "tim".to_owned(), secret, choice: Choice::Auto, allow_unverified: false };
+    Exchange::new(Mechanism::ScramSha256, &credentials, &permit, &[3; 18]).unwrap()
 }
 
 #[test]
@@ -523,7 +560,7 @@ fn a_line_without_end_neither_fills_the_memory_nor_ends_the_session() {
 #[test]
 fn a_client_that_errs_all_the_time_is_sent_away() {
     let mut server = Server::new(settings());
-    let actions: Vec<Action> = (0..MOST_ERRORS + 1).flat_map(|_| server.receive(b"XYZZY\r\n")).collect();
+    let actions: Vec<Action> = (0..=MOST_ERRORS).flat_map(|_| server.receive(b"XYZZY\r\n")).collect();
     assert_eq!(actions.last(), Some(&Action::Close));
     assert_eq!(server.receive(b"NOOP\r\n"), []);
 }
@@ -539,7 +576,7 @@ fn a_reason_from_elsewhere_can_not_forge_a_reply_line() {
 proptest! {
     #[test]
     fn no_octets_make_the_server_panic(pieces in proptest::collection::vec(any::<Vec<u8>>(), 0..6)) {
-        let mut server = Server::new(with_login(true));
+        let mut server = Server::new(with_login(Seal::Up));
         let mut seen = String::new();
         for piece in pieces {
             let actions = server.receive(&piece);

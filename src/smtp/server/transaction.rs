@@ -104,6 +104,7 @@ impl Server {
         self.say("354 end with a dot on a line of its own");
         self.begin();
         self.phase = Phase::Data(Decoder::new(lone_lf && self.settings.lone_lf));
+        self.plays(Step::Body);
     }
 
     pub(super) fn bdat(&mut self, size: u64, last: bool) {
@@ -113,10 +114,15 @@ impl Server {
             Some(_) => None,
             None => Some("503 5.5.1 say MAIL first"),
         };
-        if refusal.is_none() && !self.begun {
-            self.begin();
+        let is_first = refusal.is_none() && !self.begun;
+        if is_first && self.plays(Step::Data) {
+            return;
         }
         self.phase = Phase::Chunk { left: size, last, refusal };
+        if is_first {
+            self.begin();
+            self.plays(Step::Body);
+        }
     }
 
     fn begin(&mut self) {
