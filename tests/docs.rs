@@ -82,7 +82,7 @@ fn fenced(file: &str, language: &str) -> Vec<Example> {
         } else if line == "```" {
             open = false;
         } else if let (true, Some(example)) = (open, found.last_mut()) {
-            example.text += &format!("{line}\n");
+            example.text.extend([line, "\n"]);
         }
     }
     found
