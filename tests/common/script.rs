@@ -10,6 +10,7 @@
 //! | `S-drip: TEXT` | as `S-raw`, over and over, a byte each 50 ms, until the client goes |
 //! | `S-flood: TEXT` | as `S-raw`, over and over, as fast as it can, until the client goes |
 //! | `C: PATTERN` | reads a line that must match; `*` stands for anything |
+//! | `maybe: PATTERN` | reads such a line, or the client goes here, saying QUIT at most, and the script is over |
 //! | `C-data` | reads to the lone dot |
 //! | `C-bytes: N` | reads that many octets of the client's |
 //! | `tls` | shakes hands; a failure ends the connection and is kept |
@@ -202,6 +203,7 @@ impl Connection {
             "S-drip" => self.drip(&unescape(rest)),
             "S-flood" => self.flood(&unescape(rest)),
             "C" => self.line(rest)?,
+            "maybe" => self.perhaps(rest)?,
             "C-data" => self.data()?,
             "C-bytes" => self.octets(rest.parse().map_err(|_| "not a number".to_owned())?)?,
             "quit" => self.quit(),
@@ -234,6 +236,17 @@ impl Connection {
     fn line(&mut self, pattern: &str) -> Result<(), String> {
         let Some(line) = self.next_line() else { return Err("the client was gone".to_owned()) };
         if matches(pattern, &line) { Ok(()) } else { Err(format!("the client said {line:?}")) }
+    }
+
+    fn perhaps(&mut self, pattern: &str) -> Result<(), String> {
+        match self.next_line() {
+            Some(line) if matches(pattern, &line) => return Ok(()),
+            Some(line) if line != "QUIT" => return Err(format!("the client said {line:?}")),
+            _ => {}
+        }
+        self.rest();
+        self.wire = Wire::Gone;
+        Ok(())
     }
 
     fn next_line(&mut self) -> Option<String> {

@@ -46,6 +46,10 @@ fn a_client_that_leaves_the_script_is_told_on() {
     ] {
         assert!(against(script, text).0.deviation.is_some(), "nothing noticed: {script} against {text:?}");
     }
+    assert!(against("maybe: HELO *\nC: DATA", "MAIL FROM:<a@b>\r\n").0.deviation.is_some());
+    for text in ["QUIT\r\n", "", "HELO me\r\nDATA\r\n"] {
+        assert_eq!(against("maybe: HELO *\nC: DATA", text).0.deviation, None, "{text:?}");
+    }
     assert_eq!(against("hello:\ngone", "EHLO me\r\nQUIT\r\n").0.deviation, None);
 }
 
