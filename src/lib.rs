@@ -37,6 +37,7 @@ pub mod smtp {
 
 /// The machine: every effect, each behind a small type.
 pub mod host {
+    pub mod alias_file;
     pub mod config;
     pub mod dial;
     pub mod hybrid;
@@ -51,18 +52,18 @@ pub mod host {
 
 /// One file per thing that a user asks for: glue that reads like a story.
 pub mod cmd {
-    pub mod demo;
-    pub mod sink;
-}
-
-/// One file per thing that a user asks for: glue that reads like a story.
-pub mod cmd {
+    mod addressing;
+    mod aliases;
     pub mod args;
-    // pub mod deliver;
+    pub mod config;
+    mod deliver;
+    pub mod demo;
     pub mod dispatch;
     pub mod flags;
     pub mod getopt;
     pub mod sendmail;
+    pub mod sink;
+    mod submit;
 }
 
 pub use cmd::dispatch::run;

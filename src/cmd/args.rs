@@ -5,6 +5,8 @@ use std::{ffi::OsString, path::PathBuf};
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
+use super::{demo, sink};
+
 /// The native command line.
 #[derive(Debug, Parser)]
 #[command(name = "sealpost", version, about = "Submits mail through a smarthost, under a TLS policy, and records what really happened", long_about = None)]
@@ -31,6 +33,10 @@ pub enum Command {
         #[command(subcommand)]
         action: ConfigAction,
     },
+    /// Run a development smarthost on this machine
+    Sink(sink::Options),
+    /// Show the main job end to end, against a sink of its own
+    Demo(demo::Options),
     /// Print the completions of a shell
     Completions {
         /// Whose

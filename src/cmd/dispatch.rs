@@ -10,11 +10,16 @@ use std::{
 use clap::{CommandFactory, Parser};
 
 use super::{
-    args::{Cli, Command},
-    flags,
+    aliases,
+    args::{Cli, Command, ConfigAction},
+    config, demo, flags,
     sendmail::{self, ErrorMode, Invocation, Name, Refusal},
+    sink, submit,
 };
-use crate::error::{Error, Exit};
+use crate::{
+    error::{Error, Exit},
+    host::world::{Machine, World},
+};
 
 /// Runs the command that the name of the program and the first word ask for.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -45,8 +50,11 @@ fn answer(program: &str, invocation: Invocation) -> Exit {
         // Nothing that sealpost accepted ever waits: it is with the smarthost, or still with its caller.
         Invocation::Mailq => print("Mail queue is empty\n"),
         Invocation::QueueSize => print("0\n"),
-        // WIRE: Invocation::Newaliases(config) => aliases::check(config) on its own arm, an Err through complain().
-        Invocation::Flush | Invocation::Nothing | Invocation::Newaliases(_) => Exit::Ok,
+        Invocation::Flush | Invocation::Nothing => Exit::Ok,
+        Invocation::Newaliases(config) => match aliases::check(config.as_deref()) {
+            Ok(()) => Exit::Ok,
+            Err(error) => complain(program, ErrorMode::Print, &error),
+        },
         Invocation::SmtpOnStdin => complain(program, ErrorMode::Print, &no_smtp()),
         Invocation::NotHere(error) => complain(program, ErrorMode::Print, &error),
         Invocation::Help => print(&flags::help()),
@@ -91,10 +99,27 @@ fn native(args: Vec<OsString>) -> Exit {
     };
     match cli.command {
         Command::Sendmail { args } => compatible(Name::Sendmail, OsStr::new("sendmail"), args.into_iter()),
-        // WIRE: ConfigAction::Check(o) => config::check(&o), ConfigAction::Show(o) => …, ConfigAction::Path(o) => …
-        Command::Config { .. } => complain("sealpost", ErrorMode::Print, &unwired()),
+        Command::Config { action } => configuration(&action),
+        Command::Sink(options) => finish(sink::run(&options, &mut io::stdout(), &mut io::stderr())),
+        Command::Demo(options) => finish(demo::run(&options, &mut io::stdout())),
         Command::Completions { shell } => completions(shell),
     }
+}
+
+fn configuration(action: &ConfigAction) -> Exit {
+    let (ask, options): (fn(&dyn World, Option<&Path>, bool) -> Result<String, Error>, _) = match action {
+        ConfigAction::Check(options) => (config::check, options),
+        ConfigAction::Show(options) => (config::show, options),
+        ConfigAction::Path(options) => (config::path, options),
+    };
+    match ask(&Machine, options.file.as_deref(), options.json) {
+        Ok(text) => print(&text),
+        Err(error) => complain("sealpost", ErrorMode::Print, &error),
+    }
+}
+
+fn finish(result: Result<Exit, Error>) -> Exit {
+    result.unwrap_or_else(|error| complain("sealpost", ErrorMode::Print, &error))
 }
 
 fn completions(shell: clap_complete::Shell) -> Exit {
@@ -115,9 +140,4 @@ fn print(text: &str) -> Exit {
 fn no_smtp() -> Error {
     Error::new(Exit::Unavailable, "starting with -bs", "this version does not speak SMTP on standard input yet")
         .hint("call sendmail with -t, or with the recipients, and write the message itself")
-}
-
-/// WIRE: goes with the last caller.
-fn unwired() -> Error {
-    Error::new(Exit::Software, "starting", "this part is not wired yet")
 }

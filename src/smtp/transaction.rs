@@ -5,6 +5,10 @@
 
 use std::collections::VecDeque;
 
+mod ledger;
+
+use ledger::Ledger;
+
 use super::{
     action::{Action, Outbox, Wait},
     command::{self, Declared},
@@ -42,7 +46,7 @@ pub(super) struct Unasked;
 /// One message on its way to its recipients, in as many MAILs as their number wants.
 pub(super) struct Transaction<'m> {
     terms: Terms<'m>,
-    decided: Vec<Option<Decision>>,
+    ledger: Ledger,
     /// The recipients of the current MAIL, and those of them that the server took.
     batch: Vec<usize>,
     taken: Vec<usize>,
@@ -56,13 +60,6 @@ pub(super) struct Transaction<'m> {
     /// The data was left unfinished.
     broke_off: bool,
     problem: Option<String>,
-}
-
-#[derive(Clone, Debug)]
-struct Decision {
-    fate: Fate,
-    exit: Exit,
-    reply: Option<Reply>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,7 +98,7 @@ impl<'m> Transaction<'m> {
     /// Starts with the first recipients; asks for the content, or is closed at once where nothing can be sent.
     pub(super) fn begin(terms: Terms<'m>, out: &mut Outbox) -> Self {
         let mut transaction = Self {
-            decided: vec![None; terms.envelope.recipients.len()],
+            ledger: Ledger::new(terms.envelope.recipients.len()),
             terms,
             batch: Vec::new(),
             taken: Vec::new(),
@@ -151,7 +148,7 @@ impl<'m> Transaction<'m> {
         if self.terms.server.size.is_some_and(|limit| size > limit) {
             let limit = self.terms.server.size.unwrap_or_default();
             self.problem = Some(format!("the message has {size} octets and the server takes {limit} at most"));
-            return self.conclude(Fate::Refused, Exit::DataErr, None, out);
+            return self.conclude(Fate::Refused, Exit::DataErr, out);
         }
         self.write_envelope(size, form);
         if !self.terms.server.pipelining {
@@ -167,7 +164,7 @@ impl<'m> Transaction<'m> {
     /// The store can't give the message, or not in the form that the server needs.
     pub(super) fn unreadable(&mut self, why: &str, fate: Fate, exit: Exit, out: &mut Outbox) {
         self.problem = Some(why.to_owned());
-        self.conclude(fate, exit, None, out);
+        self.conclude(fate, exit, out);
     }
 
     /// Content was fetched into the outbox; `last` when that was all of it.
@@ -225,7 +222,7 @@ impl<'m> Transaction<'m> {
         }
         match awaited {
             Awaited::Mail => self.on_mail(&reply),
-            Awaited::Rcpt(index) => self.on_rcpt(index, reply),
+            Awaited::Rcpt(index) => self.on_rcpt(index, &reply),
             Awaited::Go => self.on_go(&reply),
             Awaited::Chunk if !reply.is_positive() => {
                 self.give_up(&reply, out);
@@ -243,25 +240,19 @@ impl<'m> Transaction<'m> {
     /// The link is gone, or of no more use: what was under way is unknown after the last word, and may be tried again before it.
     pub(super) fn lost(&mut self, exit: Exit, out: &mut Outbox) {
         let doubtful = self.last_word == LastWord::Said;
-        for index in 0..self.decided.len() {
-            let under_way = self.taken.contains(&index) || self.awaited.contains(&Awaited::Rcpt(index));
-            let (fate, exit) = if doubtful && under_way { (Fate::Unknown, Exit::TempFail) } else { (Fate::Deferred, exit) };
-            self.decide(index, fate, exit, None);
+        let under_way = |index: &usize| self.taken.contains(index) || self.awaited.contains(&Awaited::Rcpt(*index));
+        let unknown: Vec<usize> = self.ledger.open().filter(|index| doubtful && under_way(index)).collect();
+        for index in unknown {
+            self.ledger.decide(index, Fate::Unknown, Exit::TempFail, None);
         }
+        self.ledger.decide_rest(Fate::Deferred, exit, None);
         self.stage = Stage::Closed;
         out.silence();
     }
 
     /// One outcome for each recipient, in their order.
     pub(super) fn outcomes(&self) -> Vec<Outcome> {
-        let undecided = Decision { fate: Fate::Deferred, exit: Exit::TempFail, reply: None };
-        let recipients = self.terms.envelope.recipients.iter().zip(&self.decided);
-        recipients
-            .map(|(recipient, decision)| {
-                let Decision { fate, exit, reply } = decision.clone().unwrap_or_else(|| undecided.clone());
-                Outcome { recipient: recipient.address.clone(), fate, exit, reply }
-            })
-            .collect()
+        self.ledger.outcomes(&self.terms.envelope.recipients)
     }
 
     /// Without SMTPUTF8 an address that needs it can't be said at all (RFC 6531 3.2).
@@ -273,14 +264,13 @@ impl<'m> Transaction<'m> {
         for (index, recipient) in self.terms.envelope.recipients.iter().enumerate() {
             if sender_needs || recipient.address.needs_smtputf8() {
                 self.problem = Some("an address is not ASCII and the server does not offer SMTPUTF8".to_owned());
-                self.decided[index] = Some(Decision { fate: Fate::Refused, exit: Exit::DataErr, reply: None });
+                self.ledger.decide(index, Fate::Refused, Exit::DataErr, None);
             }
         }
     }
 
     fn next_batch(&mut self, out: &mut Outbox) {
-        let undecided = (0..self.decided.len()).filter(|i| self.decided[*i].is_none());
-        self.batch = undecided.take(self.terms.batch.max(1)).collect();
+        self.batch = self.ledger.open().take(self.terms.batch.max(1)).collect();
         self.taken.clear();
         self.last_word = LastWord::Unsaid;
         if self.batch.is_empty() {
@@ -341,22 +331,22 @@ impl<'m> Transaction<'m> {
                 530 | 535 | 538 => Exit::NoPerm,
                 _ => Exit::Unavailable,
             };
-            self.decide_all(reply, exit);
+            self.refuse_all(reply, exit);
             self.unsaid.clear();
         }
     }
 
-    fn on_rcpt(&mut self, index: usize, reply: Reply) {
+    fn on_rcpt(&mut self, index: usize, reply: &Reply) {
         if reply.is_positive() {
-            if self.decided[index].is_none() {
+            if self.ledger.is_open(index) {
                 self.taken.push(index);
             }
-        } else if is_too_many(&reply) && !self.taken.is_empty() {
+        } else if is_too_many(reply) && !self.taken.is_empty() {
             // Room is made by the next MAIL (RFC 5321 4.5.3.1.10): left undecided, so it is in the next batch.
-        } else if reply.is_transient() || is_too_many(&reply) {
-            self.decide(index, Fate::Deferred, Exit::TempFail, Some(reply));
+        } else if reply.is_transient() || is_too_many(reply) {
+            self.ledger.decide(index, Fate::Deferred, Exit::TempFail, Some(reply));
         } else {
-            self.decide(index, Fate::Refused, Exit::NoUser, Some(reply));
+            self.ledger.decide(index, Fate::Refused, Exit::NoUser, Some(reply));
         }
     }
 
@@ -364,7 +354,7 @@ impl<'m> Transaction<'m> {
         match reply.code {
             354 => self.stage = Stage::Invited,
             _ if self.taken.is_empty() => {}
-            _ => self.decide_all(reply, Exit::DataErr),
+            _ => self.refuse_all(reply, Exit::DataErr),
         }
     }
 
@@ -372,7 +362,7 @@ impl<'m> Transaction<'m> {
         self.open = false;
         if self.terms.lmtp && !self.taken.is_empty() {
             let index = self.taken.remove(0);
-            self.decide_by(index, reply);
+            self.ledger.settle(index, reply);
             if !self.taken.is_empty() {
                 self.awaited.push_front(Awaited::End);
             }
@@ -380,10 +370,10 @@ impl<'m> Transaction<'m> {
         }
         if reply.is_positive() {
             for index in std::mem::take(&mut self.taken) {
-                self.decide_by(index, reply);
+                self.ledger.settle(index, reply);
             }
         } else if !self.taken.is_empty() {
-            self.decide_all(reply, Exit::DataErr);
+            self.refuse_all(reply, Exit::DataErr);
         }
     }
 
@@ -411,44 +401,22 @@ impl<'m> Transaction<'m> {
 
     /// The message was refused while it was being sent: there is no way to stop in the middle but to leave.
     fn give_up(&mut self, reply: &Reply, out: &mut Outbox) {
-        self.decide_all(reply, Exit::DataErr);
+        self.refuse_all(reply, Exit::DataErr);
         self.awaited.clear();
         self.broke_off = true;
         self.stage = Stage::Closed;
         out.silence();
     }
 
-    fn conclude(&mut self, fate: Fate, exit: Exit, reply: Option<&Reply>, out: &mut Outbox) {
-        for index in 0..self.decided.len() {
-            self.decide(index, fate, exit, reply.cloned());
-        }
+    fn conclude(&mut self, fate: Fate, exit: Exit, out: &mut Outbox) {
+        self.ledger.decide_rest(fate, exit, None);
         self.stage = Stage::Closed;
         out.silence();
     }
 
-    /// A reply about the message itself, which the next batch would only hear again.
-    fn decide_all(&mut self, reply: &Reply, permanent: Exit) {
-        let (fate, exit) = if reply.is_transient() { (Fate::Deferred, Exit::TempFail) } else { (Fate::Refused, permanent) };
-        for index in 0..self.decided.len() {
-            self.decide(index, fate, exit, Some(reply.clone()));
-        }
+    fn refuse_all(&mut self, reply: &Reply, permanent: Exit) {
+        self.ledger.refuse_rest(reply, permanent);
         self.taken.clear();
-    }
-
-    fn decide_by(&mut self, index: usize, reply: &Reply) {
-        let (fate, exit) = match reply.code / 100 {
-            2 => (Fate::Accepted, Exit::Ok),
-            4 => (Fate::Deferred, Exit::TempFail),
-            _ => (Fate::Refused, Exit::DataErr),
-        };
-        self.decide(index, fate, exit, Some(reply.clone()));
-    }
-
-    /// The first word on a recipient stands.
-    fn decide(&mut self, index: usize, fate: Fate, exit: Exit, reply: Option<Reply>) {
-        if let Some(slot) = self.decided.get_mut(index) {
-            slot.get_or_insert(Decision { fate, exit, reply });
-        }
     }
 }
 

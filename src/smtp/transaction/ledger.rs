@@ -1,0 +1,79 @@
+//! What has been decided of each recipient, and by which reply? (RFC 5321 4.2; the first word stands)
+
+use crate::{
+    error::Exit,
+    mail::{
+        envelope::Recipient,
+        outcome::{Fate, Outcome, Reply},
+    },
+};
+
+/// One line per recipient of the envelope, in their order.
+pub(super) struct Ledger(Vec<Option<Decision>>);
+
+#[derive(Clone, Debug)]
+struct Decision {
+    fate: Fate,
+    exit: Exit,
+    reply: Option<Reply>,
+}
+
+impl Ledger {
+    /// Nobody is decided.
+    pub(super) fn new(recipients: usize) -> Self {
+        Self(vec![None; recipients])
+    }
+
+    /// Who is undecided.
+    pub(super) fn open(&self) -> impl Iterator<Item = usize> {
+        self.0.iter().enumerate().filter(|(_, decision)| decision.is_none()).map(|(index, _)| index)
+    }
+
+    /// Whether nothing was said of `index` yet.
+    pub(super) fn is_open(&self, index: usize) -> bool {
+        self.0.get(index).is_some_and(Option::is_none)
+    }
+
+    /// Decides over one recipient.
+    pub(super) fn decide(&mut self, index: usize, fate: Fate, exit: Exit, reply: Option<&Reply>) {
+        if let Some(slot) = self.0.get_mut(index) {
+            slot.get_or_insert_with(|| Decision { fate, exit, reply: reply.cloned() });
+        }
+    }
+
+    /// Decides over all who are open.
+    pub(super) fn decide_rest(&mut self, fate: Fate, exit: Exit, reply: Option<&Reply>) {
+        for index in 0..self.0.len() {
+            self.decide(index, fate, exit, reply);
+        }
+    }
+
+    /// Decides over all who are open by a refusal of the message itself, which the next batch would only hear again.
+    pub(super) fn refuse_rest(&mut self, reply: &Reply, permanent: Exit) {
+        let (fate, exit) = if reply.is_transient() { (Fate::Deferred, Exit::TempFail) } else { (Fate::Refused, permanent) };
+        self.decide_rest(fate, exit, Some(reply));
+    }
+
+    /// Decides over one recipient by the reply to the content.
+    pub(super) fn settle(&mut self, index: usize, reply: &Reply) {
+        let (fate, exit) = match reply.code / 100 {
+            2 => (Fate::Accepted, Exit::Ok),
+            4 => (Fate::Deferred, Exit::TempFail),
+            _ => (Fate::Refused, Exit::DataErr),
+        };
+        self.decide(index, fate, exit, Some(reply));
+    }
+
+    /// One outcome for each of `recipients`; who is still open may be tried again.
+    pub(super) fn outcomes(&self, recipients: &[Recipient]) -> Vec<Outcome> {
+        let lines = recipients.iter().zip(&self.0);
+        let outcome = |(recipient, decision): (&Recipient, &Option<Decision>)| {
+            let recipient = recipient.address.clone();
+            match decision.clone() {
+                Some(Decision { fate, exit, reply }) => Outcome { recipient, fate, exit, reply },
+                None => Outcome { recipient, fate: Fate::Deferred, exit: Exit::TempFail, reply: None },
+            }
+        };
+        lines.map(outcome).collect()
+    }
+}
