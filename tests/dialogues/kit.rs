@@ -20,14 +20,14 @@ use sealpost::{
 };
 
 /// A message in memory; the seven-bit form of it says so.
-pub struct Text {
-    pub bytes: Vec<u8>,
-    pub eight_bit: bool,
-    pub at: usize,
+pub(crate) struct Text {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) eight_bit: bool,
+    pub(crate) at: usize,
 }
 
 impl Text {
-    pub fn new(text: &str) -> Self {
+    pub(crate) fn new(text: &str) -> Self {
         Self { bytes: text.as_bytes().to_vec(), eight_bit: !text.is_ascii(), at: 0 }
     }
 }
@@ -54,17 +54,17 @@ impl Content for Text {
 }
 
 /// What a dialogue is about, with the plainest defaults.
-pub struct Setup {
-    pub plan: Plan,
-    pub envelope: Envelope,
-    pub text: Text,
+pub(crate) struct Setup {
+    pub(crate) plan: Plan,
+    pub(crate) envelope: Envelope,
+    pub(crate) text: Text,
 }
 
-pub fn address(text: &str) -> Address {
+pub(crate) fn address(text: &str) -> Address {
     Address::parse(text).unwrap()
 }
 
-pub fn setup() -> Setup {
+pub(crate) fn setup() -> Setup {
     let demand = Demand { policy: Policy::Off, trust: Trust::System, start: Start::Starttls, on_downgrade: OnDowngrade::Warn };
     Setup {
         plan: Plan {
@@ -87,48 +87,48 @@ pub fn setup() -> Setup {
 }
 
 impl Setup {
-    pub fn policy(mut self, policy: Policy) -> Self {
+    pub(crate) fn policy(mut self, policy: Policy) -> Self {
         self.plan.demand.policy = policy;
         self
     }
 
-    pub fn implicit(mut self) -> Self {
+    pub(crate) fn implicit(mut self) -> Self {
         self.plan.demand.start = Start::Implicit;
         self
     }
 
-    pub fn trust(mut self, trust: Trust) -> Self {
+    pub(crate) fn trust(mut self, trust: Trust) -> Self {
         self.plan.demand.trust = trust;
         self
     }
 
-    pub fn lmtp(mut self) -> Self {
+    pub(crate) fn lmtp(mut self) -> Self {
         self.plan.lmtp = true;
         self
     }
 
-    pub fn to(mut self, recipients: &[&str]) -> Self {
+    pub(crate) fn to(mut self, recipients: &[&str]) -> Self {
         self.envelope.recipients = recipients.iter().map(|r| Recipient { address: address(r), original: None }).collect();
         self
     }
 
-    pub fn text(mut self, text: &str) -> Self {
+    pub(crate) fn text(mut self, text: &str) -> Self {
         self.text = Text::new(text);
         self
     }
 
-    pub fn login(mut self, choice: Choice) -> Self {
+    pub(crate) fn login(mut self, choice: Choice) -> Self {
         let secret = Secret::new("pass-w0rd".into());
         self.plan.credentials = Some(Credentials { user: "me".into(), secret, choice, allow_unverified: false });
         self
     }
 
-    pub fn plain(self) -> Self {
+    pub(crate) fn plain(self) -> Self {
         self.login(Choice::Only(Mechanism::Plain))
     }
 
     /// Plays the script; panics where the client says something else than it says here.
-    pub fn play(mut self, script: &str) -> Report {
+    pub(crate) fn play(mut self, script: &str) -> Report {
         let mut lines = script.lines().map(str::trim).filter(|l| !l.is_empty()).peekable();
         let mut session = Session::new(self.plan, &self.envelope, self.text.facts());
         for _ in 0..10_000 {
