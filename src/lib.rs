@@ -9,9 +9,14 @@ pub mod mail {
     pub mod address;
     pub mod content;
     pub mod envelope;
+    pub mod fold;
+    pub mod header;
     pub mod lines;
+    pub mod message;
     pub mod outcome;
+    pub mod phrase;
     pub mod policy;
+    pub mod qp;
     pub mod scan;
     pub mod tls;
 }
