@@ -13,6 +13,7 @@ pub mod mail {
     pub mod header;
     pub mod lines;
     pub mod message;
+    pub mod mime;
     pub mod outcome;
     pub mod phrase;
     pub mod policy;
@@ -30,4 +31,5 @@ pub mod smtp {
 /// The machine: every effect, each behind a small type.
 pub mod host {
     pub mod config;
+    pub mod store;
 }

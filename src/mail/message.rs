@@ -38,6 +38,8 @@ pub struct Completed {
     pub text: Vec<u8>,
     /// An octet above 127 is left in it.
     pub eight_bit: bool,
+    /// It has a Content-Type, so the body may be more than plain text.
+    pub typed: bool,
 }
 
 /// Completes `header`; fields that need no change keep their bytes and order, what is added stands before them.
@@ -77,7 +79,8 @@ pub fn complete(header: &Header, with: &Completion<'_>) -> Result<Completed, Err
         )
     })?;
     let eight_bit = !text.is_ascii();
-    Ok(Completed { text, eight_bit })
+    let typed = header.fields().any(|f| f.is("Content-Type"));
+    Ok(Completed { text, eight_bit, typed })
 }
 
 /// Adds what RFC 5322 3.6 wants; of a message that is sent again only the newest Resent fields are ours (3.6.6).
