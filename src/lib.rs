@@ -10,10 +10,16 @@ pub mod mail {
     pub mod aliases;
     pub mod content;
     pub mod envelope;
+    pub mod fold;
+    pub mod header;
     pub mod lines;
     pub mod list;
+    pub mod message;
+    pub mod mime;
     pub mod outcome;
+    pub mod phrase;
     pub mod policy;
+    pub mod qp;
     pub mod recipients;
     pub mod scan;
     pub mod tls;
@@ -47,6 +53,7 @@ pub mod host {
     pub mod net;
     pub mod pump;
     mod socks;
+    pub mod store;
     pub mod tls;
 }
 
