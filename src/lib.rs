@@ -22,4 +22,11 @@ pub mod smtp {
 /// The machine: every effect, each behind a small type.
 pub mod host {
     pub mod config;
+    pub mod secrets;
+    pub mod world;
+}
+
+/// One file per thing that a user asks for.
+pub mod cmd {
+    pub mod config;
 }
