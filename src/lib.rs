@@ -7,11 +7,15 @@ pub mod error;
 /// What a message and a promise are: no clock, no file, no socket, no environment.
 pub mod mail {
     pub mod address;
+    pub mod aliases;
     pub mod content;
     pub mod envelope;
+    pub mod list;
     pub mod outcome;
     pub mod policy;
+    pub mod recipients;
     pub mod tls;
+    pub mod words;
 }
 
 /// How it is said: bytes in, actions out.
