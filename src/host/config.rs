@@ -201,7 +201,7 @@ pub struct Tls {
     pub ca_file: Option<PathBuf>,
     /// Revocation lists.
     pub crl_file: Option<PathBuf>,
-    /// SHA-256 digests of the certificate or its SubjectPublicKeyInfo.
+    /// SHA-256 digests of the certificate or its `SubjectPublicKeyInfo`.
     pub pins: Vec<[u8; 32]>,
     /// Name for SNI and verification; `None`: the host.
     pub server_name: Option<String>,
@@ -238,3 +238,6 @@ pub enum SecretSource {
     /// Asked on the terminal.
     Prompt,
 }
+
+#[cfg(test)]
+mod tests;

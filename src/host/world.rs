@@ -69,7 +69,7 @@ impl World for Machine {
     fn now(&self) -> ZonedDateTime {
         // A clock set beyond the year 9999 is no reason to lose a mail.
         ZonedDateTime::try_from(std::time::SystemTime::now())
-            .unwrap_or_else(|_| jiff::Timestamp::UNIX_EPOCH.to_zoned(jiff::tz::TimeZone::UTC))
+            .unwrap_or_else(|_| jiff::Timestamp::UNIX_EPOCH.to_zoned_datetime(jiff::tz::TimeZone::UTC))
     }
 
     fn random(&self, buffer: &mut [u8]) -> Result<(), Error> {
@@ -163,7 +163,7 @@ impl Default for Pretend {
     fn default() -> Self {
         let now = jiff::Timestamp::from_second(1_795_474_381).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
         Self {
-            now: now.to_zoned(jiff::tz::TimeZone::UTC),
+            now: now.to_zoned_datetime(jiff::tz::TimeZone::UTC),
             next_random: AtomicU8::new(0),
             uid: 1000,
             user: User { login: "alice".to_owned(), full_name: "Alice Example".to_owned() },

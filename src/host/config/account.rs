@@ -142,13 +142,13 @@ fn tls(section: &Section<'_>, target: &Target, start: Option<Found<'_, Start>>) 
         None => Start::Starttls,
     };
     if policy == Policy::Off && begin == Start::Implicit {
-        let fault = if start.is_some() {
-            Fault::new("without TLS there is no implicit TLS").hint("leave `start` out, or choose another `policy`")
-        } else {
-            Fault::new("port 465 speaks nothing but TLS").hint("choose another `policy`, or another port")
-        };
-        let place = start.map(|found| found.error(fault.clone())).or_else(|| Some(section.place("policy")?.error(fault.clone())));
-        return Err(place.unwrap_or_else(|| section.error(fault)));
+        return Err(match start {
+            Some(found) => {
+                let hint = format!("leave `{}` out, or choose another policy", section.called("start"));
+                found.error(Fault::new("without TLS there is no implicit TLS").hint(hint))
+            }
+            None => section.error(Fault::new("port 465 speaks nothing but TLS").hint("choose another policy, or another port")),
+        });
     }
     let (trust, pins) = trust(section)?;
     let server_name = server_name(section)?;
@@ -177,8 +177,7 @@ fn tls(section: &Section<'_>, target: &Target, start: Option<Found<'_, Start>>) 
 }
 
 fn trust(section: &Section<'_>) -> Result<(Trust, Vec<[u8; 32]>), Error> {
-    let words =
-        [("system", Trust::System), ("pin", Trust::Pin), ("tofu", Trust::Tofu), ("dane", Trust::Dane), ("any", Trust::Any)];
+    let words = [("system", Trust::System), ("pin", Trust::Pin), ("tofu", Trust::Tofu), ("dane", Trust::Dane), ("any", Trust::Any)];
     let found = section.word("trust", &words)?;
     let trust = found.as_ref().map_or(Trust::System, |found| found.value);
     if let (Some(found), Trust::Tofu | Trust::Dane) = (&found, trust) {
@@ -190,7 +189,10 @@ fn trust(section: &Section<'_>) -> Result<(Trust, Vec<[u8; 32]>), Error> {
     match (trust, section.place("pins")) {
         (Trust::Pin, _) if pins.is_empty() => {
             let fault = Fault::new("there is no pin to trust").hint(format!("add `{pins_key}`: `sealpost check` shows the digest"));
-            Err(found.map_or_else(|| section.error(fault.clone()), |found| found.error(fault.clone())))
+            Err(match found {
+                Some(found) => found.error(fault),
+                None => section.error(fault),
+            })
         }
         (Trust::Pin, _) | (_, None) => Ok((trust, pins)),
         (_, Some(place)) => {
@@ -224,7 +226,8 @@ fn client_identity(section: &Section<'_>) -> Result<Option<(PathBuf, PathBuf)>, 
         (Some(chain), Some(key), _) => Ok(Some((chain, key))),
         (Some(chain), None, _) => Ok(Some((chain.clone(), chain))),
         (None, Some(_), Some(place)) => {
-            Err(place.error(Fault::new("there is a key and no certificate").hint(format!("add `{}`", section.called("client_cert")))))
+            Err(place
+                .error(Fault::new("there is a key and no certificate").hint(format!("add `{}`", section.called("client_cert")))))
         }
         (None, ..) => Ok(None),
     }

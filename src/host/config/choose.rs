@@ -26,9 +26,8 @@ impl Config {
         if let Some(wanted) = wanted {
             return self.account(wanted).ok_or_else(|| error(unknown(wanted, &names)));
         }
-        let fits = |account: &&Account| {
-            sender.is_some_and(|sender| account.matches.iter().any(|pattern| values::fits(pattern, sender)))
-        };
+        let fits =
+            |account: &&Account| sender.is_some_and(|sender| account.matches.iter().any(|pattern| values::fits(pattern, sender)));
         if let Some(account) = self.accounts.iter().find(fits) {
             return Ok(account);
         }

@@ -39,7 +39,11 @@ const VARIABLES: [Variable; 36] = [
     variable_of(&keys::ACCOUNT, "host", &["SEALPOST_HOST", "SMTP_HOST", "SMTP_SERVER", "SMTP_HOSTNAME", "SMTP_ADDRESS"]),
     variable_of(&keys::ACCOUNT, "port", &["SEALPOST_PORT", "SMTP_PORT"]),
     variable_of(&keys::ACCOUNT, "protocol", &["SEALPOST_PROTOCOL"]),
-    variable_of(&keys::ACCOUNT, "from", &["SEALPOST_FROM", "SMTP_FROM", "SMTP_FROM_ADDRESS", "SMTP_FROM_EMAIL", "SMTP_MAIL_FROM", "SMTP_SENDER"]),
+    variable_of(
+        &keys::ACCOUNT,
+        "from",
+        &["SEALPOST_FROM", "SMTP_FROM", "SMTP_FROM_ADDRESS", "SMTP_FROM_EMAIL", "SMTP_MAIL_FROM", "SMTP_SENDER"],
+    ),
     variable_of(&keys::ACCOUNT, "from_policy", &["SEALPOST_FROM_POLICY"]),
     variable_of(&keys::ACCOUNT, "rewrite_from", &["SEALPOST_REWRITE_FROM"]),
     variable_of(&keys::ACCOUNT, "hello", &["SEALPOST_HELLO", "SMTP_HELO"]),
@@ -135,7 +139,10 @@ impl Environment {
                 header if header == keys::AUTH.header => &mut auth,
                 _ => &mut top,
             };
-            table.insert(Spanned::new(at..at + 1, Cow::Borrowed(variable.key)), Spanned::new(at..at + 1, DeValue::String(Cow::Borrowed(value))));
+            table.insert(
+                Spanned::new(at..at + 1, Cow::Borrowed(variable.key)),
+                Spanned::new(at..at + 1, DeValue::String(Cow::Borrowed(value))),
+            );
         }
         nest(&mut account, "tls", tls);
         nest(&mut account, "auth", auth);
@@ -161,7 +168,9 @@ fn nest<'a>(into: &mut DeTable<'a>, key: &'static str, table: DeTable<'a>) {
 }
 
 fn text(name: &str, value: OsString) -> Result<String, Error> {
-    value.into_string().map_err(|_| Error::new(Exit::Config, format!("reading {name} from the environment"), "it is not valid UTF-8"))
+    value
+        .into_string()
+        .map_err(|_| Error::new(Exit::Config, format!("reading {name} from the environment"), "it is not valid UTF-8"))
 }
 
 fn refuse_unknown(world: &dyn World) -> Result<(), Error> {
@@ -172,7 +181,8 @@ fn refuse_unknown(world: &dyn World) -> Result<(), Error> {
         if !name.starts_with(PREFIX) || foreign || known().any(|known| known == name) {
             continue;
         }
-        let error = Error::new(Exit::Config, "reading the environment", format!("unknown variable {}", super::values::shown(&name)));
+        let error =
+            Error::new(Exit::Config, "reading the environment", format!("unknown variable {}", super::values::shown(&name)));
         return Err(match nearest(&name, known()) {
             Some(near) => error.hint(format!("did you mean {near}?")),
             None => error.hint("sealpost.toml(5) lists the variables"),

@@ -7,10 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Config, Origin, SecretSource, Trace, environment::Environment, page::Page, read};
+use super::{Account, Config, Origin, SecretSource, Trace, environment::Environment, page::Page, read};
 use crate::{
     error::{Error, Exit},
-    host::world::World,
+    host::{secrets, world::World},
 };
 
 /// The file's name in its directory.
@@ -63,7 +63,7 @@ pub fn find(world: &dyn World, explicit: Option<&Path>) -> Result<Location, Erro
 /// Those of [`find`], and every fault in the configuration with its line and column.
 pub fn load(world: &dyn World, explicit: Option<&Path>) -> Result<Config, Error> {
     match open(world, explicit)?.0 {
-        Some((path, file)) => from_file(world, path, file, |_| ()).map(|(config, ())| config),
+        Some(opened) => from_file(world, opened, |_| ()).map(|(config, ())| config),
         None => from_environment(world, |_| ()).map(|(config, ())| config),
     }
 }
@@ -74,11 +74,15 @@ pub fn load(world: &dyn World, explicit: Option<&Path>) -> Result<Config, Error>
 /// Those of [`load`].
 pub fn load_traced(world: &dyn World, explicit: Option<&Path>) -> Result<(Config, Trace), Error> {
     match open(world, explicit)?.0 {
-        Some((path, file)) => from_file(world, path, file, |(page, table)| Trace::of(page, table)),
+        Some(opened) => from_file(world, opened, |(page, table)| Trace::of(page, table)),
         None => from_environment(world, |(page, table)| Trace::of(page, table)),
     }
 }
 
+/// A file, open, and its name.
+type Opened = (PathBuf, File);
+
+/// What was parsed, for who wants to know more of it than it means.
 type Parsed<'p> = (&'p Page<'p>, &'p toml::de::DeTable<'p>);
 
 fn from_environment<T>(world: &dyn World, and: impl FnOnce(Parsed<'_>) -> T) -> Result<(Config, T), Error> {
@@ -87,14 +91,15 @@ fn from_environment<T>(world: &dyn World, and: impl FnOnce(Parsed<'_>) -> T) -> 
     Ok((read::config(&page, &table, Origin::Environment, world)?, and((&page, &table))))
 }
 
-fn from_file<T>(world: &dyn World, path: PathBuf, mut file: File, and: impl FnOnce(Parsed<'_>) -> T) -> Result<(Config, T), Error> {
+fn from_file<T>(world: &dyn World, (path, mut file): Opened, and: impl FnOnce(Parsed<'_>) -> T) -> Result<(Config, T), Error> {
     let (text, metadata) = contents(&path, &mut file)?;
     let text = utf8(&path, text.as_slice())?;
     let table = Page::parse(&path, text)?;
     let page = Page::File { path: &path, text };
     let config = read::config(&page, &table, Origin::File(path.clone()), world)?;
-    if config.accounts.iter().any(|account| matches!(&account.auth, Some(auth) if matches!(auth.source, SecretSource::Inline(_)))) {
-        crate::host::secrets::refuse_readable(world, &path, &metadata, "it holds a password")?;
+    let is_secret = |account: &Account| matches!(&account.auth, Some(auth) if matches!(auth.source, SecretSource::Inline(_)));
+    if config.accounts.iter().any(is_secret) {
+        secrets::refuse_readable(world, &path, &file, &metadata, "it holds a password")?;
     }
     Ok((config, and((&page, &table))))
 }
@@ -102,7 +107,7 @@ fn from_file<T>(world: &dyn World, path: PathBuf, mut file: File, and: impl FnOn
 /// Opens the file in force, `None` being the environment; the places before it are named.
 ///
 /// Each is opened, never asked for first: what was looked at is what is read.
-fn open(world: &dyn World, explicit: Option<&Path>) -> Result<(Option<(PathBuf, File)>, Vec<Passed>), Error> {
+fn open(world: &dyn World, explicit: Option<&Path>) -> Result<(Option<Opened>, Vec<Passed>), Error> {
     if let Some(path) = explicit {
         return Ok((Some(named(path, "-C")?), Vec::new()));
     }
@@ -129,7 +134,7 @@ fn open(world: &dyn World, explicit: Option<&Path>) -> Result<(Option<(PathBuf, 
 }
 
 /// Opens a file that somebody named: it has to be there.
-fn named(path: &Path, by: &str) -> Result<(PathBuf, File), Error> {
+fn named(path: &Path, by: &str) -> Result<Opened, Error> {
     match raw_open(path) {
         Ok(file) => Ok((path.to_owned(), file)),
         Err(error) => Err(unreadable(path, &error).hint(format!("{by} names this file: is the path right, and may you read it?"))),

@@ -1,16 +1,16 @@
 //! Which keys may stand where, and which of them may hold a secret?
 
+use super::spelling::nearest;
+
 /// A table of the configuration and the keys that it takes.
 pub(super) struct Table {
-    /// As a person writes it in a header; `NAME` stands for the account's.
+    /// As a person writes it in a header, `NAME` standing for the account's; empty at the top of the file.
     pub(super) header: &'static str,
     pub(super) keys: &'static [&'static str],
 }
 
-pub(super) const TOP: Table = Table {
-    header: "the top of the file",
-    keys: &["default_account", "mail_domain", "aliases", "log", "queue", "limits", "accounts"],
-};
+pub(super) const TOP: Table =
+    Table { header: "", keys: &["default_account", "mail_domain", "aliases", "log", "queue", "limits", "accounts"] };
 
 pub(super) const LOG: Table = Table { header: "[log]", keys: &["file", "syslog"] };
 
@@ -94,7 +94,12 @@ pub(super) const TABLES: [&Table; 7] = [&TOP, &LOG, &QUEUE, &LIMITS, &ACCOUNT, &
 /// The one key whose value is a secret.
 pub(super) const SECRET: &str = "password";
 
-/// Whether `key` is known and its value is no secret.
+/// Whether `key` is, or by its spelling was meant to be, one whose value is no secret.
 pub(super) fn is_harmless(key: &str) -> bool {
-    key != SECRET && TABLES.iter().any(|table| table.keys.contains(&key) && !["accounts", "auth"].contains(&key))
+    // Tables may hold anything, in braces.
+    let names =
+        || TABLES.iter().flat_map(|table| table.keys.iter().copied()).filter(|name| ![SECRET, "accounts", "auth"].contains(name));
+    let folded = key.to_lowercase();
+    let may_be_secret = folded.contains("pas") || folded.contains("pw") || nearest(key, [SECRET]).is_some();
+    names().any(|name| name == key) || (!may_be_secret && nearest(key, names()).is_some())
 }

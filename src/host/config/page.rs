@@ -19,14 +19,16 @@ pub(super) enum Page<'a> {
 impl<'a> Page<'a> {
     /// Parses the text of a file as TOML.
     pub(super) fn parse(path: &Path, text: &'a str) -> Result<DeTable<'a>, Error> {
-        let page = Page::File { path, text };
-        DeTable::parse(text).map(toml::Spanned::into_inner).map_err(|error| {
-            let mut fault = Fault::new(format!("not valid TOML: {}", error.message()));
-            if error.message().starts_with("string values must be quoted") {
-                fault = fault.hint("put the value in double quotes");
-            }
-            page.error(error.span().unwrap_or(text.len()..text.len()), fault)
-        })
+        let (table, errors) = DeTable::parse_recoverable(text);
+        // The library tells of structure before strings; the first fault in the text is usually the cause of the others.
+        let place = |error: &toml::de::Error| error.span().unwrap_or(text.len()..text.len());
+        let Some(error) = errors.iter().min_by_key(|error| place(error).start) else { return Ok(table.into_inner()) };
+        let fault = if error.message().starts_with("string values must be quoted") {
+            Fault::new("text must stand in quotes").hint("put the value in double quotes")
+        } else {
+            Fault::new(format!("not valid TOML: {}", error.message()))
+        };
+        Err(Page::File { path, text }.error(place(error), fault))
     }
 
     /// The error that says `fault` and shows the place.
@@ -69,6 +71,8 @@ struct Place<'a> {
     content: &'a str,
     /// A string of several lines stands somewhere before or on this line: no telling what belongs to it.
     multiline: bool,
+    /// The line before leaves a list open: what stands here is an item, and no password is one.
+    listed: bool,
 }
 
 impl<'a> Place<'a> {
@@ -85,14 +89,15 @@ impl<'a> Place<'a> {
         let width = text.get(start..end).unwrap_or_default().chars().count().max(1);
         let seen = text.get(..line_start + content.len()).unwrap_or_default();
         let multiline = seen.contains("\"\"\"") || seen.contains("'''");
-        Self { line, column, width, content, multiline }
+        let listed = text.get(..line_start).is_some_and(|above| above.trim_end().ends_with(['[', ',']));
+        Self { line, column, width, content, multiline, listed }
     }
 
     /// The line and a caret below it; values that are or may be secret are masked, long lines are cut around the place.
     fn excerpt(&self) -> String {
         const BEFORE: usize = 60;
         const WIDEST: usize = 100;
-        let shown = if self.multiline { "***".to_owned() } else { masked(self.content) };
+        let shown = if self.multiline { "***".to_owned() } else { masked(self.content, self.listed) };
         let length = shown.chars().count();
         let at = (self.column - 1).min(length);
         let skipped = at.saturating_sub(BEFORE);
@@ -105,13 +110,10 @@ impl<'a> Place<'a> {
     }
 }
 
-/// A line as it may be shown. Only what follows a key known to hold no secret is: a misspelt `pasword`, an unfinished
-/// string or an inline table must not put a password on somebody's screen or into cron's mail.
-fn masked(line: &str) -> String {
-    let trimmed = line.trim_start();
-    if trimmed.starts_with('[') && !trimmed.contains('=') {
-        return line.to_owned();
-    }
+/// A line as it may be shown. Only what follows a key that holds no secret is: a misspelt `pasword`, an unfinished string or
+/// an inline table must not put a password on somebody's screen or into cron's mail.
+fn masked(line: &str, listed: bool) -> String {
+    let trimmed = line.trim();
     let mut searched = 0;
     while let Some(at) = line.get(searched..).and_then(|rest| rest.find('=')).map(|at| at + searched) {
         let (before, _) = line.split_at(at);
@@ -120,17 +122,9 @@ fn masked(line: &str) -> String {
         }
         searched = at + 1;
     }
-    if searched > 0 || keys::is_harmless(first_word(line)) || is_list_item(trimmed) {
-        return line.to_owned();
-    }
-    if trimmed.is_empty() { String::new() } else { "***".to_owned() }
-}
-
-/// A pin, a pattern or a name on a line of its own, as lists have them: they end in a comma or bracket, and a password is no
-/// list. A line that could be the rest of a broken string is not taken for one.
-fn is_list_item(trimmed: &str) -> bool {
-    let trimmed = trimmed.trim_end();
-    matches!(trimmed, "]" | "],") || (trimmed.starts_with("\"sha256:") && (trimmed.ends_with("\",") || trimmed.ends_with('"')))
+    let is_shown =
+        searched > 0 || listed || trimmed.is_empty() || trimmed.starts_with(['[', ']']) || keys::is_harmless(first_word(line));
+    if is_shown { line.to_owned() } else { "***".to_owned() }
 }
 
 fn last_word(before: &str) -> &str {
@@ -150,7 +144,7 @@ fn is_key_char(c: char) -> bool {
 /// as it is has a substitute.
 fn cell(c: char) -> char {
     let mut octets = [0; 4];
-    let text = c.encode_utf8(&mut octets);
+    let text: &str = c.encode_utf8(&mut octets);
     match c {
         '\t' => ' ',
         _ if crate::error::printable(text) != text => '\u{fffd}',

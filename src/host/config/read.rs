@@ -39,11 +39,7 @@ pub(super) fn config(page: &Page<'_>, table: &DeTable<'_>, origin: Origin, world
     Ok(Config {
         default_account: default_account(&top, &names)?,
         mail_domain: top.parsed("mail_domain", values::domain)?.map(|found| found.value),
-        aliases: match top.path_or_none("aliases")? {
-            None => Aliases::Default,
-            Some(None) => Aliases::None,
-            Some(Some(file)) => Aliases::File(file),
-        },
+        aliases: aliases(&top)?,
         log,
         limits,
         accounts,
@@ -52,9 +48,13 @@ pub(super) fn config(page: &Page<'_>, table: &DeTable<'_>, origin: Origin, world
 }
 
 fn default_account(top: &Section<'_>, names: &[&str]) -> Result<Option<String>, Error> {
-    let named = top.parsed("default_account", |text| {
-        if names.contains(&text) { Ok(text.to_owned()) } else { Err(choose::unknown(text, names)) }
-    })?;
+    let named =
+        top.parsed(
+            "default_account",
+            |text| {
+                if names.contains(&text) { Ok(text.to_owned()) } else { Err(choose::unknown(text, names)) }
+            },
+        )?;
     Ok(match (named, names) {
         (Some(found), _) => Some(found.value),
         (None, [only]) => Some((*only).to_owned()),
@@ -62,18 +62,22 @@ fn default_account(top: &Section<'_>, names: &[&str]) -> Result<Option<String>, 
     })
 }
 
+fn aliases(top: &Section<'_>) -> Result<Aliases, Error> {
+    if top.is_none("aliases")? {
+        return Ok(Aliases::None);
+    }
+    Ok(top.path("aliases")?.map_or(Aliases::Default, Aliases::File))
+}
+
 fn log(section: &Section<'_>, origin: &Origin, world: &dyn World) -> Result<Log, Error> {
-    let file = match section.path_or_none("file")? {
-        Some(written) => written,
-        None => default_log(origin, world),
-    };
+    let file = if section.is_none("file")? { None } else { section.path("file")?.or_else(|| default_log(origin, world)) };
     Ok(Log { file, syslog: section.boolean("syslog")?.unwrap_or(true) })
 }
 
 /// The system's log for root, except with a configuration of root's own; else the caller's state directory, where it has one.
 fn default_log(origin: &Origin, world: &dyn World) -> Option<PathBuf> {
-    let own = || world.config_dir().map(|directory| directory.join(find::FILE));
-    let is_own = matches!(origin, Origin::File(path) if own().as_ref() == Some(path));
+    let usual = || world.config_dir().map(|directory| directory.join(find::FILE));
+    let is_own = matches!(origin, Origin::File(path) if usual().as_ref() == Some(path));
     if world.uid() == 0 && !is_own {
         return Some(PathBuf::from("/var/log/sealpost/log.jsonl"));
     }
@@ -83,7 +87,9 @@ fn default_log(origin: &Origin, world: &dyn World) -> Option<PathBuf> {
 /// `[queue]` is checked; there is no queue yet to be set up by it.
 fn queue(section: &Section<'_>) -> Result<(), Error> {
     if let Some(mode) = section.word("mode", &[("off", true), ("fallback", false), ("always", false)])?.filter(|mode| !mode.value) {
-        return Err(mode.error(Fault::later("the queue", "set `mode` to \"off\": what can't be sent now is told to the caller (75)")));
+        return Err(
+            mode.error(Fault::later("the queue", "set `mode` to \"off\": what can't be sent now is told to the caller (75)"))
+        );
     }
     section.path("dir")?;
     section.duration("max_age")?;

@@ -142,12 +142,9 @@ impl<'a> Section<'a> {
         Ok(self.parsed(key, |text| self.resolved(text))?.map(|found| found.value))
     }
 
-    /// A path, or nothing for `""`.
-    pub(super) fn path_or_none(&self, key: &str) -> Result<Option<Option<PathBuf>>, Error> {
-        match self.text(key)? {
-            Some(found) if found.value.is_empty() => Ok(Some(None)),
-            _ => Ok(self.path(key)?.map(Some)),
-        }
+    /// Whether `""` is written: for some paths that means none.
+    pub(super) fn is_none(&self, key: &str) -> Result<bool, Error> {
+        Ok(self.text(key)?.is_some_and(|found| found.value.is_empty()))
     }
 
     /// An IP address.
@@ -158,7 +155,8 @@ impl<'a> Section<'a> {
     /// A duration.
     pub(super) fn duration(&self, key: &str) -> Result<Option<Duration>, Error> {
         if let Some(value) = self.value(key).filter(|value| value.get_ref().is_integer()) {
-            let fault = Fault::new(format!("`{key}` needs a unit")).hint("write it in quotes: `\"30s\"`, `\"5m\"`, `\"2h\"` or `\"5d\"`");
+            let fault =
+                Fault::new(format!("`{key}` needs a unit")).hint("write it in quotes: `\"30s\"`, `\"5m\"`, `\"2h\"` or `\"5d\"`");
             return Err(self.page.error(value.span(), fault));
         }
         Ok(self.parsed(key, values::duration)?.map(|found| found.value))
@@ -192,7 +190,16 @@ impl<'a> Section<'a> {
     /// True or false.
     pub(super) fn boolean(&self, key: &str) -> Result<Option<bool>, Error> {
         if self.is_environment() {
-            let words = [("true", true), ("false", false), ("1", true), ("0", false), ("yes", true), ("no", false), ("on", true), ("off", false)];
+            let words = [
+                ("true", true),
+                ("false", false),
+                ("1", true),
+                ("0", false),
+                ("yes", true),
+                ("no", false),
+                ("on", true),
+                ("off", false),
+            ];
             return Ok(self.word(key, &words)?.map(|found| found.value));
         }
         Ok(self.typed(key, "`true` or `false`", DeValue::as_bool)?.map(|found| found.value))
@@ -277,13 +284,26 @@ impl<'a> Section<'a> {
     }
 
     fn unknown(&self, key: &str) -> Fault {
-        let fault = Fault::new(format!("unknown key {} in {}", shown(key), self.header()));
-        if let Some(table) = keys::TABLES.iter().find(|table| table.keys.contains(&key)) {
-            return fault.hint(format!("`{key}` belongs in {}", table.header.replace("NAME", self.account.unwrap_or("NAME"))));
+        let place = if self.kind.header.is_empty() { "at the top of the file".to_owned() } else { format!("in {}", self.header()) };
+        let fault = Fault::new(format!("unknown key {} {place}", shown(key)));
+        let elsewhere = |name: &str| keys::TABLES.iter().find(|table| table.keys.contains(&name)).map(|table| self.titled(table));
+        if let Some(header) = elsewhere(key) {
+            return fault.hint(format!("`{key}` belongs {header}"));
         }
-        match nearest(key, self.kind.keys.iter().copied()) {
-            Some(near) => fault.hint(format!("did you mean `{near}`?")),
+        if let Some(near) = nearest(key, self.kind.keys.iter().copied()) {
+            return fault.hint(format!("did you mean `{near}`?"));
+        }
+        let everywhere = keys::TABLES.iter().flat_map(|table| table.keys.iter().copied());
+        match nearest(key, everywhere).and_then(|near| Some((near, elsewhere(near)?))) {
+            Some((near, header)) => fault.hint(format!("did you mean `{near}`? It belongs {header}")),
             None => fault.hint(format!("the keys here are {}", listed(self.kind.keys.iter().copied(), "and"))),
+        }
+    }
+
+    fn titled(&self, table: &Table) -> String {
+        match table.header {
+            "" => "at the top of the file, before the first [table]".to_owned(),
+            header => format!("in {}", header.replace("NAME", self.account.unwrap_or("NAME"))),
         }
     }
 
@@ -291,7 +311,9 @@ impl<'a> Section<'a> {
         let path = match text.strip_prefix("~/") {
             Some(rest) => {
                 let home = self.world.env("HOME").filter(|home| !home.is_empty());
-                let home = home.ok_or_else(|| Fault::new(format!("{} needs HOME, which is not set", shown(text))).hint("write the path in full"))?;
+                let home = home.ok_or_else(|| {
+                    Fault::new(format!("{} needs HOME, which is not set", shown(text))).hint("write the path in full")
+                })?;
                 PathBuf::from(home).join(rest)
             }
             None => PathBuf::from(text),

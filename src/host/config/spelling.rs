@@ -48,7 +48,7 @@ mod tests {
             ("Policy", Some("policy")),
             ("password-file", Some("password_file")),
             ("username", Some("user")),
-            ("tursted", Some("trust")),
+            ("turst", Some("trust")),
             ("zebra", None),
             ("x", None),
             ("", None),

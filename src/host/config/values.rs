@@ -47,7 +47,8 @@ pub(super) fn word<T: Copy>(text: &str, words: &[(&str, T)]) -> Result<T, Fault>
 /// `30s`, `5m`, `2h`, `5d`, also `500ms`: more than nothing, at most a year (so that no deadline overflows the clock).
 pub(super) fn duration(text: &str) -> Result<Duration, Fault> {
     const LONGEST: Duration = Duration::from_secs(365 * 86_400);
-    let fault = || Fault::new(format!("{} is not a duration", shown(text))).hint("write a number and a unit: `30s`, `5m`, `2h` or `5d`");
+    let fault =
+        || Fault::new(format!("{} is not a duration", shown(text))).hint("write a number and a unit: `30s`, `5m`, `2h` or `5d`");
     let (number, unit) = number_and_unit(text).ok_or_else(fault)?;
     let milliseconds = match unit {
         "ms" => 1,
@@ -59,15 +60,18 @@ pub(super) fn duration(text: &str) -> Result<Duration, Fault> {
     };
     let duration = Duration::from_millis(number.checked_mul(milliseconds).ok_or_else(fault)?);
     if duration.is_zero() || duration > LONGEST {
-        return Err(Fault::new(format!("{} is out of range", shown(text))).hint("a duration is more than nothing and at most `365d`"));
+        return Err(
+            Fault::new(format!("{} is out of range", shown(text))).hint("a duration is more than nothing and at most `365d`")
+        );
     }
     Ok(duration)
 }
 
 /// `1024`, `10 MiB`, `10MB`, in octets.
 pub(super) fn size(text: &str) -> Result<u64, Fault> {
-    let fault =
-        || Fault::new(format!("{} is not a size", shown(text))).hint("write octets or a number and a unit: `1024`, `10MB` or `10 MiB`");
+    let fault = || {
+        Fault::new(format!("{} is not a size", shown(text))).hint("write octets or a number and a unit: `1024`, `10MB` or `10 MiB`")
+    };
     let (number, unit) = number_and_unit(text).ok_or_else(fault)?;
     let factor = match unit.to_ascii_lowercase().as_str() {
         "" | "b" => 1,
@@ -163,7 +167,8 @@ pub(super) fn domain(text: &str) -> Result<String, Fault> {
 /// What EHLO may say: a name or an address literal in brackets (RFC 5321 4.1.3).
 pub(super) fn hello(text: &str) -> Result<String, Fault> {
     let Some(inner) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) else {
-        return domain(text).map_err(|fault| fault.hint("hello is this host's full name, or its address in brackets: `[192.0.2.1]`"));
+        return domain(text)
+            .map_err(|fault| fault.hint("hello is this host's full name, or its address in brackets: `[192.0.2.1]`"));
     };
     let address = match inner.get(..5) {
         Some(tag) if tag.eq_ignore_ascii_case("IPv6:") => inner.get(5..).and_then(|rest| rest.parse().ok()).map(IpAddr::V6),
@@ -172,7 +177,9 @@ pub(super) fn hello(text: &str) -> Result<String, Fault> {
     match address {
         Some(IpAddr::V4(address)) => Ok(format!("[{address}]")),
         Some(IpAddr::V6(address)) => Ok(format!("[IPv6:{address}]")),
-        None => Err(Fault::new(format!("{} is not an address literal", shown(text))).hint("like `[192.0.2.1]` or `[IPv6:2001:db8::1]`")),
+        None => {
+            Err(Fault::new(format!("{} is not an address literal", shown(text))).hint("like `[192.0.2.1]` or `[IPv6:2001:db8::1]`"))
+        }
     }
 }
 
@@ -190,7 +197,9 @@ pub(super) fn proxy(text: &str) -> Result<Proxy, Fault> {
     }
     // Credentials would be a secret in a place that nobody expects one.
     if rest.contains('@') {
-        return Err(Fault::new("a proxy with a user name is not in this version of sealpost").hint("like `socks5://127.0.0.1:9050`"));
+        return Err(
+            Fault::new("a proxy with a user name is not in this version of sealpost").hint("like `socks5://127.0.0.1:9050`")
+        );
     }
     let (name, port) = rest.trim_end_matches('/').rsplit_once(':').ok_or_else(|| fault("the port is missing"))?;
     let port = port.parse().ok().filter(|port| *port != 0).ok_or_else(|| fault("the port is no number from 1 to 65535"))?;

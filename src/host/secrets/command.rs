@@ -1,7 +1,7 @@
 //! What does a password command print, and how is one that hangs or fails dealt with?
 
 use std::{
-    io::{self, Read},
+    io,
     os::{fd::AsFd, unix::process::CommandExt as _},
     process::{Child, Command, ExitStatus, Stdio},
     time::{Duration, Instant},
@@ -42,7 +42,8 @@ pub(super) fn output(world: &dyn World, command: &str, patience: Duration, doing
         shell.env_remove(name);
     }
     let mut running = Running::start(&mut shell).map_err(|error| failed(format!("the command can't be run: {error}")))?;
-    let ended = running.wait(Instant::now() + patience).map_err(|error| failed(format!("the command can't be followed: {error}")))?;
+    let ended =
+        running.wait(Instant::now() + patience).map_err(|error| failed(format!("the command can't be followed: {error}")))?;
     let Some(status) = ended else {
         running.kill();
         let because = format!("the command did not end within {} s", patience.as_secs());
