@@ -61,8 +61,7 @@ pub fn path(world: &dyn World, explicit: Option<&Path>, json: bool) -> Result<St
 
 fn as_json(config: &Config, trace: &Trace) -> String {
     let settings = settings::of(config).into_iter().map(|setting| {
-        let from = trace.origin(&setting.path()).unwrap_or("default");
-        let value = json!({"value": setting.value, "from": from});
+        let value = json!({"value": setting.value, "from": setting.origin(trace)});
         (setting.path(), value)
     });
     line(&json!({"origin": named(&config.origin), "settings": settings.collect::<serde_json::Map<_, _>>()}))
@@ -76,7 +75,7 @@ fn as_toml(config: &Config, trace: &Trace) -> String {
             table.clone_from(&setting.table);
             lines.extend([String::new(), format!("[{}]", setting.header())]);
         }
-        let from = trace.origin(&setting.path()).unwrap_or("default");
+        let from = setting.origin(trace);
         lines.push(match (&setting.value, setting.note) {
             (Value::Null, note) => format!("# {} is not set: {note}", setting.key),
             (value, "") => format!("{} = {value}  # {from}", setting.key),

@@ -286,3 +286,60 @@ fn head(path: &Path, limit: u64) -> Option<String> {
     File::open(path).ok()?.take(limit).read_to_end(&mut text).ok()?;
     Some(String::from_utf8_lossy(&text).into_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_full_name_ends_at_the_first_comma_and_an_ampersand_is_the_login() {
+        for (gecos, wanted) in
+            [("Alice Example,Room 5,555", "Alice Example"), ("", ""), (",,,", ""), ("& Example", "Alice Example"), ("root", "root")]
+        {
+            assert_eq!(full_name(gecos, "alice"), wanted, "{gecos}");
+        }
+        assert_eq!(full_name("&", ""), "");
+        assert_eq!(full_name("&", "élan"), "Élan");
+    }
+
+    #[test]
+    fn a_name_without_a_dot_is_completed_from_hosts() {
+        for (hosts, wanted) in [
+            ("127.0.1.1 host.example.com host\n", "host.example.com"),
+            ("127.0.1.1 host HOST.example.com # host.comment\n", "HOST.example.com"),
+            ("127.0.0.1 localhost localhost.localdomain host\n", "host"),
+            ("192.0.2.1 mail.example.com host\n", "mail.example.com"),
+            ("# 192.0.2.1 host.example.com host\n", "host"),
+            ("192.0.2.1 other.example.com other\n", "host"),
+            ("", "host"),
+        ] {
+            assert_eq!(full_host_name("host", || Some(hosts.to_owned())), wanted, "{hosts}");
+        }
+        assert_eq!(full_host_name("host", || None), "host");
+        assert_eq!(full_host_name("host.example.com.", || panic!("not asked")), "host.example.com");
+        assert_eq!(full_host_name("(none)", || panic!("not asked")), "localhost");
+        assert_eq!(full_host_name("", || panic!("not asked")), "localhost");
+    }
+
+    #[test]
+    fn the_machine_knows_its_caller_and_gives_different_chances() {
+        let world = Machine;
+        assert!(!world.user().login.is_empty());
+        assert!(!world.host_name().is_empty());
+        let (mut one, mut other) = ([0; 300], [0; 300]);
+        world.random(&mut one).unwrap();
+        world.random(&mut other).unwrap();
+        assert_ne!(one, other);
+    }
+
+    #[test]
+    fn a_pretended_machine_says_what_it_was_told() {
+        let world = Pretend::default().with_env("HOME", "/home/alice");
+        assert_eq!(world.env("HOME"), Some("/home/alice".into()));
+        assert_eq!(world.env("PATH"), None);
+        assert_eq!(world.now().to_string(), "2026-11-23T22:53:01+00:00[UTC]");
+        let mut octets = [9; 3];
+        world.random(&mut octets).unwrap();
+        assert_eq!(octets, [0, 1, 2]);
+    }
+}

@@ -5,7 +5,7 @@ use std::{path::Path, time::Duration};
 use serde_json::{Value, json};
 
 use crate::{
-    host::config::{Account, Aliases, Auth, Config, FromPolicy, Protocol, SecretSource, Target, Timeouts, Tls},
+    host::config::{Account, Aliases, Auth, Config, FromPolicy, Protocol, SecretSource, Target, Timeouts, Tls, Trace},
     mail::policy::OnDowngrade,
     smtp::sasl::Choice,
 };
@@ -24,6 +24,13 @@ pub(super) struct Setting {
 }
 
 impl Setting {
+    /// Where it comes from.
+    pub(super) fn origin<'a>(&self, trace: &'a Trace) -> &'a str {
+        let every =
+            || (self.key.ends_with("_timeout") && self.key != "connect_timeout").then(|| trace.origin("limits.reply_timeout"));
+        trace.origin(&self.path()).or_else(|| every().flatten()).unwrap_or("default")
+    }
+
     /// The key in full.
     pub(super) fn path(&self) -> String {
         if self.table.is_empty() { self.key.to_owned() } else { format!("{}.{}", self.table, self.key) }
@@ -88,8 +95,10 @@ impl List {
         self.account = account.map(str::to_owned);
     }
 
+    /// `note` says what it means that there is no value; `0` and `""` are none too.
     fn add(&mut self, key: &'static str, value: impl serde::Serialize, note: &'static str) {
         let value = serde_json::to_value(value).unwrap_or_default();
+        let note = if value.is_null() || value == 0 || value == "" { note } else { "" };
         self.settings.push(Setting { table: self.table.clone(), account: self.account.clone(), key, value, note });
     }
 }
@@ -193,7 +202,8 @@ fn shown(path: &Path) -> String {
 }
 
 fn pin(digest: &[u8; 32]) -> String {
-    let hex: String = digest.iter().map(|octet| format!("{octet:02x}")).collect();
+    let digits = digest.iter().flat_map(|octet| [octet >> 4, octet & 15]);
+    let hex: String = digits.filter_map(|digit| char::from_digit(u32::from(digit), 16)).collect();
     format!("sha256:{hex}")
 }
 

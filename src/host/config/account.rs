@@ -98,7 +98,7 @@ fn target(section: &Section<'_>, protocol: Protocol, start: Option<Start>) -> Re
             Host::Address(address) => Target::Address(address, port),
         })
     })?;
-    let found = host.ok_or_else(|| section.missing("host", "name the smarthost, like `host = \"smtp.example.com\"`"))?;
+    let found = host.ok_or_else(|| section.missing("host", "the smarthost", "smtp.example.com"))?;
     if let (Target::Unix(_), Some(port)) = (&found.value, section.place("port")) {
         let fault = Fault::new("a unix socket has no port");
         return Err(port.error(fault.hint(format!("leave `{}` out", section.called("port")))));
@@ -248,7 +248,7 @@ fn auth(section: &Section<'_>) -> Result<Option<Auth>, Error> {
             return Err(place.error(Fault::later(what, instead)));
         }
     }
-    let user = section.string("user")?.ok_or_else(|| section.missing("user", "name the login: `user = \"…\"`"))?;
+    let user = section.string("user")?.ok_or_else(|| section.missing("user", "the login", "cron@example.com"))?;
     let choice = section.parsed("mechanism", mechanism)?.map_or(Choice::Auto, |found| found.value);
     let allow_unverified = section.boolean("allow_unverified")?.unwrap_or(false);
     Ok(Some(Auth { user, choice, source: source(section)?, allow_unverified }))

@@ -160,6 +160,12 @@ pub(super) fn variable(table: &Table, key: &str) -> Option<&'static str> {
     VARIABLES.iter().find(|variable| variable.table.header == table.header && variable.key == key)?.names.first().copied()
 }
 
+/// Every name of a setting.
+#[cfg(test)]
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    VARIABLES.iter().flat_map(|variable| variable.names.iter().copied())
+}
+
 /// Puts a table into another, where it holds something; it stands where its first entry does.
 fn nest<'a>(into: &mut DeTable<'a>, key: &'static str, table: DeTable<'a>) {
     if let Some(span) = table.values().map(Spanned::span).min_by_key(|span| span.start) {

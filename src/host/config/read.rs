@@ -48,15 +48,9 @@ pub(super) fn config(page: &Page<'_>, table: &DeTable<'_>, origin: Origin, world
 }
 
 fn default_account(top: &Section<'_>, names: &[&str]) -> Result<Option<String>, Error> {
-    let named =
-        top.parsed(
-            "default_account",
-            |text| {
-                if names.contains(&text) { Ok(text.to_owned()) } else { Err(choose::unknown(text, names)) }
-            },
-        )?;
-    Ok(match (named, names) {
-        (Some(found), _) => Some(found.value),
+    let known = |text| if names.contains(&text) { Ok(text.to_owned()) } else { Err(choose::unknown(text, names)) };
+    Ok(match (top.parsed("default_account", known)?, names) {
+        (Some(written), _) => Some(written.value),
         (None, [only]) => Some((*only).to_owned()),
         (None, _) => None,
     })

@@ -86,15 +86,16 @@ impl<'a> Section<'a> {
         self.page.error(self.span.clone(), fault)
     }
 
-    /// The error for a setting that must be there and is not.
-    pub(super) fn missing(&self, key: &str, hint: &str) -> Error {
-        let fault = match self.page {
-            Page::File { .. } => Fault::new(format!("{} has no `{key}`", self.header())),
-            Page::Environment { .. } => {
-                Fault::new(format!("{} is not set", environment::variable(self.kind, key).unwrap_or("a variable")))
+    /// The error for a setting that must be there and is not; `what` says what it names, `example` is a value.
+    pub(super) fn missing(&self, key: &'static str, what: &str, example: &str) -> Error {
+        self.error(match self.page {
+            Page::File { .. } => {
+                Fault::new(format!("{} has no `{key}`", self.header())).hint(format!("name {what}, like `{key} = \"{example}\"`"))
             }
-        };
-        self.error(fault.hint(hint))
+            Page::Environment { .. } => {
+                Fault::new(format!("{} is not set", self.called(key))).hint(format!("set it to {what}, like {example}"))
+            }
+        })
     }
 
     /// What `key` is called where this page is written: itself, or the variable.

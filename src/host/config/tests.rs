@@ -12,6 +12,7 @@ use crate::{
     smtp::sasl::Mechanism,
 };
 
+mod documents;
 mod faults;
 mod places;
 

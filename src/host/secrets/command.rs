@@ -21,13 +21,13 @@ use crate::{
 };
 
 /// How much of what the command complains about is passed on, in octets.
-const COMPLAINT: usize = 1024;
+pub(super) const COMPLAINT: usize = 1024;
 
 /// How long to wait before asking again whether the command ended, where the kernel can't wake us (before Linux 5.3).
 const GLANCE: Duration = Duration::from_millis(20);
 
-/// Variables that hold secrets of ours: the command has no need of them.
-const HIDDEN: [&str; 4] = ["SEALPOST_PASSWORD", "SMTP_PASS", "SMTP_PASSWORD", "SMTP_AUTH_PASSWORD"];
+/// Variables, by how they begin, that hold secrets of ours: the command has no need of them.
+const HIDDEN: [&str; 3] = ["SEALPOST_PASSWORD", "SMTP_PASS", "SMTP_AUTH_PASSWORD"];
 
 /// Runs `command` by the shell and returns what it printed, as far as a secret may be long.
 ///
@@ -38,16 +38,23 @@ pub(super) fn output(world: &dyn World, command: &str, patience: Duration, doing
     let failed = |because: String| Error::new(Exit::TempFail, doing, because);
     let mut shell = Command::new("/bin/sh");
     shell.arg("-c").arg(command).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
-    for name in world.env_names().iter().filter(|name| HIDDEN.iter().any(|hidden| name.starts_with(hidden))) {
+    for name in hidden(world) {
         shell.env_remove(name);
     }
     let mut running = Running::start(&mut shell).map_err(|error| failed(format!("the command can't be run: {error}")))?;
-    let ended =
-        running.wait(Instant::now() + patience).map_err(|error| failed(format!("the command can't be followed: {error}")))?;
-    let Some(status) = ended else {
-        running.kill();
-        let because = format!("the command did not end within {} s", patience.as_secs());
-        return Err(failed(because).hint("it must not wait for somebody: does it ask on the terminal, or for a locked keyring?"));
+    let status = match running.wait(Instant::now() + patience) {
+        Ok(Some(status)) => status,
+        Ok(None) => {
+            running.kill();
+            let because = format!("the command did not end within {} s", patience.as_secs());
+            return Err(
+                failed(because).hint("it must not wait for somebody: does it ask on the terminal, or for a locked keyring?")
+            );
+        }
+        Err(error) => {
+            running.kill();
+            return Err(failed(format!("the command can't be followed: {error}")));
+        }
     };
     if status.success() {
         return Ok(std::mem::replace(&mut running.stdout.text, Zeroizing::new(Vec::new())));
@@ -55,6 +62,11 @@ pub(super) fn output(world: &dyn World, command: &str, patience: Duration, doing
     let complaint = String::from_utf8_lossy(&running.stderr.text).trim().replace('\n', " / ");
     let complaint = if complaint.is_empty() { String::new() } else { format!(": {complaint}") };
     Err(failed(format!("the command failed ({status}){complaint}")).hint("run it by hand, as the same user, to see why"))
+}
+
+/// The names of variables that hold secrets.
+pub(super) fn hidden(world: &dyn World) -> impl Iterator<Item = String> {
+    world.env_names().into_iter().filter(|name| HIDDEN.iter().any(|hidden| name.starts_with(hidden)))
 }
 
 /// A command and what has been read of it so far.

@@ -234,7 +234,7 @@ fn settings_that_contradict_each_other_are_refused() {
             place: "3:1",
             shown: "[accounts.relay.auth]\n^^^^^^^^^^^^^^^^^^^^^",
             because: "[accounts.relay.auth] has no `user`",
-            hint: "name the login: `user = \"…\"`",
+            hint: "name the login, like `user = \"cron@example.com\"`",
         },
     ]);
 }

@@ -264,7 +264,7 @@ fn a_fault_in_the_environment_names_the_variable() {
         (
             [("SEALPOST_HOST", "h"), ("SMTP_PASS", "hunter2")],
             "reading SMTP_PASS from the environment: SEALPOST_USER is not set",
-            "name the login: `user = \"…\"`",
+            "set it to the login, like cron@example.com",
         ),
         (
             [("SEALPOST_USER", "u"), ("SEALPOST_PASSWORD", "hunter2")],
