@@ -52,25 +52,27 @@ pub mod host {
     pub mod narrate;
     pub mod net;
     pub mod pump;
+    pub mod secrets;
     mod socks;
     pub mod store;
     pub mod tls;
+    pub mod world;
 }
 
 /// One file per thing that a user asks for: glue that reads like a story.
 pub mod cmd {
-    mod addressing;
-    mod aliases;
+    pub mod addressing;
+    pub mod aliases;
     pub mod args;
     pub mod config;
-    mod deliver;
+    pub mod deliver;
     pub mod demo;
     pub mod dispatch;
     pub mod flags;
     pub mod getopt;
     pub mod sendmail;
     pub mod sink;
-    mod submit;
+    pub mod submit;
 }
 
 pub use cmd::dispatch::run;

@@ -98,7 +98,8 @@ pub fn recipients(
         named.extend(header);
     }
     let aliases = if submission.no_aliases { Aliases::default() } else { alias_file::load(&config.aliases)? };
-    let hosts = if aliases.is_empty() { Hosts::default() } else { Hosts::new([domain.world.host_name(), domain.name().to_owned()]) };
+    let hosts =
+        if aliases.is_empty() { Hosts::default() } else { Hosts::new([domain.world.host_name(), domain.name().to_owned()]) };
     let needs_domain = named.mailboxes.iter().any(|m| m.spec.domain().is_none_or(Hosts::is_localhost)) || !aliases.is_empty();
     let mut recipients = Recipients::new(if needs_domain { domain.name() } else { "" }, &hosts, &aliases);
     for mailbox in &named.mailboxes {
@@ -106,7 +107,8 @@ pub fn recipients(
     }
     let recipients = recipients.finish();
     if recipients.is_empty() {
-        let because = if submission.read_recipients { "no recipients in the header or on the command line" } else { "no recipients" };
+        let because =
+            if submission.read_recipients { "no recipients in the header or on the command line" } else { "no recipients" };
         return Err(Error::new(Exit::Usage, "addressing the message", because)
             .hint("name them behind the options, or use -t and give the message a To, Cc or Bcc field"));
     }

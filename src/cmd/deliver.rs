@@ -7,7 +7,7 @@ use crate::{
     host::{
         config::{Account, Config, Protocol, Target},
         dial::{self, Unreachable},
-        journal::{Attempt, Journal, Protection, Record, Rejection, Seen, Span, Submission},
+        journal::{Attempt, Journal, Protection, Record, Rejection, Seen, Span, Submission, line},
         narrate::Narrator,
         net::Link,
         pump::Pump,
@@ -85,7 +85,11 @@ impl<'a> Delivery<'a> {
             let ended = self.at(account, &rest, content);
             problem = ended.problem.or(problem);
             (deferred, settled) = ended.outcomes.into_iter().fold((Vec::new(), settled), |(mut later, mut done), outcome| {
-                if outcome.fate == Fate::Deferred { later.push(outcome) } else { done.push(outcome) }
+                if outcome.fate == Fate::Deferred {
+                    later.push(outcome)
+                } else {
+                    done.push(outcome)
+                }
                 (later, done)
             });
             rest.recipients.retain(|r| deferred.iter().any(|o| o.recipient == r.address));
@@ -120,17 +124,21 @@ impl<'a> Delivery<'a> {
         }
     }
 
-    fn credentials(&self, account: &Account) -> Result<Option<Credentials>, Error> {
+    /// The secret, and randomness for the mechanisms that want it; nothing is asked for where the account does not log in.
+    fn credentials(&self, account: &Account) -> Result<Option<(Credentials, [u8; 18])>, Error> {
         let Some(auth) = &account.auth else { return Ok(None) };
-        let secret = secrets::fetch(self.world, auth, &account.name)?;
-        Ok(Some(Credentials { user: auth.user.clone(), secret, choice: auth.choice, allow_unverified: auth.allow_unverified }))
+        let secret = secrets::fetch(self.world, &account.name, auth)?;
+        let mut nonce = [0; 18];
+        self.world.random(&mut nonce)?;
+        let user = auth.user.clone();
+        Ok(Some((Credentials { user, secret, choice: auth.choice, allow_unverified: auth.allow_unverified }, nonce)))
     }
 
     fn attempt(
         &mut self,
         account: &Account,
         connector: &Connector,
-        credentials: Option<Credentials>,
+        credentials: Option<(Credentials, [u8; 18])>,
         prior: &Prior,
         envelope: &Envelope,
         content: &mut dyn Content,
@@ -149,16 +157,18 @@ impl<'a> Delivery<'a> {
         let facts = pump.run(&mut session, content);
         let report = session.report();
         let problem = problem_of(account, &report);
-        let log = Logged { address: peer.map(|p| p.ip()), report: Some(&report), facts: facts.as_ref(), sealed_before: prior.sealed_before };
+        let log = Logged {
+            address: peer.map(|p| p.ip()),
+            report: Some(&report),
+            facts: facts.as_ref(),
+            sealed_before: prior.sealed_before,
+        };
         self.record(account, &report.outcomes, problem.as_ref(), log, begun);
         Ended { outcomes: report.outcomes, problem, retry_in_plaintext: report.retry_in_plaintext }
     }
 
-    fn plan(&self, account: &Account, link: &Link, credentials: Option<Credentials>, prior: &Prior) -> Plan {
-        let mut nonce = [0; 18];
-        if credentials.is_some() {
-            self.world.random(&mut nonce);
-        }
+    fn plan(&self, account: &Account, link: &Link, credentials: Option<(Credentials, [u8; 18])>, prior: &Prior) -> Plan {
+        let (credentials, nonce) = credentials.unzip();
         Plan {
             lmtp: account.protocol == Protocol::Lmtp,
             hello: account.hello.clone().unwrap_or_else(|| self.hello(link)),
@@ -166,7 +176,7 @@ impl<'a> Delivery<'a> {
             prior: prior.clone(),
             credentials,
             reach: link.reach(),
-            nonce,
+            nonce: nonce.unwrap_or_default(),
             batch: self.config.limits.recipients,
         }
     }
@@ -198,7 +208,7 @@ impl<'a> Delivery<'a> {
     fn reject(&mut self, account: &Account, envelope: &Envelope, error: Error) -> Ended {
         let recipients: Vec<_> = envelope.recipients.iter().map(|r| r.address.clone()).collect();
         let rejection = Rejection { account: Some(account), recipients: &recipients, error: &error };
-        let span = Span { end: self.world.now().timestamp(), took: std::time::Duration::ZERO };
+        let span = Span { end: self.world.timestamp(), took: std::time::Duration::ZERO };
         let record = Record::rejected(span, &self.submission, &rejection);
         self.unlogged.extend(self.journal.write(&record));
         Ended { outcomes: undecided(envelope, error.exit()), problem: Some(error), retry_in_plaintext: None }
@@ -223,9 +233,9 @@ impl<'a> Delivery<'a> {
             seen: Seen { offered: report.and_then(|r| r.offered), facts: log.facts },
             protection,
         };
-        let span = Span { end: self.world.now().timestamp(), took: begun.elapsed() };
+        let span = Span { end: self.world.timestamp(), took: begun.elapsed() };
         let record = Record::attempt(span, &self.submission, &attempt);
-        self.narrator.note(&record.summary());
+        self.narrator.note(&line::summary(&record));
         self.unlogged.extend(self.journal.write(&record));
     }
 }

@@ -1,6 +1,6 @@
 //! How does a message get from standard input to the smarthost? (contract sections 1, 5, 7; the ten lines of the house, in order)
 
-use std::{cell::OnceCell, time::Instant};
+use std::{cell::OnceCell, io, os::fd::AsFd, path::PathBuf, time::Instant};
 
 use super::{
     addressing::{self, MailDomain},
@@ -14,13 +14,12 @@ use crate::{
         config::{self, Account, Config, Log},
         journal::{self, Journal, Record, Rejection, Sockets, Span},
         narrate::{Level, Narrator},
-        store::{Draft, Intake, Message, Options},
+        store::{Draft, Input, Intake, Message, Options},
         world::{Machine, World},
     },
     mail::{
         address::{Address, ReversePath},
         envelope::Envelope,
-        header::Header,
         list,
         message::Completion,
         outcome::{Fate, Outcome, exit_code},
@@ -108,7 +107,7 @@ impl<'a> Desk<'a> {
             asked,
             journal: Journal::new(log, asked.tag.as_deref(), Sockets::default()),
             narrator: Narrator::new(level),
-            id: journal::Id::new(world.now().timestamp(), random),
+            id: journal::Id::new(world.timestamp(), random),
             uid: world.uid(),
             login: world.user().login,
             begun,
@@ -116,7 +115,7 @@ impl<'a> Desk<'a> {
     }
 
     fn without_config(world: &'a dyn World, program: &'a str, asked: &'a Submission, begun: Instant) -> Self {
-        Self::new(world, program, asked, &Log::default_for(world), begun)
+        Self::new(world, program, asked, &Log::without_config(world), begun)
     }
 
     /// Reads the message whole and finds out from whom, to whom and through whom it goes.
@@ -128,13 +127,20 @@ impl<'a> Desk<'a> {
         for note in &self.asked.notes {
             self.narrator.note(note);
         }
-        let options = Options { message_size: config.limits.message_size, ignore_dot: self.asked.ignore_dot };
-        let draft = Intake::stdin().read(options).map_err(late)?;
+        let options = Options {
+            limit: config.limits.message_size,
+            ignore_dots: self.asked.ignore_dot,
+            temp_dir: self.world.env("TMPDIR").map(PathBuf::from),
+        };
+        let draft = Intake::read(Input::Descriptor(io::stdin().as_fd()), &options).map_err(late)?;
         let domain = MailDomain::new(self.world, config);
-        let header = draft.header();
-        let read_from = if self.asked.read_envelope_from { from_field(header) } else { None };
+        let read_from = if self.asked.read_envelope_from { from_field(&draft) } else { None };
         let sender = addressing::sender(asked_sender.or(read_from.as_deref()), account, &domain).map_err(late)?;
-        let named = if self.asked.read_recipients { Some(header_recipients(fields(header)).map_err(|e| late(resent(&e)))?) } else { None };
+        let named = if self.asked.read_recipients {
+            Some(header_recipients(draft.fields().map(|field| (field.name, field.value))).map_err(|e| late(resent(&e)))?)
+        } else {
+            None
+        };
         let recipients = addressing::recipients(self.asked, named, &domain, config).map_err(late)?;
         let envelope = Envelope { sender, recipients, dsn: self.asked.dsn.clone() };
         let (message, message_id) = self.complete(draft, account, &envelope.sender, &domain).map_err(late)?;
@@ -142,16 +148,23 @@ impl<'a> Desk<'a> {
     }
 
     /// Adds what the header lacks; each value is made only where it is missing.
-    fn complete(&self, draft: Draft, account: &Account, sender: &ReversePath, domain: &MailDomain<'_>) -> Result<(Message, String), Error> {
+    fn complete(
+        &self,
+        draft: Draft,
+        account: &Account,
+        sender: &ReversePath,
+        domain: &MailDomain<'_>,
+    ) -> Result<(Message, String), Error> {
         let made_id = OnceCell::new();
         let message_id = || made_id.get_or_init(|| format!("<{}@{}>", self.id, domain.name())).clone();
-        let seen_id = draft.header().fields().find(|f| f.is("Message-ID")).map(|f| f.text().trim().to_owned());
+        let seen_id = draft.fields().find(|f| f.is("Message-ID")).map(|f| f.text().trim().to_owned());
         let own = match sender {
             ReversePath::Address(address) => address.clone(),
             ReversePath::Null => domain.own_address()?,
         };
         let from = || self.from_value(&own);
-        let replaced = account.from.as_ref().filter(|_| account.rewrite_from && !covered(draft.header(), account)).map(|a| self.from_value(a));
+        let replaced =
+            account.from.as_ref().filter(|_| account.rewrite_from && !covered(&draft, account)).map(|a| self.from_value(a));
         let completion = Completion {
             date: &|| self.world.now().strftime("%a, %d %b %Y %H:%M:%S %z").to_string(),
             message_id: &message_id,
@@ -195,7 +208,7 @@ impl<'a> Desk<'a> {
 
     /// Logs and says why nothing was attempted.
     fn reject(&self, error: &Error, account: Option<&Account>, recipients: &[Address]) -> Exit {
-        let span = Span { end: self.world.now().timestamp(), took: self.begun.elapsed() };
+        let span = Span { end: self.world.timestamp(), took: self.begun.elapsed() };
         let record = Record::rejected(span, &self.submission(), &Rejection { account, recipients, error });
         for unlogged in self.journal.write(&record) {
             complain(self.program, self.asked.errors, &unlogged);
@@ -228,7 +241,10 @@ fn explain(exit: Exit, account: &Account, delivered: &Delivered) -> Error {
     }
     let mut told: Vec<String> = Vec::new();
     for outcome in refused.iter().take(5) {
-        let why = outcome.reply.as_ref().map_or_else(|| delivered.problem.as_ref().map_or_else(|| "not sent".to_owned(), Error::summary), ToString::to_string);
+        let why = outcome
+            .reply
+            .as_ref()
+            .map_or_else(|| delivered.problem.as_ref().map_or_else(|| "not sent".to_owned(), Error::summary), ToString::to_string);
         told.push(format!("<{}> {}: {why}", outcome.recipient, outcome.fate.as_str()));
     }
     if refused.len() > told.len() {
@@ -237,25 +253,24 @@ fn explain(exit: Exit, account: &Account, delivered: &Delivered) -> Error {
     let error = Error::new(exit, format!("sending through account {} ({})", account.name, account.target), told.join("; "));
     match accepted {
         0 => error,
-        _ => error.hint(format!("{accepted} of {} recipients were accepted: do not send it to them again", delivered.outcomes.len())),
+        _ => {
+            error.hint(format!("{accepted} of {} recipients were accepted: do not send it to them again", delivered.outcomes.len()))
+        }
     }
 }
 
-fn fields(header: &Header) -> impl Iterator<Item = (&str, &[u8])> {
-    header.fields().map(|field| (field.name, field.value))
-}
-
-fn from_field(header: &Header) -> Option<String> {
-    header.fields().find(|f| f.is("From")).map(|f| f.text())
+fn from_field(draft: &Draft) -> Option<String> {
+    draft.fields().find(|f| f.is("From")).map(|f| f.text())
 }
 
 /// Whether the From field is one that the account may use: `from` itself or what `match` covers.
-fn covered(header: &Header, account: &Account) -> bool {
-    let named = header.fields().find(|f| f.is("From")).map(|f| list::parse_bytes(f.value));
+fn covered(draft: &Draft, account: &Account) -> bool {
+    let named = draft.fields().find(|f| f.is("From")).map(|f| list::parse_bytes(f.value));
     let Some(mailbox) = named.and_then(|list| list.mailboxes.into_iter().next()) else { return true };
     account.covers(&mailbox.spec.to_string())
 }
 
 fn resent(error: &crate::mail::recipients::ResentToNobody) -> Error {
-    Error::new(Exit::Usage, "reading the recipients of the header", error.to_string()).hint("add a Resent-To field, or name the recipients behind the options")
+    Error::new(Exit::Usage, "reading the recipients of the header", error.to_string())
+        .hint("add a Resent-To field, or name the recipients behind the options")
 }

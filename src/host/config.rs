@@ -2,10 +2,25 @@
 
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
+pub use find::{Location, Passed, find, load, load_traced};
+pub use trace::Trace;
+
 use crate::{
     mail::{address::Address, policy::Demand},
     smtp::sasl::Choice,
 };
+
+mod account;
+mod choose;
+mod environment;
+mod find;
+mod keys;
+mod page;
+mod read;
+mod section;
+mod spelling;
+mod trace;
+mod values;
 
 /// The effective configuration.
 #[derive(Clone, Debug)]
@@ -16,8 +31,8 @@ pub struct Config {
     pub default_account: Option<String>,
     /// `mail_domain`; `None`: /etc/mailname, else the host's full name.
     pub mail_domain: Option<String>,
-    /// The aliases file; `None`: no aliases. The default file that does not exist is `None`; a configured one that doesn't is an error.
-    pub aliases: Option<PathBuf>,
+    /// Where aliases are.
+    pub aliases: Aliases,
     /// `[log]`.
     pub log: Log,
     /// `[limits]`.
@@ -35,19 +50,30 @@ pub enum Origin {
     Environment,
 }
 
+/// Where aliases are; nothing is opened before they are asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Aliases {
+    /// /etc/aliases, where it exists.
+    Default,
+    /// None at all.
+    None,
+    /// A configured file: that it does not exist is an error.
+    File(PathBuf),
+}
+
 /// `[log]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Log {
-    /// The JSON Lines file; `None`: none.
+    /// The JSON Lines file; its directory may have to be made. `None`: none is wanted, or no home is known to put one in.
     pub file: Option<PathBuf>,
-    /// Whether the file was named by the user: then a failure to write is said; a default place that can't be made is said too.
+    /// Whether the system's log gets a line too.
     pub syslog: bool,
 }
 
 /// `[limits]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Largest message in octets.
+    /// Largest message in octets; `u64::MAX`: whatever the server's SIZE allows.
     pub message_size: u64,
     /// One budget for resolving and connecting, all addresses together.
     pub connect: Duration,
@@ -175,7 +201,7 @@ pub struct Tls {
     pub ca_file: Option<PathBuf>,
     /// Revocation lists.
     pub crl_file: Option<PathBuf>,
-    /// SHA-256 digests of the certificate or its SubjectPublicKeyInfo.
+    /// SHA-256 digests of the certificate or its `SubjectPublicKeyInfo`.
     pub pins: Vec<[u8; 32]>,
     /// Name for SNI and verification; `None`: the host.
     pub server_name: Option<String>,
@@ -212,3 +238,6 @@ pub enum SecretSource {
     /// Asked on the terminal.
     Prompt,
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,18 +1,18 @@
 //! Where is it written what became of each send, and how is it that this never stops a mail? (contract section 4)
 
-pub mod id;
 pub mod line;
-pub mod record;
-pub mod text;
-pub mod tls;
 
 mod file;
+pub mod id;
 mod journald;
 mod json;
 mod pairs;
+mod record;
 mod syslog;
 #[cfg(test)]
 mod tests;
+pub mod text;
+mod tls;
 
 use std::{
     io::{self, ErrorKind},
@@ -23,7 +23,11 @@ use std::{
     time::Duration,
 };
 
-use self::record::Record;
+pub use self::{
+    id::Id,
+    record::{Attempt, Record, Rejection, Span, Submission},
+    tls::{Protection, Seen},
+};
 use crate::{
     error::{Error, Exit},
     host::config::Log,

@@ -1,0 +1,122 @@
+//! What is allowed and nevertheless unwise, or sure to fail later?
+
+use std::{fs::File, io, os::unix::fs::MetadataExt as _, path::Path};
+
+use crate::{
+    error::Error,
+    host::{
+        config::{Account, Aliases, Auth, Config, Origin, SecretSource, Target},
+        secrets,
+        world::World,
+    },
+    mail::policy::{Policy, Trust},
+};
+
+/// Everything that `config check` warns of, a sentence each.
+pub(super) fn of(world: &dyn World, config: &Config) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if let Origin::File(path) = &config.origin
+        && let Ok(metadata) = path.metadata()
+        && (metadata.mode() & 0o022 != 0 || ![0, world.uid()].contains(&metadata.uid()))
+    {
+        warnings.push("others can change this file, and so decide where your mail goes".to_owned());
+    }
+    if let Aliases::File(path) = &config.aliases {
+        warnings.extend(unreadable("aliases", path));
+    }
+    if config.default_account.is_none() {
+        warnings.push("no default_account: mail that no `match` and no -a chooses an account for is refused".to_owned());
+    }
+    for account in &config.accounts {
+        let of_account =
+            [tls(account), files(account), account.auth.as_ref().map_or_else(Vec::new, |auth| login(world, account, auth))];
+        warnings.extend(of_account.into_iter().flatten().map(|warning| format!("account {}: {warning}", account.name)));
+    }
+    warnings
+}
+
+fn tls(account: &Account) -> Vec<String> {
+    let demand = account.tls.demand;
+    let mut warnings = Vec::new();
+    let is_local = match &account.target {
+        Target::Unix(_) => true,
+        Target::Address(address, _) => address.to_canonical().is_loopback(),
+        Target::Name(name, _) => name.eq_ignore_ascii_case("localhost"),
+    };
+    match demand.policy {
+        Policy::Off if !is_local => warnings.push("policy \"off\": mail crosses the network for all to read".to_owned()),
+        Policy::Required if demand.trust == Trust::Any => {
+            warnings.push("trust \"any\": TLS with whoever answers; an attacker on the way can read along".to_owned());
+        }
+        _ => {}
+    }
+    if account.tls.ca_file.is_some() && demand.trust != Trust::System {
+        warnings.push(format!("ca_file has no effect with trust \"{}\"", demand.trust.as_str()));
+    }
+    let has_tls_settings = account.tls.ca_file.is_some() || !account.tls.pins.is_empty() || account.tls.client_identity.is_some();
+    if demand.policy == Policy::Off && has_tls_settings {
+        warnings.push("policy \"off\" leaves ca_file, pins and client_cert without effect".to_owned());
+    }
+    warnings
+}
+
+fn files(account: &Account) -> Vec<String> {
+    let (cert, key) = account.tls.client_identity.as_ref().map(|(cert, key)| (cert, key)).unzip();
+    let named = [
+        ("ca_file", account.tls.ca_file.as_ref()),
+        ("crl_file", account.tls.crl_file.as_ref()),
+        ("client_cert", cert),
+        ("client_key", key),
+    ];
+    let mut warnings: Vec<String> = named.into_iter().filter_map(|(key, path)| unreadable(key, path?)).collect();
+    if let Some(key) = key
+        && key.metadata().is_ok_and(|metadata| metadata.mode() & 0o077 != 0)
+    {
+        warnings.push(format!("client_key {} can be read by others", key.display()));
+    }
+    warnings
+}
+
+fn login(world: &dyn World, account: &Account, auth: &Auth) -> Vec<String> {
+    let demand = account.tls.demand;
+    let mut warnings = Vec::new();
+    if demand.policy == Policy::Opportunistic && demand.trust != Trust::Pin {
+        warnings.push(
+            "policy \"opportunistic\" with a login: the password never goes out in plaintext, so where TLS fails the mail is deferred; \
+             pin the certificate, or say \"required\""
+                .to_owned(),
+        );
+    }
+    if auth.allow_unverified {
+        warnings.push("allow_unverified: the password may be shown to a server that nobody verified".to_owned());
+    }
+    match &auth.source {
+        // Reading a file or a variable harms nothing; running a command might ask somebody for something.
+        SecretSource::File(_) | SecretSource::Environment(_) => {
+            warnings.extend(secrets::fetch(world, &account.name, auth).err().map(|error| advised(&error)));
+        }
+        SecretSource::Prompt => {
+            warnings.push("the password is asked for on the terminal: cron and daemons have none".to_owned());
+        }
+        SecretSource::Command(_) | SecretSource::Inline(_) => {}
+    }
+    warnings
+}
+
+fn advised(error: &Error) -> String {
+    match error.advice() {
+        Some(advice) => format!("{} ({advice})", error.summary()),
+        None => error.summary(),
+    }
+}
+
+fn unreadable(key: &str, path: &Path) -> Option<String> {
+    // A directory opens, and can't be read; a FIFO would keep us waiting.
+    let opened =
+        path.metadata().and_then(|metadata| if metadata.is_file() { File::open(path).map(drop) } else { Err(not_a_file()) });
+    opened.err().map(|error| format!("{key} {} can't be read: {error}", path.display()))
+}
+
+fn not_a_file() -> io::Error {
+    io::Error::other("it is not a regular file")
+}

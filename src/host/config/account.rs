@@ -1,0 +1,328 @@
+//! What does one account say: where it goes, under which TLS, as whom? (contract section 2)
+
+use std::{net::IpAddr, os::unix::ffi::OsStrExt as _, path::PathBuf};
+
+use super::{
+    Account, Auth, FromPolicy, Protocol, SecretSource, Target, Tls, keys,
+    section::{Found, Section},
+    values::{self, Fault, Host, shown},
+};
+use crate::{
+    error::Error,
+    mail::policy::{Demand, OnDowngrade, Policy, Start, Trust},
+    smtp::sasl::{Choice, Mechanism, Secret},
+};
+
+/// Submission under STARTTLS (RFC 6409).
+const SUBMISSION: u16 = 587;
+/// Submission under implicit TLS (RFC 8314).
+const SUBMISSIONS: u16 = 465;
+/// Where LMTP servers usually listen; RFC 2033 names no port, and forbids 25.
+const LMTP: u16 = 24;
+
+/// Reads `[accounts.NAME]`. Whether the accounts in `fallback` exist is for [`fallbacks`], when all are known.
+pub(super) fn read(name: &str, section: &Section<'_>) -> Result<Account, Error> {
+    let tls_section = section.section("tls", &keys::TLS)?;
+    let auth_section = section.section("auth", &keys::AUTH)?;
+    let protocol = section.word("protocol", &[("smtp", Protocol::Smtp), ("lmtp", Protocol::Lmtp)])?;
+    let protocol = protocol.map_or(Protocol::Smtp, |found| found.value);
+    let start = tls_section.word("start", &[("starttls", Start::Starttls), ("implicit", Start::Implicit)])?;
+    let target = target(section, protocol, start.as_ref().map(|found| found.value))?;
+    let tls = tls(&tls_section, &target, start)?;
+    let auth = auth(&auth_section)?;
+    if let Some(auth) = &auth {
+        refuse_impossible_auth(&auth_section, &target, &tls, auth)?;
+    }
+    let from_policies = [("free", FromPolicy::Free), ("login", FromPolicy::Login), ("fixed", FromPolicy::Fixed)];
+    let from_policy = section.word("from_policy", &from_policies)?;
+    let from = section.parsed("from", values::address)?.map(|found| found.value);
+    if let Some(policy) = &from_policy
+        && policy.value == FromPolicy::Fixed
+        && from.is_none()
+    {
+        let fault = Fault::new("a fixed sender needs an address");
+        return Err(policy.error(fault.hint(format!("add `{}`", section.called("from")))));
+    }
+    Ok(Account {
+        name: name.to_owned(),
+        protocol,
+        from,
+        matches: section.list("match", values::pattern)?.into_iter().map(|found| found.value).collect(),
+        from_policy: from_policy.map_or(FromPolicy::Free, |found| found.value),
+        rewrite_from: section.boolean("rewrite_from")?.unwrap_or(false),
+        hello: section.parsed("hello", values::hello)?.map(|found| found.value),
+        fallback: Vec::new(),
+        source_address: source_address(section, &target)?,
+        proxy: section.parsed("proxy", values::proxy)?.map(|found| found.value),
+        target,
+        tls,
+        auth,
+    })
+}
+
+/// Reads `fallback`, whose names are among `names`.
+pub(super) fn fallbacks(name: &str, section: &Section<'_>, names: &[&str]) -> Result<Vec<String>, Error> {
+    let mut fallback: Vec<String> = Vec::new();
+    for found in section.list("fallback", |text| Ok(text.to_owned()))? {
+        if found.value == name {
+            let fault = Fault::new(format!("account {} falls back on itself", shown(name)));
+            return Err(found.error(fault.hint("name other accounts")));
+        }
+        if !names.contains(&found.value.as_str()) {
+            return Err(found.error(super::choose::unknown(&found.value, names)));
+        }
+        if !fallback.contains(&found.value) {
+            fallback.push(found.value);
+        }
+    }
+    Ok(fallback)
+}
+
+fn target(section: &Section<'_>, protocol: Protocol, start: Option<Start>) -> Result<Target, Error> {
+    let port = section.integer("port", 1, u64::from(u16::MAX))?.and_then(|port| u16::try_from(port).ok());
+    let default = match (start, protocol) {
+        (Some(Start::Implicit), Protocol::Smtp) => SUBMISSIONS,
+        (_, Protocol::Smtp) => SUBMISSION,
+        (_, Protocol::Lmtp) => LMTP,
+    };
+    let host = section.parsed("host", |text| {
+        if let Some(path) = text.strip_prefix("unix:") {
+            return socket(path).map(Target::Unix);
+        }
+        if text.starts_with("srv:") {
+            return Err(Fault::later("looking the smarthost up by `srv:`", "write the smarthost's name and port themselves"));
+        }
+        let port = port.unwrap_or(default);
+        Ok(match values::host(text)? {
+            Host::Name(name) => Target::Name(name, port),
+            Host::Address(address) => Target::Address(address, port),
+        })
+    })?;
+    let found = host.ok_or_else(|| section.missing("host", "the smarthost", "smtp.example.com"))?;
+    if let (Target::Unix(_), Some(port)) = (&found.value, section.place("port")) {
+        let fault = Fault::new("a unix socket has no port");
+        return Err(port.error(fault.hint(format!("leave `{}` out", section.called("port")))));
+    }
+    Ok(found.value)
+}
+
+/// A socket's absolute path, as long as the kernel takes one (unix(7)).
+fn socket(path: &str) -> Result<PathBuf, Fault> {
+    const LONGEST: usize = 107;
+    let socket = PathBuf::from(path);
+    if !socket.is_absolute() {
+        return Err(Fault::new(format!("{} is not an absolute path", shown(path))).hint("like `unix:/run/dovecot/lmtp`"));
+    }
+    if socket.as_os_str().as_bytes().len() > LONGEST {
+        return Err(Fault::new(format!("the path of a unix socket has at most {LONGEST} octets")));
+    }
+    Ok(socket)
+}
+
+fn source_address(section: &Section<'_>, target: &Target) -> Result<Option<IpAddr>, Error> {
+    let source = section.ip("source_address")?;
+    let (Some(source), Some(place)) = (source, section.place("source_address")) else { return Ok(None) };
+    match target {
+        Target::Unix(_) => Err(place.error(Fault::new("a unix socket is reached from no address").hint("leave it out"))),
+        Target::Address(host, _) if host.is_ipv4() != source.is_ipv4() => Err(place.error(
+            Fault::new(format!("{host} can't be reached from {source}: one is IPv4, the other IPv6"))
+                .hint("name an address of the same family"),
+        )),
+        _ => Ok(Some(source)),
+    }
+}
+
+fn tls(section: &Section<'_>, target: &Target, start: Option<Found<'_, Start>>) -> Result<Tls, Error> {
+    let policies = [("off", Policy::Off), ("opportunistic", Policy::Opportunistic), ("required", Policy::Required)];
+    let policy = section.word("policy", &policies)?.map_or(Policy::Required, |found| found.value);
+    let implicit_port = matches!(target, Target::Name(_, SUBMISSIONS) | Target::Address(_, SUBMISSIONS));
+    let begin = match &start {
+        Some(found) => found.value,
+        None if implicit_port => Start::Implicit,
+        None => Start::Starttls,
+    };
+    if policy == Policy::Off && begin == Start::Implicit {
+        return Err(match start {
+            Some(found) => {
+                let hint = format!("leave `{}` out, or choose another policy", section.called("start"));
+                found.error(Fault::new("without TLS there is no implicit TLS").hint(hint))
+            }
+            None => section.error(Fault::new("port 465 speaks nothing but TLS").hint("choose another policy, or another port")),
+        });
+    }
+    let (trust, pins) = trust(section)?;
+    let server_name = server_name(section)?;
+    if let Target::Unix(_) = target
+        && policy != Policy::Off
+        && trust == Trust::System
+        && server_name.is_none()
+    {
+        let hint = "add `policy = \"off\"` (what goes through a unix socket stays on this machine), or `server_name`";
+        return Err(section.error(Fault::new("TLS over a unix socket has no name to verify").hint(hint)));
+    }
+    if let Some(backend) = section.word("backend", &[("rustls", true), ("native-tls", false)])?.filter(|found| !found.value) {
+        return Err(backend.error(Fault::later("`native-tls`", "leave `backend` out: it is rustls")));
+    }
+    let downgrades = [("warn", OnDowngrade::Warn), ("refuse", OnDowngrade::Refuse)];
+    let on_downgrade = section.word("on_downgrade", &downgrades)?.map_or(OnDowngrade::Warn, |found| found.value);
+    Ok(Tls {
+        demand: Demand { policy, trust, start: begin, on_downgrade },
+        ca_file: section.path("ca_file")?,
+        crl_file: section.path("crl_file")?,
+        pins,
+        server_name,
+        only_tls13: only_tls13(section)?,
+        client_identity: client_identity(section)?,
+    })
+}
+
+fn trust(section: &Section<'_>) -> Result<(Trust, Vec<[u8; 32]>), Error> {
+    let words = [("system", Trust::System), ("pin", Trust::Pin), ("tofu", Trust::Tofu), ("dane", Trust::Dane), ("any", Trust::Any)];
+    let found = section.word("trust", &words)?;
+    let trust = found.as_ref().map_or(Trust::System, |found| found.value);
+    if let (Some(found), Trust::Tofu | Trust::Dane) = (&found, trust) {
+        let what = format!("`trust = \"{}\"`", trust.as_str());
+        return Err(found.error(Fault::later(&what, "use \"system\", or \"pin\" with the digest that `sealpost check` shows")));
+    }
+    let pins: Vec<_> = section.list("pins", values::pin)?.into_iter().map(|found| found.value).collect();
+    let (trust_key, pins_key) = (section.called("trust"), section.called("pins"));
+    match (trust, section.place("pins")) {
+        (Trust::Pin, _) if pins.is_empty() => {
+            let fault = Fault::new("there is no pin to trust").hint(format!("add `{pins_key}`: `sealpost check` shows the digest"));
+            Err(match found {
+                Some(found) => found.error(fault),
+                None => section.error(fault),
+            })
+        }
+        (Trust::Pin, _) | (_, None) => Ok((trust, pins)),
+        (_, Some(place)) => {
+            let fault = Fault::new(format!("pins have no meaning with {trust_key} \"{}\"", trust.as_str()));
+            Err(place.error(fault.hint(format!("set `{trust_key}` to \"pin\", or leave `{pins_key}` out"))))
+        }
+    }
+}
+
+fn server_name(section: &Section<'_>) -> Result<Option<String>, Error> {
+    let found = section.parsed("server_name", |text| {
+        Ok(match values::host(text)? {
+            Host::Name(name) => name,
+            Host::Address(address) => address.to_string(),
+        })
+    })?;
+    Ok(found.map(|found| found.value))
+}
+
+fn only_tls13(section: &Section<'_>) -> Result<bool, Error> {
+    let found = section.parsed("min_version", |text| match text {
+        "1.0" | "1.1" => Err(Fault::later(&format!("TLS {text}"), "the oldest version is \"1.2\"")),
+        _ => values::word(text, &[("1.2", false), ("1.3", true)]),
+    })?;
+    Ok(found.is_some_and(|found| found.value))
+}
+
+/// One PEM file may hold both the chain and the key.
+fn client_identity(section: &Section<'_>) -> Result<Option<(PathBuf, PathBuf)>, Error> {
+    match (section.path("client_cert")?, section.path("client_key")?, section.place("client_key")) {
+        (Some(chain), Some(key), _) => Ok(Some((chain, key))),
+        (Some(chain), None, _) => Ok(Some((chain.clone(), chain))),
+        (None, Some(_), Some(place)) => {
+            Err(place
+                .error(Fault::new("there is a key and no certificate").hint(format!("add `{}`", section.called("client_cert")))))
+        }
+        (None, ..) => Ok(None),
+    }
+}
+
+fn auth(section: &Section<'_>) -> Result<Option<Auth>, Error> {
+    if !section.is_written() {
+        return Ok(None);
+    }
+    for (key, what) in [
+        ("credential", "a systemd credential"),
+        ("keyring", "the keyring"),
+        ("netrc", "netrc"),
+        ("token_command", "a token (XOAUTH2, OAUTHBEARER)"),
+    ] {
+        if let Some(place) = section.place(key) {
+            let instead = "use `password_command`, `password_file`, `password_env` or `password`";
+            return Err(place.error(Fault::later(what, instead)));
+        }
+    }
+    let user = section.string("user")?.ok_or_else(|| section.missing("user", "the login", "cron@example.com"))?;
+    let choice = section.parsed("mechanism", mechanism)?.map_or(Choice::Auto, |found| found.value);
+    let allow_unverified = section.boolean("allow_unverified")?.unwrap_or(false);
+    Ok(Some(Auth { user, choice, source: source(section)?, allow_unverified }))
+}
+
+fn mechanism(text: &str) -> Result<Choice, Fault> {
+    const LATER: [&str; 6] = ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-1", "CRAM-MD5", "XOAUTH2", "OAUTHBEARER", "EXTERNAL"];
+    let name = text.to_ascii_uppercase();
+    let name = if name == "AUTO" { "auto" } else { &name };
+    if LATER.contains(&name) {
+        return Err(Fault::later(name, "use `auto`, `SCRAM-SHA-256`, `PLAIN` or `LOGIN`"));
+    }
+    values::word(
+        name,
+        &[
+            ("auto", Choice::Auto),
+            ("SCRAM-SHA-256", Choice::Only(Mechanism::ScramSha256)),
+            ("PLAIN", Choice::Only(Mechanism::Plain)),
+            ("LOGIN", Choice::Only(Mechanism::Login)),
+        ],
+    )
+}
+
+/// Where the secret lives; asked on the terminal where nothing is said.
+fn source(section: &Section<'_>) -> Result<SecretSource, Error> {
+    let sources = ["password_command", "password_file", "password_env", "password"];
+    let mut written = sources.iter().filter_map(|key| Some((*key, section.place(key)?)));
+    let Some((key, _)) = written.next() else { return Ok(SecretSource::Prompt) };
+    if let Some((other, place)) = written.next() {
+        let fault = Fault::new(format!("`{other}` contradicts `{key}`"));
+        return Err(place.error(fault.hint("say once where the password is")));
+    }
+    let source = match key {
+        "password_command" => section.string(key)?.map(SecretSource::Command),
+        "password_file" => section.path(key)?.map(SecretSource::File),
+        "password_env" => section.parsed(key, variable)?.map(|found| SecretSource::Environment(found.value)),
+        _ => section.parsed(key, |text| Ok(SecretSource::Inline(Secret::new(text.to_owned()))))?.map(|found| found.value),
+    };
+    Ok(source.unwrap_or(SecretSource::Prompt))
+}
+
+fn variable(text: &str) -> Result<String, Fault> {
+    // A `$` or `=` is not shown: somebody may have written the password itself here.
+    if text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+        return Ok(text.to_owned());
+    }
+    Err(Fault::new("it is not the name of a variable").hint("write the name alone, like `RELAY_PASSWORD`"))
+}
+
+/// Refuses an account whose secret could never be used: better now than at three in the morning.
+fn refuse_impossible_auth(section: &Section<'_>, target: &Target, tls: &Tls, auth: &Auth) -> Result<(), Error> {
+    if tls.demand.policy != Policy::Off {
+        return Ok(());
+    }
+    let fault = if !is_local(target) {
+        Fault::new("the password could never be sent: the TLS policy is \"off\", and a secret crosses no network in plaintext")
+            .hint("set the policy to \"required\", or leave the login out; for a server on this machine, give its loopback address")
+    } else if auth.choice == Choice::Auto {
+        Fault::new("the password could never be sent: without TLS the mechanism must be named, even on this machine")
+            .hint(format!("set `{}` to \"PLAIN\", or use TLS", section.called("mechanism")))
+    } else {
+        return Ok(());
+    };
+    Err(section.error(fault))
+}
+
+/// Whether the target is on this machine by its very name (RFC 6761 6.3).
+fn is_local(target: &Target) -> bool {
+    match target {
+        Target::Unix(_) => true,
+        Target::Address(address, _) => address.to_canonical().is_loopback(),
+        Target::Name(name, _) => {
+            let name = name.to_ascii_lowercase();
+            name == "localhost" || name.ends_with(".localhost") || name.starts_with("localhost.")
+        }
+    }
+}

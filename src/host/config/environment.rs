@@ -1,0 +1,203 @@
+//! What do the variables of the environment say, where there is no file? (contract section 2)
+
+use std::{borrow::Cow, ffi::OsString};
+
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
+
+use super::{
+    keys::{self, Table},
+    page::Page,
+    spelling::nearest,
+    values::Fault,
+};
+use crate::{
+    error::{Error, Exit},
+    host::world::World,
+};
+
+/// The name of the only account.
+pub(super) const ACCOUNT: &str = "environment";
+
+const PREFIX: &str = "SEALPOST_";
+
+/// A variable: the key it stands for, and its spellings, ours first.
+struct Variable {
+    table: &'static Table,
+    key: &'static str,
+    names: &'static [&'static str],
+}
+
+const fn variable_of(table: &'static Table, key: &'static str, names: &'static [&'static str]) -> Variable {
+    Variable { table, key, names }
+}
+
+/// `SEALPOST_PASSWORD` stands for `password_env`: the secret is fetched from where it is, when it is needed.
+const VARIABLES: [Variable; 36] = [
+    variable_of(&keys::ACCOUNT, "host", &["SEALPOST_HOST", "SMTP_HOST", "SMTP_SERVER", "SMTP_HOSTNAME", "SMTP_ADDRESS"]),
+    variable_of(&keys::ACCOUNT, "port", &["SEALPOST_PORT", "SMTP_PORT"]),
+    variable_of(&keys::ACCOUNT, "protocol", &["SEALPOST_PROTOCOL"]),
+    variable_of(
+        &keys::ACCOUNT,
+        "from",
+        &["SEALPOST_FROM", "SMTP_FROM", "SMTP_FROM_ADDRESS", "SMTP_FROM_EMAIL", "SMTP_MAIL_FROM", "SMTP_SENDER"],
+    ),
+    variable_of(&keys::ACCOUNT, "from_policy", &["SEALPOST_FROM_POLICY"]),
+    variable_of(&keys::ACCOUNT, "rewrite_from", &["SEALPOST_REWRITE_FROM"]),
+    variable_of(&keys::ACCOUNT, "hello", &["SEALPOST_HELLO", "SMTP_HELO"]),
+    variable_of(&keys::ACCOUNT, "source_address", &["SEALPOST_SOURCE_ADDRESS"]),
+    variable_of(&keys::ACCOUNT, "proxy", &["SEALPOST_PROXY"]),
+    variable_of(&keys::AUTH, "user", &["SEALPOST_USER", "SMTP_USER", "SMTP_USERNAME", "SMTP_LOGIN", "SMTP_AUTH_USER"]),
+    variable_of(&keys::AUTH, "password_env", &["SEALPOST_PASSWORD", "SMTP_PASSWORD", "SMTP_PASS", "SMTP_AUTH_PASSWORD"]),
+    variable_of(&keys::AUTH, "password_file", &["SEALPOST_PASSWORD_FILE", "SMTP_PASSWORD_FILE", "SMTP_PASS_FILE"]),
+    variable_of(&keys::AUTH, "password_command", &["SEALPOST_PASSWORD_COMMAND"]),
+    variable_of(&keys::AUTH, "mechanism", &["SEALPOST_MECHANISM", "SMTP_AUTH_MECHANISM"]),
+    variable_of(&keys::AUTH, "allow_unverified", &["SEALPOST_ALLOW_UNVERIFIED"]),
+    variable_of(&keys::TLS, "start", &["SEALPOST_TLS_START"]),
+    variable_of(&keys::TLS, "policy", &["SEALPOST_TLS_POLICY"]),
+    variable_of(&keys::TLS, "trust", &["SEALPOST_TLS_TRUST"]),
+    variable_of(&keys::TLS, "ca_file", &["SEALPOST_TLS_CA_FILE"]),
+    variable_of(&keys::TLS, "crl_file", &["SEALPOST_TLS_CRL_FILE"]),
+    variable_of(&keys::TLS, "pins", &["SEALPOST_TLS_PINS"]),
+    variable_of(&keys::TLS, "server_name", &["SEALPOST_TLS_SERVER_NAME"]),
+    variable_of(&keys::TLS, "min_version", &["SEALPOST_TLS_MIN_VERSION"]),
+    variable_of(&keys::TLS, "client_cert", &["SEALPOST_TLS_CLIENT_CERT"]),
+    variable_of(&keys::TLS, "client_key", &["SEALPOST_TLS_CLIENT_KEY"]),
+    variable_of(&keys::TLS, "backend", &["SEALPOST_TLS_BACKEND"]),
+    variable_of(&keys::TLS, "on_downgrade", &["SEALPOST_TLS_ON_DOWNGRADE"]),
+    variable_of(&keys::TOP, "mail_domain", &["SEALPOST_MAIL_DOMAIN"]),
+    variable_of(&keys::TOP, "aliases", &["SEALPOST_ALIASES"]),
+    variable_of(&keys::LOG, "file", &["SEALPOST_LOG_FILE"]),
+    variable_of(&keys::LOG, "syslog", &["SEALPOST_LOG_SYSLOG"]),
+    variable_of(&keys::QUEUE, "mode", &["SEALPOST_QUEUE_MODE"]),
+    variable_of(&keys::LIMITS, "message_size", &["SEALPOST_MESSAGE_SIZE"]),
+    variable_of(&keys::LIMITS, "recipients", &["SEALPOST_RECIPIENTS"]),
+    variable_of(&keys::LIMITS, "connect_timeout", &["SEALPOST_CONNECT_TIMEOUT"]),
+    variable_of(&keys::LIMITS, "reply_timeout", &["SEALPOST_REPLY_TIMEOUT"]),
+];
+
+/// Variables that are not settings of an account.
+const OTHERS: [&str; 1] = [super::find::VARIABLE];
+
+/// What the variables say: the same table that a file would be, its spans counting variables.
+pub(super) struct Environment {
+    settings: Vec<(&'static Variable, &'static str, String)>,
+}
+
+impl Environment {
+    /// Whether the environment names a smarthost: then it is a configuration.
+    pub(super) fn names_host(world: &dyn World) -> bool {
+        VARIABLES.first().is_some_and(|host| host.names.iter().any(|name| world.env(name).is_some_and(|value| !value.is_empty())))
+    }
+
+    /// One of our own variables that is set, to say what lacks where no host is.
+    pub(super) fn stray(world: &dyn World) -> Option<&'static str> {
+        let ours = VARIABLES.iter().filter_map(|variable| variable.names.first().copied());
+        ours.into_iter().find(|name| world.env(name).is_some_and(|value| !value.is_empty()))
+    }
+
+    /// Collects the variables that are set. An empty one counts as unset (images declare `SMTP_USER=` for "no login"),
+    /// except where empty means none, as in a file.
+    pub(super) fn read(world: &dyn World) -> Result<Self, Error> {
+        refuse_unknown(world)?;
+        let mut settings = Vec::new();
+        for variable in &VARIABLES {
+            let may_be_empty = variable.key == "aliases" || variable.key == "file";
+            let set = variable.names.iter().find_map(|name| {
+                let value = world.env(name)?;
+                (may_be_empty || !value.is_empty()).then_some((*name, value))
+            });
+            let Some((name, value)) = set else { continue };
+            let value = if variable.key == "password_env" { name.to_owned() } else { text(name, value)? };
+            // Kubernetes sets `SMTP_PORT=tcp://…` for a service called smtp: not meant for us.
+            if variable.key == "port" && value.starts_with("tcp://") {
+                continue;
+            }
+            settings.push((variable, name, value));
+        }
+        Ok(Self { settings })
+    }
+
+    /// The page that errors are shown on.
+    pub(super) fn page(&self) -> Page<'_> {
+        Page::Environment { variables: self.settings.iter().map(|(_, name, _)| *name).collect() }
+    }
+
+    /// The table that is read.
+    pub(super) fn table(&self) -> DeTable<'_> {
+        let mut top = DeTable::new();
+        let [mut log, mut queue, mut limits, mut account, mut tls, mut auth] = std::array::from_fn(|_| DeTable::new());
+        for (at, (variable, _, value)) in self.settings.iter().enumerate() {
+            let table = match variable.table.header {
+                header if header == keys::LOG.header => &mut log,
+                header if header == keys::QUEUE.header => &mut queue,
+                header if header == keys::LIMITS.header => &mut limits,
+                header if header == keys::ACCOUNT.header => &mut account,
+                header if header == keys::TLS.header => &mut tls,
+                header if header == keys::AUTH.header => &mut auth,
+                _ => &mut top,
+            };
+            table.insert(
+                Spanned::new(at..at + 1, Cow::Borrowed(variable.key)),
+                Spanned::new(at..at + 1, DeValue::String(Cow::Borrowed(value))),
+            );
+        }
+        nest(&mut account, "tls", tls);
+        nest(&mut account, "auth", auth);
+        let mut accounts = DeTable::new();
+        nest(&mut accounts, ACCOUNT, account);
+        for (key, table) in [("log", log), ("queue", queue), ("limits", limits), ("accounts", accounts)] {
+            nest(&mut top, key, table);
+        }
+        top
+    }
+}
+
+/// Our name of the variable that stands for a key.
+pub(super) fn variable(table: &Table, key: &str) -> Option<&'static str> {
+    VARIABLES.iter().find(|variable| variable.table.header == table.header && variable.key == key)?.names.first().copied()
+}
+
+/// Every name of a setting.
+#[cfg(test)]
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    VARIABLES.iter().flat_map(|variable| variable.names.iter().copied())
+}
+
+/// Puts a table into another, where it holds something; it stands where its first entry does.
+fn nest<'a>(into: &mut DeTable<'a>, key: &'static str, table: DeTable<'a>) {
+    if let Some(span) = table.values().map(Spanned::span).min_by_key(|span| span.start) {
+        into.insert(Spanned::new(span.clone(), Cow::Borrowed(key)), Spanned::new(span, DeValue::Table(table)));
+    }
+}
+
+fn text(name: &str, value: OsString) -> Result<String, Error> {
+    value
+        .into_string()
+        .map_err(|_| Error::new(Exit::Config, format!("reading {name} from the environment"), "it is not valid UTF-8"))
+}
+
+fn refuse_unknown(world: &dyn World) -> Result<(), Error> {
+    let known = || VARIABLES.iter().filter_map(|variable| variable.names.first().copied()).chain(OTHERS);
+    for name in world.env_names() {
+        // Kubernetes describes a service called sealpost in variables of these names.
+        let foreign = ["SEALPOST_SERVICE_", "SEALPOST_PORT_"].iter().any(|prefix| name.starts_with(prefix));
+        if !name.starts_with(PREFIX) || foreign || known().any(|known| known == name) {
+            continue;
+        }
+        let error =
+            Error::new(Exit::Config, "reading the environment", format!("unknown variable {}", super::values::shown(&name)));
+        return Err(match nearest(&name, known()) {
+            Some(near) => error.hint(format!("did you mean {near}?")),
+            None => error.hint("sealpost.toml(5) lists the variables"),
+        });
+    }
+    Ok(())
+}
+
+/// The fault of an environment without a smarthost.
+pub(super) fn lacks_host(stray: &str) -> Fault {
+    Fault::new(format!("{stray} is set, but SEALPOST_HOST is not")).hint("set SEALPOST_HOST to the smarthost's name")
+}

@@ -1,0 +1,208 @@
+//! Which configuration is in force, and may it be read? (contract sections 2 and 6)
+
+use std::{
+    fs::File,
+    io::{self, Read as _},
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+};
+
+use super::{Account, Config, Origin, SecretSource, Trace, environment::Environment, page::Page, read};
+use crate::{
+    error::{Error, Exit},
+    host::{secrets, world::World},
+};
+
+/// The file's name in its directory.
+pub(super) const FILE: &str = "config.toml";
+
+/// Names a configuration file.
+pub(super) const VARIABLE: &str = "SEALPOST_CONFIG";
+
+/// What the shortest configuration looks like, for hints.
+pub(super) const EXAMPLE: &str =
+    "two lines suffice: `[accounts.relay]` and `host = \"smtp.example.com\"`; `sealpost setup` writes them for you";
+
+/// Larger than any configuration, small enough to be read at once.
+const LARGEST: u64 = 1 << 20;
+
+/// Which configuration is in force, and which places were looked at before it was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Location {
+    /// The configuration in force.
+    pub origin: Origin,
+    /// The places that come before it, and why each has none.
+    pub passed: Vec<Passed>,
+}
+
+/// A place without a configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Passed {
+    /// The file, as a person writes it.
+    pub place: String,
+    /// Why it has none: "does not exist", "not set".
+    pub because: &'static str,
+}
+
+/// Finds the configuration in force: `explicit` (`-C`), `$SEALPOST_CONFIG`, the user's, the system's, the environment.
+///
+/// # Errors
+/// A named file that does not exist, a file that can't be read, or nothing anywhere (with all places named).
+pub fn find(world: &dyn World, explicit: Option<&Path>) -> Result<Location, Error> {
+    let (found, passed) = open(world, explicit)?;
+    let origin = match found {
+        Some((path, _)) => Origin::File(path),
+        None => Origin::Environment,
+    };
+    Ok(Location { origin, passed })
+}
+
+/// Finds and reads the configuration in force.
+///
+/// # Errors
+/// Those of [`find`], and every fault in the configuration with its line and column.
+pub fn load(world: &dyn World, explicit: Option<&Path>) -> Result<Config, Error> {
+    match open(world, explicit)?.0 {
+        Some(opened) => from_file(world, opened, |_| ()).map(|(config, ())| config),
+        None => from_environment(world, |_| ()).map(|(config, ())| config),
+    }
+}
+
+/// As [`load`], and tells where each setting stands.
+///
+/// # Errors
+/// Those of [`load`].
+pub fn load_traced(world: &dyn World, explicit: Option<&Path>) -> Result<(Config, Trace), Error> {
+    match open(world, explicit)?.0 {
+        Some(opened) => from_file(world, opened, |(page, table)| Trace::of(page, table)),
+        None => from_environment(world, |(page, table)| Trace::of(page, table)),
+    }
+}
+
+/// A file, open, and its name.
+type Opened = (PathBuf, File);
+
+/// What was parsed, for who wants to know more of it than it means.
+type Parsed<'p> = (&'p Page<'p>, &'p toml::de::DeTable<'p>);
+
+fn from_environment<T>(world: &dyn World, and: impl FnOnce(Parsed<'_>) -> T) -> Result<(Config, T), Error> {
+    let environment = Environment::read(world)?;
+    let (page, table) = (environment.page(), environment.table());
+    Ok((read::config(&page, &table, Origin::Environment, world)?, and((&page, &table))))
+}
+
+fn from_file<T>(world: &dyn World, (path, mut file): Opened, and: impl FnOnce(Parsed<'_>) -> T) -> Result<(Config, T), Error> {
+    let (text, metadata) = contents(&path, &mut file)?;
+    let text = utf8(&path, text.as_slice())?;
+    let table = Page::parse(&path, text)?;
+    let page = Page::File { path: &path, text };
+    let config = read::config(&page, &table, Origin::File(path.clone()), world)?;
+    let is_secret = |account: &Account| matches!(&account.auth, Some(auth) if matches!(auth.source, SecretSource::Inline(_)));
+    if config.accounts.iter().any(is_secret) {
+        secrets::refuse_readable(world, &path, &file, &metadata, "it holds a password")?;
+    }
+    Ok((config, and((&page, &table))))
+}
+
+/// Opens the file in force, `None` being the environment; the places before it are named.
+///
+/// Each is opened, never asked for first: what was looked at is what is read.
+fn open(world: &dyn World, explicit: Option<&Path>) -> Result<(Option<Opened>, Vec<Passed>), Error> {
+    if let Some(path) = explicit {
+        return Ok((Some(named(path, "-C")?), Vec::new()));
+    }
+    let mut passed = Vec::new();
+    match world.env(VARIABLE).filter(|value| !value.is_empty()) {
+        Some(path) => return Ok((Some(named(Path::new(&path), VARIABLE)?), passed)),
+        None => passed.push(Passed { place: format!("${VARIABLE}"), because: "not set" }),
+    }
+    let system = world.etc().join("sealpost");
+    for directory in [world.config_dir(), Some(system)] {
+        let Some(path) = directory.map(|directory| directory.join(FILE)) else {
+            passed.push(Passed { place: "the user's configuration".to_owned(), because: "no home directory is known" });
+            continue;
+        };
+        match present(&path)? {
+            Ok(file) => return Ok((Some((path, file)), passed)),
+            Err(because) => passed.push(Passed { place: path.display().to_string(), because }),
+        }
+    }
+    if Environment::names_host(world) {
+        return Ok((None, passed));
+    }
+    Err(nothing(world, &passed))
+}
+
+/// Opens a file that somebody named: it has to be there.
+fn named(path: &Path, by: &str) -> Result<Opened, Error> {
+    match raw_open(path) {
+        Ok(file) => Ok((path.to_owned(), file)),
+        Err(error) => Err(unreadable(path, &error).hint(format!("{by} names this file: is the path right, and may you read it?"))),
+    }
+}
+
+/// Opens a file at a usual place; `Err` within says why there is none. One that exists must be readable.
+fn present(path: &Path) -> Result<Result<File, &'static str>, Error> {
+    let error = match raw_open(path) {
+        Ok(file) => return Ok(Ok(file)),
+        Err(error) => error,
+    };
+    match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Ok(Err("does not exist")),
+        // A HOME that is somebody else's (sudo, su): whether the file exists is not ours to know, so it is not ours to use.
+        io::ErrorKind::PermissionDenied if std::fs::symlink_metadata(path).is_err() => Ok(Err("may not be looked at")),
+        _ => Err(unreadable(path, &error).hint("it exists, so it is in force: let yourself read it, or name another file with -C")),
+    }
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Error {
+    let because = match error.kind() {
+        io::ErrorKind::NotFound => "the file does not exist".to_owned(),
+        io::ErrorKind::PermissionDenied => "the file can't be read: permission denied".to_owned(),
+        _ => format!("the file can't be read: {error}"),
+    };
+    Error::new(Exit::Config, format!("reading {}", path.display()), because)
+}
+
+/// Opens without waiting for a FIFO's writer.
+fn raw_open(path: &Path) -> io::Result<File> {
+    let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
+    File::options().read(true).custom_flags(flags.bits().cast_signed()).open(path)
+}
+
+/// Reads the whole file, if it is a regular one of a sensible size; overwritten when dropped, since it may hold a password.
+fn contents(path: &Path, file: &mut File) -> Result<(zeroize::Zeroizing<Vec<u8>>, std::fs::Metadata), Error> {
+    let fault = |because: String| Error::new(Exit::Config, format!("reading {}", path.display()), because);
+    let metadata = file.metadata().map_err(|error| unreadable(path, &error))?;
+    if !metadata.is_file() {
+        return Err(fault("it is not a regular file".to_owned()).hint("a configuration is a file of its own"));
+    }
+    if metadata.size() > LARGEST {
+        return Err(fault("it is larger than 1 MiB".to_owned()).hint("is this the right file?"));
+    }
+    // One octet more than was promised shows a file that grew; with the room for it there is no copy to be left behind.
+    let mut text = zeroize::Zeroizing::new(Vec::with_capacity(usize::try_from(metadata.size()).unwrap_or(0) + 1));
+    file.take(LARGEST + 1).read_to_end(&mut text).map_err(|error| unreadable(path, &error))?;
+    if text.len() as u64 > LARGEST {
+        return Err(fault("it is larger than 1 MiB".to_owned()).hint("is this the right file?"));
+    }
+    Ok((text, metadata))
+}
+
+fn utf8<'a>(path: &Path, octets: &'a [u8]) -> Result<&'a str, Error> {
+    std::str::from_utf8(octets).map_err(|error| {
+        let valid = octets.get(..error.valid_up_to()).and_then(|valid| std::str::from_utf8(valid).ok()).unwrap_or_default();
+        let fault = super::values::Fault::new("the text is not valid UTF-8").hint("save the file as UTF-8");
+        Page::File { path, text: valid }.error(valid.len()..valid.len(), fault)
+    })
+}
+
+fn nothing(world: &dyn World, passed: &[Passed]) -> Error {
+    if let Some(stray) = Environment::stray(world) {
+        let fault = super::environment::lacks_host(stray);
+        return Error::new(Exit::Config, "reading the environment", fault.because).hint(fault.hint.unwrap_or_default());
+    }
+    let places: Vec<String> = passed.iter().map(|passed| format!("{} ({})", passed.place, passed.because)).collect();
+    let because = format!("there is none; looked at {}, $SEALPOST_HOST (not set)", places.join(", "));
+    Error::new(Exit::Config, "looking for a configuration", because).hint(EXAMPLE)
+}

@@ -1,0 +1,128 @@
+//! How does a written page become the configuration? (contract section 2)
+
+use std::{path::PathBuf, time::Duration};
+
+use toml::de::DeTable;
+
+use super::{
+    Aliases, Config, Limits, Log, Origin, Timeouts, account, choose, find, keys,
+    page::Page,
+    section::Section,
+    values::{self, Fault},
+};
+use crate::{error::Error, host::world::World};
+
+/// RFC 5321 4.5.3.1.8: every server takes at least this many.
+const RECIPIENTS: usize = 100;
+
+/// All addresses together: long enough for a slow resolver and a lost SYN or two.
+const CONNECT: Duration = Duration::from_secs(30);
+
+/// Makes the configuration of a page.
+pub(super) fn config(page: &Page<'_>, table: &DeTable<'_>, origin: Origin, world: &dyn World) -> Result<Config, Error> {
+    let top = Section::top(page, world, table)?;
+    let log = log(&top.section("log", &keys::LOG)?, &origin, world)?;
+    queue(&top.section("queue", &keys::QUEUE)?)?;
+    let limits = limits(&top.section("limits", &keys::LIMITS)?)?;
+    let sections = top.accounts()?;
+    let names: Vec<&str> = sections.iter().map(|(name, _)| *name).collect();
+    if names.is_empty() {
+        let fault = Fault::new("there is no account").hint(find::EXAMPLE);
+        return Err(top.error(fault));
+    }
+    let mut accounts = Vec::with_capacity(sections.len());
+    for (name, section) in &sections {
+        let mut account = account::read(name, section)?;
+        account.fallback = account::fallbacks(name, section, &names)?;
+        accounts.push(account);
+    }
+    Ok(Config {
+        default_account: default_account(&top, &names)?,
+        mail_domain: top.parsed("mail_domain", values::domain)?.map(|found| found.value),
+        aliases: aliases(&top)?,
+        log,
+        limits,
+        accounts,
+        origin,
+    })
+}
+
+fn default_account(top: &Section<'_>, names: &[&str]) -> Result<Option<String>, Error> {
+    let known = |text| if names.contains(&text) { Ok(text.to_owned()) } else { Err(choose::unknown(text, names)) };
+    Ok(match (top.parsed("default_account", known)?, names) {
+        (Some(written), _) => Some(written.value),
+        (None, [only]) => Some((*only).to_owned()),
+        (None, _) => None,
+    })
+}
+
+fn aliases(top: &Section<'_>) -> Result<Aliases, Error> {
+    if top.is_none("aliases")? {
+        return Ok(Aliases::None);
+    }
+    Ok(top.path("aliases")?.map_or(Aliases::Default, Aliases::File))
+}
+
+fn log(section: &Section<'_>, origin: &Origin, world: &dyn World) -> Result<Log, Error> {
+    let file = if section.is_none("file")? { None } else { section.path("file")?.or_else(|| default_log(origin, world)) };
+    Ok(Log { file, syslog: section.boolean("syslog")?.unwrap_or(true) })
+}
+
+impl Log {
+    /// Where a submission is logged that found no configuration it could read.
+    pub fn without_config(world: &dyn World) -> Self {
+        Self { file: default_log(&Origin::Environment, world), syslog: true }
+    }
+}
+
+/// The system's log for root, except with a configuration of root's own; else the caller's state directory, where it has one.
+fn default_log(origin: &Origin, world: &dyn World) -> Option<PathBuf> {
+    let usual = || world.config_dir().map(|directory| directory.join(find::FILE));
+    let is_own = matches!(origin, Origin::File(path) if usual().as_ref() == Some(path));
+    if world.uid() == 0 && !is_own {
+        return Some(PathBuf::from("/var/log/sealpost/log.jsonl"));
+    }
+    world.state_dir().map(|directory| directory.join("log.jsonl"))
+}
+
+/// `[queue]` is checked; there is no queue yet to be set up by it.
+fn queue(section: &Section<'_>) -> Result<(), Error> {
+    if let Some(mode) = section.word("mode", &[("off", true), ("fallback", false), ("always", false)])?.filter(|mode| !mode.value) {
+        return Err(
+            mode.error(Fault::later("the queue", "set `mode` to \"off\": what can't be sent now is told to the caller (75)"))
+        );
+    }
+    section.path("dir")?;
+    section.duration("max_age")?;
+    section.duration("keep_failed")?;
+    section.integer("connections", 1, 1000)?;
+    Ok(())
+}
+
+fn limits(section: &Section<'_>) -> Result<Limits, Error> {
+    let unlimited = |size| if size == 0 { u64::MAX } else { size };
+    let recipients = section.integer("recipients", 1, 1_000_000)?.and_then(|n| usize::try_from(n).ok());
+    Ok(Limits {
+        message_size: section.size("message_size")?.map_or(u64::MAX, unlimited),
+        connect: section.duration("connect_timeout")?.unwrap_or(CONNECT),
+        timeouts: timeouts(section)?,
+        recipients: recipients.unwrap_or(RECIPIENTS),
+    })
+}
+
+/// `reply_timeout` stands for every key that is not written itself.
+fn timeouts(section: &Section<'_>) -> Result<Timeouts, Error> {
+    let every = section.duration("reply_timeout")?;
+    let own = |key, default| Ok::<_, Error>(section.duration(key)?.or(every).unwrap_or(default));
+    let default = Timeouts::default();
+    Ok(Timeouts {
+        handshake: own("handshake_timeout", default.handshake)?,
+        greeting: own("greeting_timeout", default.greeting)?,
+        command: own("command_timeout", default.command)?,
+        mail: own("mail_timeout", default.mail)?,
+        rcpt: own("rcpt_timeout", default.rcpt)?,
+        data: own("data_timeout", default.data)?,
+        block: own("block_timeout", default.block)?,
+        end: own("end_timeout", default.end)?,
+    })
+}
