@@ -20,8 +20,7 @@ pub(super) const FILE: &str = "config.toml";
 pub(super) const VARIABLE: &str = "SEALPOST_CONFIG";
 
 /// What the shortest configuration looks like, for hints.
-pub(super) const EXAMPLE: &str =
-    "two lines suffice: `[accounts.relay]` and `host = \"smtp.example.com\"`; `sealpost setup` writes them for you";
+pub(super) const EXAMPLE: &str = "two lines suffice: `[accounts.relay]` and `host = \"smtp.example.com\"`; see sealpost.toml(5)";
 
 /// Larger than any configuration, small enough to be read at once.
 const LARGEST: u64 = 1 << 20;
