@@ -298,6 +298,13 @@ mod tests {
     use lettre::{Message, SmtpTransport, Transport as _};
 
     use super::*;
+    use crate::{
+        host::{
+            config::{self, Protocol, SecretSource, Target},
+            world::Pretend,
+        },
+        mail::policy::Start,
+    };
 
     #[derive(Parser)]
     struct Line {
@@ -310,18 +317,18 @@ mod tests {
     }
 
     #[test]
-    fn the_printed_configuration_is_toml_and_says_what_was_asked_for() {
+    fn the_printed_configuration_can_be_read_and_says_what_was_asked_for() {
         let options = options(&["--implicit", "--lmtp", "--user", "t\"im", "--password-file", "/x/pw"]);
         let text = configuration(&options, "127.0.0.1:4465".parse().unwrap(), Some(Path::new("/x/c\\a.pem")));
-        let table: toml::Table = text.parse().unwrap();
-        let account = &table["accounts"]["sink"];
-        assert_eq!(account["host"].as_str(), Some("localhost"));
-        assert_eq!(account["port"].as_integer(), Some(4465));
-        assert_eq!(account["protocol"].as_str(), Some("lmtp"));
-        assert_eq!(account["tls"]["start"].as_str(), Some("implicit"));
-        assert_eq!(account["tls"]["ca_file"].as_str(), Some("/x/c\\a.pem"));
-        assert_eq!(account["auth"]["user"].as_str(), Some("t\"im"));
-        assert_eq!(account["auth"]["password_file"].as_str(), Some("/x/pw"));
+        let config = config::parse(&Pretend::default(), Path::new("config.toml"), &text).unwrap();
+        let account = &config.accounts[0];
+        assert_eq!(account.target, Target::Name("localhost".to_owned(), 4465));
+        assert_eq!(account.protocol, Protocol::Lmtp);
+        assert_eq!(account.tls.demand.start, Start::Implicit);
+        assert_eq!(account.tls.ca_file.as_deref(), Some(Path::new("/x/c\\a.pem")));
+        let auth = account.auth.as_ref().unwrap();
+        assert_eq!(auth.user, "t\"im");
+        assert!(matches!(&auth.source, SecretSource::File(path) if path == Path::new("/x/pw")));
     }
 
     #[test]

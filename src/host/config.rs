@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
-pub use find::{Location, Passed, find, load, load_traced};
+pub use find::{Location, Passed, find, load, load_traced, parse};
 pub use trace::Trace;
 
 use crate::{

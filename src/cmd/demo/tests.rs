@@ -1,7 +1,10 @@
 use serde_json::json;
 
 use super::*;
-use crate::smtp::server::{Recipient, Transaction};
+use crate::{
+    host::{config, world::Pretend},
+    smtp::server::{Recipient, Transaction},
+};
 
 fn delivery(message: &str) -> Delivery {
     let recipient = |user: &str| Recipient { address: format!("{user}@example.com"), ..Recipient::default() };
@@ -73,12 +76,13 @@ fn the_story_fits_into_80_columns_and_foreign_text_can_not_drive_the_terminal() 
 }
 
 #[test]
-fn the_configuration_is_toml_and_the_messages_carry_a_bcc() {
+fn the_configuration_can_be_read_and_the_messages_carry_a_bcc() {
     for scene in &SCENES {
         let text = configuration(scene, 2525, Path::new("/x/ca \"1\".pem"), Path::new("/x/log.jsonl"));
-        let table: toml::Table = text.parse().unwrap();
-        assert_eq!(table["accounts"]["demo"]["tls"]["policy"].as_str(), Some(scene.policy));
-        assert_eq!(table["accounts"]["demo"]["tls"]["ca_file"].as_str(), Some("/x/ca \"1\".pem"));
+        let config = config::parse(&Pretend::default(), Path::new("config.toml"), &text).unwrap();
+        let tls = &config.accounts[0].tls;
+        assert_eq!(tls.demand.policy.as_str(), scene.policy);
+        assert_eq!(tls.ca_file.as_deref(), Some(Path::new("/x/ca \"1\".pem")));
         let message = String::from_utf8((scene.message)().unwrap().formatted()).unwrap();
         assert!(message.contains("Bcc: archive@example.com\r\n"), "{message}");
         assert_eq!(Faults::named(scene.faults.iter().copied()).names().count(), scene.faults.len());

@@ -78,6 +78,15 @@ pub fn load_traced(world: &dyn World, explicit: Option<&Path>) -> Result<(Config
     }
 }
 
+/// Reads `text` as if `path` held it; for who has a configuration that is in no file yet.
+///
+/// # Errors
+/// Every fault in the text with its line and column.
+pub fn parse(world: &dyn World, path: &Path, text: &str) -> Result<Config, Error> {
+    let table = Page::parse(path, text)?;
+    read::config(&Page::File { path, text }, &table, Origin::File(path.to_owned()), world)
+}
+
 /// A file, open, and its name.
 type Opened = (PathBuf, File);
 

@@ -18,10 +18,9 @@ mod places;
 
 fn read(text: &str) -> Result<Config, Error> {
     let path = Path::new("/etc/sealpost/config.toml");
-    let table = Page::parse(path, text)?;
     let world = Pretend { state_dir: Some("/home/alice/.local/state/sealpost".into()), ..Pretend::default() }
         .with_env("HOME", "/home/alice");
-    read::config(&Page::File { path, text }, &table, Origin::File(path.to_owned()), &world)
+    parse(&world, path, text)
 }
 
 /// An account with `lines` in its tables.
