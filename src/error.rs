@@ -104,6 +104,12 @@ impl Error {
         self
     }
 
+    /// The same failure with another code: of several, the gravest one is returned.
+    #[must_use]
+    pub fn with_exit(self, exit: Exit) -> Self {
+        Self { exit, ..self }
+    }
+
     /// The code that the process returns.
     pub fn exit(&self) -> Exit {
         self.exit

@@ -237,7 +237,7 @@ fn explain(exit: Exit, account: &Account, delivered: &Delivered) -> Error {
         && accepted == 0
         && refused.iter().all(|o| o.reply.is_none() || o.exit == problem.exit())
     {
-        return problem.clone();
+        return problem.clone().with_exit(exit);
     }
     let mut told: Vec<String> = Vec::new();
     for outcome in refused.iter().take(5) {

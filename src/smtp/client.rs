@@ -72,9 +72,9 @@ pub struct Report {
     pub problem: Option<Problem>,
     /// Whether STARTTLS was offered; `None` where EHLO was not reached or TLS is implicit.
     pub offered: Option<bool>,
-    /// How the message was protected, where the policy was met.
+    /// How the message was protected; `None` where nothing of it was said.
     pub met: Option<Met>,
-    /// Why the policy was not met.
+    /// What was wrong with TLS where nothing of the message was said.
     pub finding: Option<Finding>,
     /// The mechanism that authenticated us.
     pub auth: Option<Mechanism>,
@@ -93,6 +93,8 @@ pub struct Session<'m> {
     server: Capabilities,
     form: Form,
     saying: bool,
+    /// MAIL was said: from then on the message met what `met` permits.
+    begun: bool,
     turn: u32,
     offered: Option<bool>,
     met: Option<Met>,
@@ -137,6 +139,7 @@ impl<'m> Session<'m> {
             server: Capabilities::default(),
             form: Form::EightBit,
             saying: false,
+            begun: false,
             turn: 0,
             offered: None,
             met: None,
@@ -171,6 +174,7 @@ impl<'m> Session<'m> {
         match self.out.queue.pop_front() {
             Some(action) => {
                 self.saying = action == Action::Say;
+                self.begun |= self.saying && matches!(self.state, State::Mail(_));
                 action
             }
             None if matches!(self.state, State::Ended) => Action::Done,
@@ -282,6 +286,9 @@ impl<'m> Session<'m> {
     /// What it came to; every recipient has an outcome.
     pub fn report(mut self) -> Report {
         let outcomes = self.outcomes.take().unwrap_or_else(|| self.undecided());
+        if let Some(unused) = self.met.take_if(|_| !self.begun) {
+            self.finding = self.finding.or_else(|| unused.finding().cloned());
+        }
         Report {
             outcomes,
             problem: self.problem,

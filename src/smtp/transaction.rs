@@ -362,7 +362,8 @@ impl<'m> Transaction<'m> {
         self.open = false;
         if self.terms.lmtp && !self.taken.is_empty() {
             let index = self.taken.remove(0);
-            self.ledger.settle(index, reply);
+            // With LMTP it is the recipient that is refused, not the message (RFC 2033 4.2).
+            self.ledger.settle(index, reply, Exit::NoUser);
             if !self.taken.is_empty() {
                 self.awaited.push_front(Awaited::End);
             }
@@ -370,7 +371,7 @@ impl<'m> Transaction<'m> {
         }
         if reply.is_positive() {
             for index in std::mem::take(&mut self.taken) {
-                self.ledger.settle(index, reply);
+                self.ledger.settle(index, reply, Exit::DataErr);
             }
         } else if !self.taken.is_empty() {
             self.refuse_all(reply, Exit::DataErr);

@@ -1,3 +1,5 @@
+//! Does `sealpost config` say what is configured, and nothing secret?
+
 use std::{
     fs::{self, Permissions},
     os::unix::fs::PermissionsExt as _,

@@ -1,3 +1,5 @@
+//! Does the demo tell the truth about its scenes, also when they go wrong?
+
 use serde_json::json;
 
 use super::*;

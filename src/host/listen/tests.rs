@@ -1,3 +1,5 @@
+//! Does the sink hold against independent clients, with and without faults?
+
 use std::{
     fs,
     io::{BufRead as _, BufReader, Read as _, Write as _},

@@ -1,3 +1,5 @@
+//! Does a secret come from where it lives, and never show?
+
 use std::{
     ffi::OsStr,
     fs::{self, Permissions},

@@ -1,3 +1,5 @@
+//! Where does a header end, and what are its fields, whatever a caller sends?
+
 use proptest::{collection::vec, prelude::*, sample::select};
 
 use super::*;

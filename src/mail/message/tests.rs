@@ -1,3 +1,5 @@
+//! Is added what is missing, removed what must not leave, and the rest left alone?
+
 use std::cell::RefCell;
 
 use proptest::prelude::*;

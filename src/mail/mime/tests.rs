@@ -1,3 +1,5 @@
+//! Is re-encoded what must be, and nothing that was signed?
+
 use proptest::{collection::vec, prelude::*, sample::select};
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Does each mechanism say what its RFC wants, and stop at a lying server?
+
 use proptest::prelude::*;
 
 use super::{

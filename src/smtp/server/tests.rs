@@ -1,3 +1,5 @@
+//! Does the server machine answer as RFC 5321 wants, whatever a client says?
+
 use std::fmt::Write as _;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};

@@ -54,12 +54,12 @@ impl Ledger {
         self.decide_rest(fate, exit, Some(reply));
     }
 
-    /// Decides over one recipient by the reply to the content.
-    pub(super) fn settle(&mut self, index: usize, reply: &Reply) {
+    /// Decides over one recipient by the reply that ended the content; `permanent` is what a refusal for good means.
+    pub(super) fn settle(&mut self, index: usize, reply: &Reply, permanent: Exit) {
         let (fate, exit) = match reply.code / 100 {
             2 => (Fate::Accepted, Exit::Ok),
             4 => (Fate::Deferred, Exit::TempFail),
-            _ => (Fate::Refused, Exit::DataErr),
+            _ => (Fate::Refused, permanent),
         };
         self.decide(index, fate, exit, Some(reply));
     }

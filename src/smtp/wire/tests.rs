@@ -1,3 +1,5 @@
+//! Can no input smuggle a line end or an end of data past the wire?
+
 use proptest::{collection::vec, prelude::*, sample::select};
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Is each kind of value read as it is written, and nothing else?
+
 use proptest::prelude::*;
 
 use super::*;
