@@ -204,7 +204,7 @@ proptest! {
             for line in out.split(|c| *c == b'\n').filter(|l| !l.is_empty()) {
                 prop_assert!(line.len() <= 999 && line.ends_with(b"\r") && !line[..line.len() - 1].contains(&b'\r'));
             }
-            prop_assert_eq!(&recode_chunks(&[out], form).unwrap(), out, "done twice is done once");
+            prop_assert_eq!(&recode_chunks(&[out], form).unwrap(), out, "done twice is done once: {}", input.escape_ascii());
         }
         let mut cuts: Vec<usize> = cuts.iter().map(|c| c % (input.len() + 1)).collect();
         cuts.extend([0, input.len()]);
