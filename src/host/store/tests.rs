@@ -178,20 +178,6 @@ fn an_input_that_is_not_there_is_told_from_one_that_breaks() {
     let directory = File::open("/").unwrap();
     assert_eq!(Intake::read(Input::Descriptor(directory.as_fd()), &options()).unwrap_err().exit(), Exit::NoInput);
 
-    struct Broken(usize);
-    impl Read for Broken {
-        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-            self.0 += 1;
-            match self.0 {
-                1 => Err(io::ErrorKind::Interrupted.into()),
-                2 => {
-                    buffer[..2].copy_from_slice(b"a\n");
-                    Ok(2)
-                }
-                _ => Err(io::Error::other("the disk is gone")),
-            }
-        }
-    }
     let broken = Intake::read(Input::Stream(&mut Broken(0)), &options()).unwrap_err();
     assert_eq!(broken.exit(), Exit::IoErr);
     assert!(broken.summary().contains("the disk is gone"));
@@ -309,6 +295,22 @@ fn a_large_message_takes_no_more_memory_than_a_small_one() {
         }
     }
     assert_eq!(sent, message.facts().size);
+}
+
+/// Interrupted, then a line, then an error.
+struct Broken(usize);
+impl Read for Broken {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0 += 1;
+        match self.0 {
+            1 => Err(io::ErrorKind::Interrupted.into()),
+            2 => {
+                buffer[..2].copy_from_slice(b"a\n");
+                Ok(2)
+            }
+            _ => Err(io::Error::other("the disk is gone")),
+        }
+    }
 }
 
 /// The same line for ever.
