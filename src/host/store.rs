@@ -120,11 +120,17 @@ impl Intake {
                 .hint("an empty line ends the header; is it missing?"));
             }
         };
-        if self.taken.max(self.scan.size()) > self.limit {
-            return Err(Error::new(Exit::DataErr, "reading the message", format!("it is larger than {} octets", self.limit))
-                .hint("raise message_size under [limits] in the configuration, or send less"));
-        }
+        self.check_size()?;
         Ok(more)
+    }
+
+    fn check_size(&self) -> Result<(), Error> {
+        if self.taken.max(self.scan.size()) <= self.limit {
+            return Ok(());
+        }
+        let because = format!("it is larger than {} octets", self.limit);
+        Err(Error::new(Exit::DataErr, "reading the message", because)
+            .hint("raise message_size under [limits] in the configuration, or send less"))
     }
 
     /// The header is known; what was collected behind it is body.
@@ -155,6 +161,7 @@ impl Intake {
         if let Some(opening) = &mut self.opening {
             let start = opening.finish();
             self.open(start.header, start.body)?;
+            self.check_size()?;
         }
         let mut tally = self.scan.finish();
         if self.dots != Dots::Text

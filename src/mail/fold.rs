@@ -2,13 +2,11 @@
 
 use memchr::memchr2_iter;
 
-use super::scan::LONGEST_LINE;
-
 /// Where a line that we write ourselves is broken, if it can be.
 pub const PREFERRED: usize = 78;
 
-/// The most octets of a line, without CRLF.
-pub const MOST: usize = LONGEST_LINE as usize;
+/// The most octets of a line, without CRLF (RFC 5322 2.1.1).
+pub const MOST: usize = 998;
 
 /// Appends `line` (without CRLF), broken before white space so that no part is longer than `limit` where that can be done;
 /// no part is blank.

@@ -86,10 +86,8 @@ pub fn complete(header: &Header, with: &Completion<'_>) -> Result<Completed, Err
 /// Adds what RFC 5322 3.6 wants; of a message that is sent again only the newest Resent fields are ours (3.6.6).
 fn add_missing(header: &Header, with: &Completion<'_>, text: &mut Vec<u8>) {
     let resent = header.fields().any(|f| f.name.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("resent-")));
-    let [date, from, message_id] = match resent {
-        true => ["Resent-Date", "Resent-From", "Resent-Message-ID"],
-        false => ["Date", "From", "Message-ID"],
-    };
+    let [date, from, message_id] =
+        if resent { ["Resent-Date", "Resent-From", "Resent-Message-ID"] } else { ["Date", "From", "Message-ID"] };
     let has = |name| header.fields().any(|f| f.is(name));
     if !has(date) {
         fold::field(date, &(with.date)(), text);

@@ -223,7 +223,7 @@ mod tests {
     #[test]
     fn base64_is_wrapped_and_cleaned() {
         let (mut wrapper, mut out) = (Wrapper::default(), Vec::new());
-        wrapper.text(&vec![b'A'; 100], &mut out);
+        wrapper.text(&[b'A'; 100], &mut out);
         wrapper.text(b"B\xfc C", &mut out);
         wrapper.end(&mut out);
         assert_eq!(String::from_utf8(out).unwrap(), format!("{}\r\n{}BC\r\n", "A".repeat(76), "A".repeat(24)));

@@ -3,7 +3,7 @@
 use super::lines::{Sink, Splitter};
 
 /// The longest line that may leave, without its CRLF (RFC 5321 4.5.3.1.6).
-pub const LONGEST_LINE: u64 = 998;
+pub const LONGEST_LINE: u64 = super::fold::MOST as u64;
 
 /// Measures a body in one pass, chunk by chunk.
 #[derive(Clone, Debug, Default)]
@@ -116,7 +116,9 @@ mod tests {
 
     fn scan(chunks: &[&[u8]]) -> Tally {
         let mut scan = Scan::default();
-        chunks.iter().for_each(|c| scan.feed(c));
+        for chunk in chunks {
+            scan.feed(chunk);
+        }
         scan.finish()
     }
 

@@ -38,7 +38,7 @@ enum Place {
     /// A file without a name.
     Temporary(File, PathBuf),
     /// The caller's own file, from this offset on.
-    InPlace(File, u64),
+    Caller(File, u64),
 }
 
 /// The part of a file that was read last.
@@ -56,12 +56,12 @@ impl Hold {
 
     /// What is appended is in `file` already, from `start` on.
     pub(super) fn file((file, start): (File, u64)) -> Self {
-        Self { place: Place::InPlace(file, start), length: 0, temp_dir: None, window: Window::default() }
+        Self { place: Place::Caller(file, start), length: 0, temp_dir: None, window: Window::default() }
     }
 
     /// Leaves out what was read before the body.
     pub(super) fn skip(&mut self, octets: u64) {
-        if let Place::InPlace(_, start) = &mut self.place {
+        if let Place::Caller(_, start) = &mut self.place {
             *start += octets;
         }
     }
@@ -103,7 +103,7 @@ impl Hold {
                 return Ok(&octets[from..end]);
             }
             Place::Temporary(file, _) => (file, 0),
-            Place::InPlace(file, start) => (file, *start),
+            Place::Caller(file, start) => (file, *start),
         };
         let Window { start: from, octets } = &mut self.window;
         if !(*from..*from + octets.len() as u64).contains(&position) && position < self.length {
@@ -133,9 +133,10 @@ fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
 fn write(mut file: &File, path: &Path, written: u64, chunk: &[u8]) -> Result<(), Error> {
     // Beyond the limit the kernel would not fail but kill us with SIGXFSZ.
     let most = getrlimit(Resource::Fsize).current.unwrap_or(u64::MAX);
-    let done = match written + chunk.len() as u64 > most {
-        true => Err(io::Error::from_raw_os_error(rustix::io::Errno::FBIG.raw_os_error())),
-        false => file.write_all(chunk),
+    let done = if written + chunk.len() as u64 > most {
+        Err(io::Error::from_raw_os_error(rustix::io::Errno::FBIG.raw_os_error()))
+    } else {
+        file.write_all(chunk)
     };
     done.map_err(|e| no_room(path, &e))
 }
@@ -189,7 +190,7 @@ mod tests {
         loop {
             match hold.chunk(out.len() as u64).unwrap() {
                 [] => return out,
-                chunk => out.extend_from_slice(&chunk.to_vec()),
+                chunk => out.extend_from_slice(chunk),
             }
         }
     }

@@ -1,4 +1,4 @@
-//! How is a stored message given out, block by block, in the form that the server wants? (mail::content)
+//! How is a stored message given out, block by block, in the form that the server wants? (RFC 5321 4.5.2, 6152)
 
 use std::io;
 
@@ -188,7 +188,10 @@ impl Content for Message {
     fn fill(&mut self, out: &mut Vec<u8>, limit: usize) -> io::Result<bool> {
         let Self { head, body, cursor, .. } = self;
         let begin = out.len();
-        while limit > 0 {
+        if limit == 0 {
+            return Ok(false);
+        }
+        loop {
             cursor.give(out, limit - (out.len() - begin));
             let made = out.len() - begin;
             let sent = cursor.sent + made as u64;
@@ -204,7 +207,6 @@ impl Content for Message {
             }
             cursor.step(head, body, out, limit - made)?;
         }
-        Ok(false)
     }
 }
 

@@ -45,10 +45,8 @@ impl Fields {
     pub(super) fn kind(&self, message: bool, deep: bool) -> Kind {
         let coding = self.coding();
         let Some(value) = &self.content_type else {
-            return match message {
-                true if !deep && coding == Coding::Identity => Kind::Message,
-                _ => Kind::Leaf { text: !message, coding },
-            };
+            let inner = message && !deep && coding == Coding::Identity;
+            return if inner { Kind::Message } else { Kind::Leaf { text: !message, coding } };
         };
         let (media, parameters) = value.split_at(memchr(b';', value).unwrap_or(value.len()));
         let media = media.trim_ascii().to_ascii_lowercase();

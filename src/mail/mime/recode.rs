@@ -148,7 +148,8 @@ impl Visitor for Writer {
                 quoted(Input::Plain, nuls)
             }
         };
-        if empty || matches!(self.action, Action::Encode { .. }) {
+        // A line that changes could be taken for a field without an empty line before it.
+        if empty || self.action != Action::Keep {
             self.line(b"");
         }
     }

@@ -128,15 +128,7 @@ impl<V: Visitor> Sink for Inner<V> {
             return;
         }
         let line = std::mem::take(&mut self.head);
-        if !self.boundary(&line) {
-            if matches!(self.place, Place::Header { .. }) {
-                self.header_line(&line);
-            } else {
-                self.head.clone_from(&line);
-                self.pass_head();
-                self.end_line();
-            }
-        }
+        self.whole_line(&line);
         self.head = line;
         self.head.clear();
     }
@@ -149,6 +141,20 @@ impl<V: Visitor> Sink for Inner<V> {
 }
 
 impl<V: Visitor> Inner<V> {
+    fn whole_line(&mut self, line: &[u8]) {
+        if self.boundary(line) {
+            return;
+        }
+        if matches!(self.place, Place::Header { .. }) {
+            self.header_line(line);
+            return;
+        }
+        if !line.is_empty() {
+            self.pass(line);
+        }
+        self.end_line();
+    }
+
     fn pass(&mut self, piece: &[u8]) {
         match self.place {
             Place::Leaf => self.visitor.leaf(piece),
@@ -217,11 +223,9 @@ impl<V: Visitor> Inner<V> {
             name.extend_from_slice(&found.to_ascii_lowercase());
             value
         } else {
-            // Text without an empty line before it: content.
+            // No empty line, but what follows can't be header: it is content, or the first boundary.
             self.end_header(false);
-            self.head.extend_from_slice(line);
-            self.pass_head();
-            self.end_line();
+            self.whole_line(line);
             return;
         };
         let kept = match &name[..] {

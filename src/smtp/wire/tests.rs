@@ -17,7 +17,9 @@ fn normalise(chunks: &[&[u8]]) -> Vec<u8> {
 
 fn stuff(chunks: &[&[u8]]) -> Vec<u8> {
     let (mut out, mut stuffer) = (Vec::new(), DotStuffer::default());
-    chunks.iter().for_each(|c| stuffer.feed(c, &mut out));
+    for chunk in chunks {
+        stuffer.feed(chunk, &mut out);
+    }
     out.extend_from_slice(stuffer.finish());
     out
 }
