@@ -32,7 +32,7 @@ pub(crate) struct Case {
     /// The exit codes that are right.
     pub(crate) exit: &'static [i32],
     pub(crate) status: &'static str,
-    /// `tls.result`.
+    /// `tls.result`; `*` where the channel was known and the mail still stayed, which may be told as either.
     pub(crate) result: &'static str,
     /// `tls.failure`.
     pub(crate) failure: Option<&'static str>,
@@ -147,14 +147,15 @@ fn leaks(case: &Case, run: &Run, heard: &[Heard]) -> Vec<String> {
             wrong.push(what.to_owned());
         }
     };
+    let expects_mail = ["MAIL", "mail", "session"].iter().any(|step| case.script.contains(step));
     let verified = run.field("/tls/result") == "verified";
     for one in heard {
         forbid(reveals_secret(&one.clear), "the secret in the clear");
         forbid(reveals_secret(&one.sealed) && !case.auth, "a secret that nobody asked for");
         forbid(reveals_secret(&one.sealed) && case.flaw != Flaw::None && !verified, "the secret to a server that was not verified");
         forbid(case.policy == "required" && contains(&one.clear, b"MAIL FROM"), "MAIL in the clear under policy required");
-        forbid(case.result == "none" && contains(&one.clear, b"MAIL FROM"), "MAIL though nothing was to be sent");
-        forbid(case.result == "none" && contains(&one.sealed, b"MAIL FROM"), "MAIL under TLS though nothing was to be sent");
+        let said = contains(&one.clear, b"MAIL FROM") || contains(&one.sealed, b"MAIL FROM");
+        forbid(said && !expects_mail, "MAIL though nothing was to be sent");
     }
     forbid(heard.len() != case.connections, &format!("{} connections, not {}", heard.len(), case.connections));
     wrong

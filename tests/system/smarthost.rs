@@ -144,7 +144,8 @@ pub(crate) fn send(sealpost: &Sealpost, mark: &str, recipients: &[&str]) -> (Run
     (sealpost.send(&[&["-i", "-f", "cron@client.test"], recipients].concat(), &message), id)
 }
 
-/// The directory outlives this process by a little: the servers still log while they stop. The next run clears it.
+/// The directory outlives this process by a little, and the servers remove it once they have stopped. What a killed run left
+/// behind, the next one clears.
 fn fresh_directory() -> PathBuf {
     let scratch = Scratch::new();
     let parent = scratch.path().parent().unwrap().to_owned();

@@ -112,6 +112,7 @@ fn a_login_needs_a_verified_peer_or_a_mechanism_that_keeps_the_secret() {
         ("login-unverified-scram", "starttls-selfsigned-auth-scram", "policy = \"opportunistic\"", "", 0, "SCRAM-SHA-256"),
         ("login-allowed", "starttls-selfsigned-auth", "policy = \"opportunistic\"", "allow_unverified = true", 0, "PLAIN"),
         ("login-clear", "plain-auth", "policy = \"opportunistic\"", "", 75, ""),
+        // A password that could never be sent is a mistake in the configuration, and said before anything is tried.
         ("login-off", "plain-auth", "policy = \"off\"", "", 78, ""),
         ("login-loopback", "plain-auth", "policy = \"off\"", "mechanism = \"PLAIN\"", 0, "PLAIN"),
     ] {
