@@ -124,7 +124,9 @@ mod tests {
         fn select(pem: &[u8], chain: &[CertificateDer<'_>]) -> Option<Self> {
             let (mut whole, mut drops) = (Search::new(chain), Search::new(chain));
             whole.feed(pem);
-            pem.iter().for_each(|octet| drops.feed(&[*octet]));
+            for octet in pem {
+                drops.feed(&[*octet]);
+            }
             let (whole, drops) = (whole.finish(), drops.finish());
             let told = |found: &Option<Self>| found.as_ref().map(|f| (f.candidates.clone(), f.lists_leaf));
             assert_eq!(told(&whole), told(&drops));
