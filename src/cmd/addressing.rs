@@ -56,9 +56,9 @@ impl<'a> MailDomain<'a> {
 /// The envelope sender: what the caller asked for as far as the account lets it choose.
 ///
 /// # Errors
-/// `-f` is no address (EX_USAGE).
+/// `-f` is no address (`EX_USAGE`).
 pub fn sender(asked: Option<&str>, account: &Account, domain: &MailDomain<'_>) -> Result<ReversePath, Error> {
-    let read = |text: &str| parse_sender(text).and_then(|sender| sender.qualify(domain.name())).map_err(|e| unusable(text, &e));
+    let read = |text: &str| parse_sender(text).and_then(|sender| sender.qualify(domain.name())).map_err(|e| unusable(text, e));
     let asked = asked.map(read).transpose()?;
     let own = || match &account.from {
         Some(from) => Ok(from.clone()),
@@ -80,8 +80,8 @@ pub fn sender(asked: Option<&str>, account: &Account, domain: &MailDomain<'_>) -
 /// The recipients: of the command line and, with `-t`, of the header, expanded and without duplicates.
 ///
 /// # Errors
-/// Nobody is addressed or an operand is no address (EX_USAGE), an address of the header can't be used, or the aliases can't be
-/// read (EX_DATAERR, EX_CONFIG). Nothing may be sent then: a sendmail without a queue can't send to some and report the others.
+/// Nobody is addressed or an operand is no address (`EX_USAGE`), an address of the header can't be used, or the aliases can't be
+/// read (`EX_DATAERR`, `EX_CONFIG`). Nothing may be sent then: a sendmail without a queue can't send to some and report the others.
 pub fn recipients(
     submission: &Submission,
     header: Option<List>,
@@ -115,7 +115,7 @@ pub fn recipients(
     Ok(recipients)
 }
 
-fn unusable(asked: &str, error: &AddressError) -> Error {
+fn unusable(asked: &str, error: AddressError) -> Error {
     Error::new(Exit::Usage, format!("reading the sender \"{asked}\" of -f"), format!("it {error}"))
         .hint("-f takes one address, a bare name, or '' for the null sender")
 }

@@ -10,7 +10,7 @@ use crate::{
 /// Checks the alias file of the configuration, or the usual one where nothing is configured; silent when it is sound.
 ///
 /// # Errors
-/// EX_DATAERR with the first faulty line.
+/// `EX_DATAERR` with the first faulty line.
 pub fn check(explicit: Option<&Path>) -> Result<(), Error> {
     let place = match config::load(&Machine, explicit) {
         Ok(config) => config.aliases,

@@ -86,9 +86,9 @@ impl<'a> Delivery<'a> {
             problem = ended.problem.or(problem);
             (deferred, settled) = ended.outcomes.into_iter().fold((Vec::new(), settled), |(mut later, mut done), outcome| {
                 if outcome.fate == Fate::Deferred {
-                    later.push(outcome)
+                    later.push(outcome);
                 } else {
-                    done.push(outcome)
+                    done.push(outcome);
                 }
                 (later, done)
             });
@@ -241,6 +241,7 @@ impl<'a> Delivery<'a> {
 }
 
 /// What a record tells of the connection.
+#[derive(Clone, Copy)]
 struct Logged<'r> {
     address: Option<std::net::IpAddr>,
     report: Option<&'r Report>,

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     error::{Error, Exit},
-    host::world::{Machine, World},
+    host::world::Machine,
 };
 
 /// Runs the command that the name of the program and the first word ask for.
@@ -107,12 +107,12 @@ fn native(args: Vec<OsString>) -> Exit {
 }
 
 fn configuration(action: &ConfigAction) -> Exit {
-    let (ask, options): (fn(&dyn World, Option<&Path>, bool) -> Result<String, Error>, _) = match action {
-        ConfigAction::Check(options) => (config::check, options),
-        ConfigAction::Show(options) => (config::show, options),
-        ConfigAction::Path(options) => (config::path, options),
+    let told = match action {
+        ConfigAction::Check(options) => config::check(&Machine, options.file.as_deref(), options.json),
+        ConfigAction::Show(options) => config::show(&Machine, options.file.as_deref(), options.json),
+        ConfigAction::Path(options) => config::path(&Machine, options.file.as_deref(), options.json),
     };
-    match ask(&Machine, options.file.as_deref(), options.json) {
+    match told {
         Ok(text) => print(&text),
         Err(error) => complain("sealpost", ErrorMode::Print, &error),
     }

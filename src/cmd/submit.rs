@@ -23,7 +23,7 @@ use crate::{
         list,
         message::Completion,
         outcome::{Fate, Outcome, exit_code},
-        recipients::header_recipients,
+        recipients::{ResentToNobody, header_recipients},
         words,
     },
 };
@@ -137,7 +137,7 @@ impl<'a> Desk<'a> {
         let read_from = if self.asked.read_envelope_from { from_field(&draft) } else { None };
         let sender = addressing::sender(asked_sender.or(read_from.as_deref()), account, &domain).map_err(late)?;
         let named = if self.asked.read_recipients {
-            Some(header_recipients(draft.fields().map(|field| (field.name, field.value))).map_err(|e| late(resent(&e)))?)
+            Some(header_recipients(draft.fields().map(|field| (field.name, field.value))).map_err(|e| late(resent(e)))?)
         } else {
             None
         };
@@ -162,9 +162,8 @@ impl<'a> Desk<'a> {
             ReversePath::Address(address) => address.clone(),
             ReversePath::Null => domain.own_address()?,
         };
-        let from = || self.from_value(&own);
-        let replaced =
-            account.from.as_ref().filter(|_| account.rewrite_from && !covered(&draft, account)).map(|a| self.from_value(a));
+        let from = || self.author(&own);
+        let replaced = account.from.as_ref().filter(|_| account.rewrite_from && !covered(&draft, account)).map(|a| self.author(a));
         let completion = Completion {
             date: &|| self.world.now().strftime("%a, %d %b %Y %H:%M:%S %z").to_string(),
             message_id: &message_id,
@@ -181,7 +180,7 @@ impl<'a> Desk<'a> {
     }
 
     /// `-F`, else $NAME, else the full name of the password database, in front of the address.
-    fn from_value(&self, address: &Address) -> String {
+    fn author(&self, address: &Address) -> String {
         let named = self.asked.full_name.clone().or_else(|| self.world.env("NAME").and_then(|name| name.into_string().ok()));
         let name = named.unwrap_or_else(|| self.world.user().full_name);
         if name.trim().is_empty() { address.to_string() } else { format!("{} <{address}>", words::phrase(&name)) }
@@ -270,7 +269,7 @@ fn covered(draft: &Draft, account: &Account) -> bool {
     account.covers(&mailbox.spec.to_string())
 }
 
-fn resent(error: &crate::mail::recipients::ResentToNobody) -> Error {
+fn resent(error: ResentToNobody) -> Error {
     Error::new(Exit::Usage, "reading the recipients of the header", error.to_string())
         .hint("add a Resent-To field, or name the recipients behind the options")
 }

@@ -14,7 +14,7 @@ const DEFAULT: &str = "/etc/aliases";
 /// The alias table; empty where there is none. A faulty line of it concerns only who is looked up in it.
 ///
 /// # Errors
-/// The file can't be read (EX_CONFIG).
+/// The file can't be read (`EX_CONFIG`).
 pub fn load(place: &Place) -> Result<Aliases, Error> {
     Ok(read(place)?.map(|bytes| Aliases::parse_bytes(&bytes).0).unwrap_or_default())
 }
@@ -22,7 +22,7 @@ pub fn load(place: &Place) -> Result<Aliases, Error> {
 /// The faulty lines of the alias file, for `newaliases`, each with the file's path.
 ///
 /// # Errors
-/// The file can't be read (EX_CONFIG).
+/// The file can't be read (`EX_CONFIG`).
 pub fn faults(place: &Place) -> Result<Vec<(String, Fault)>, Error> {
     let path = path(place).map(|(path, _)| path.display().to_string()).unwrap_or_default();
     let faults = read(place)?.map(|bytes| Aliases::parse_bytes(&bytes).1).unwrap_or_default();

@@ -6,7 +6,8 @@
 use std::{
     borrow::Cow,
     ffi::OsString,
-    fs, io,
+    fs::{self, File},
+    io::{self, Read as _},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -32,6 +33,7 @@ use crate::{
         tls::{Facts, Failure, Finding, Verdict},
     },
     smtp::{
+        anchors::{Anchors, Search},
         certificate::{self, Authorities, Peer},
         leaf,
     },
@@ -165,11 +167,12 @@ impl Rules {
             Finding::new(Failure::ValidationFailure, format!("can't read {what} {}: {error}", path.display()))
         };
         let bundle = match &self.ca_file {
-            Some(path) => fs::read(path).map(|bytes| (path.clone(), bytes)).map_err(|e| unreadable("ca_file", path, &e)),
+            Some(path) => File::open(path).map(|file| (path.clone(), file)).map_err(|e| unreadable("ca_file", path, &e)),
             None => system_bundle(std::env::var_os("SSL_CERT_FILE"), SYSTEM_BUNDLES)
                 .map_err(|why| Finding::new(Failure::ValidationFailure, why)),
         };
         let (origin, bundle) = bundle?;
+        let anchors = search(bundle, chain).map_err(|error| unreadable("the certificate authorities in", &origin, &error))?;
         let lists = match &self.crl_file {
             Some(path) => Some(fs::read(path).map_err(|error| unreadable("crl_file", path, &error))?),
             None => None,
@@ -177,26 +180,40 @@ impl Rules {
         let peer = Peer { chain, name: &self.name, now: UnixTime::now() };
         certificate::by_authority(
             peer,
-            Authorities { bundle: &bundle, origin: &origin.to_string_lossy(), revoked: lists.as_deref() },
+            Authorities { anchors: anchors.as_ref(), origin: &origin.to_string_lossy(), revoked: lists.as_deref() },
         )
     }
 }
 
 /// The bundle that `named` (`SSL_CERT_FILE`, as OpenSSL has it) says, else the first of `places` that exists.
-fn system_bundle(named: Option<OsString>, places: &[&str]) -> Result<(PathBuf, Vec<u8>), String> {
+fn system_bundle(named: Option<OsString>, places: &[&str]) -> Result<(PathBuf, File), String> {
     let unreadable =
         |path: &Path, error: &io::Error| format!("can't read the certificate authorities in {}: {error}", path.display());
     if let Some(path) = named.filter(|path| !path.is_empty()).map(PathBuf::from) {
-        return fs::read(&path).map_err(|error| unreadable(&path, &error)).map(|bytes| (path, bytes));
+        return File::open(&path).map_err(|error| unreadable(&path, &error)).map(|file| (path, file));
     }
     for path in places.iter().map(PathBuf::from) {
-        match fs::read(&path) {
-            Ok(bytes) => return Ok((path, bytes)),
+        match File::open(&path) {
+            Ok(file) => return Ok((path, file)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(unreadable(&path, &error)),
         }
     }
     Err("this system has no bundle of certificate authorities: install ca-certificates, or set ca_file".to_owned())
+}
+
+/// Reads the bundle through once, without keeping it.
+fn search(mut bundle: File, chain: &[CertificateDer<'_>]) -> io::Result<Option<Anchors>> {
+    let mut search = Search::new(chain);
+    let mut buffer = vec![0; 16 * 1024];
+    loop {
+        match bundle.read(&mut buffer) {
+            Ok(0) => return Ok(search.finish()),
+            Ok(length) => search.feed(&buffer[..length]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 fn client_config(settings: &config::Tls) -> Result<ClientConfig, Error> {

@@ -1,50 +1,24 @@
 //! Which certificates of a PEM bundle can vouch for a chain? (RFC 7468, RFC 5280 6.1)
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use memchr::memmem::Finder;
+use memchr::memmem::{self, Finder};
 use rustls::pki_types::CertificateDer;
 use webpki::EndEntityCert;
 
 const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
 const END: &[u8] = b"-----END CERTIFICATE-----";
 
+/// A block that has not ended after so many octets never does.
+const LONGEST_BLOCK: usize = 256 * 1024;
+
 /// The certificates of a bundle that one chain can end in.
-///
-/// A system's bundle holds about 145 authorities of which a chain needs one, and reading them all as X.509 would cost more than
-/// the rest of the handshake. So each is only decoded, and kept where it holds the bytes of an issuer's name: a superset of
-/// those whose subject is that name, which path building then compares exactly.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Anchors {
     candidates: Vec<CertificateDer<'static>>,
     lists_leaf: bool,
 }
 
 impl Anchors {
-    /// Picks from the bundle `pem` what matters for `chain`, the leaf first; `None` where the bundle holds no certificate at
-    /// all. Blocks that are not base64 are passed over.
-    pub fn select(pem: &[u8], chain: &[CertificateDer<'_>]) -> Option<Self> {
-        let issuers = issuers(chain);
-        let finders: Vec<_> = issuers.iter().map(Finder::new).collect();
-        let mut found = Self { candidates: Vec::new(), lists_leaf: false };
-        let (mut text, mut der, mut count) = (Vec::new(), Vec::new(), 0_usize);
-        for body in blocks(pem) {
-            text.clear();
-            der.clear();
-            for line in body.split(|byte| *byte == b'\n') {
-                text.extend_from_slice(line.trim_ascii());
-            }
-            if STANDARD.decode_vec(&text, &mut der).is_err() {
-                continue;
-            }
-            count += 1;
-            found.lists_leaf |= chain.first().is_some_and(|leaf| leaf.as_ref() == der);
-            if finders.iter().any(|issuer| issuer.find(&der).is_some()) {
-                found.candidates.push(CertificateDer::from(der.clone()));
-            }
-        }
-        (count > 0).then_some(found)
-    }
-
     /// Certificates that may be an issuer's.
     pub fn candidates(&self) -> &[CertificateDer<'static>] {
         &self.candidates
@@ -53,6 +27,72 @@ impl Anchors {
     /// Whether the leaf itself, byte for byte, is in the bundle.
     pub fn lists_leaf(&self) -> bool {
         self.lists_leaf
+    }
+}
+
+/// Looks through a bundle, piece by piece, for what matters to one chain.
+///
+/// A system's bundle holds about 145 authorities of which a chain needs one, and reading them all as X.509 would cost more than
+/// the rest of the handshake, keeping them all more memory. So each is only decoded, and kept where it holds the bytes of an
+/// issuer's name: a superset of those whose subject is that name, which path building then compares exactly.
+pub struct Search<'c> {
+    leaf: Option<&'c CertificateDer<'c>>,
+    issuers: Vec<Finder<'static>>,
+    found: Anchors,
+    count: usize,
+    unread: Vec<u8>,
+    text: Vec<u8>,
+    der: Vec<u8>,
+}
+
+impl<'c> Search<'c> {
+    /// For `chain`, the leaf first.
+    pub fn new(chain: &'c [CertificateDer<'c>]) -> Self {
+        Self {
+            leaf: chain.first(),
+            issuers: issuers(chain).iter().map(|name| Finder::new(name).into_owned()).collect(),
+            found: Anchors::default(),
+            count: 0,
+            unread: Vec::new(),
+            text: Vec::new(),
+            der: Vec::new(),
+        }
+    }
+
+    /// Takes the next piece of the bundle, PEM. Blocks that are not base64 are passed over.
+    pub fn feed(&mut self, piece: &[u8]) {
+        let mut unread = std::mem::take(&mut self.unread);
+        unread.extend_from_slice(piece);
+        let mut rest = unread.as_slice();
+        while let Some((body, behind)) = block(rest) {
+            self.weigh(body);
+            rest = behind;
+        }
+        let keep = if rest.len() > LONGEST_BLOCK { BEGIN.len() } else { rest.len() };
+        let done = unread.len() - keep;
+        unread.drain(..done);
+        self.unread = unread;
+    }
+
+    /// What was found; `None` where the bundle holds no certificate at all.
+    pub fn finish(self) -> Option<Anchors> {
+        (self.count > 0).then_some(self.found)
+    }
+
+    fn weigh(&mut self, body: &[u8]) {
+        self.text.clear();
+        self.der.clear();
+        for line in body.split(|byte| *byte == b'\n') {
+            self.text.extend_from_slice(line.trim_ascii());
+        }
+        if STANDARD.decode_vec(&self.text, &mut self.der).is_err() {
+            return;
+        }
+        self.count += 1;
+        self.found.lists_leaf |= self.leaf.is_some_and(|leaf| leaf.as_ref() == self.der);
+        if self.issuers.iter().any(|issuer| issuer.find(&self.der).is_some()) {
+            self.found.candidates.push(CertificateDer::from(self.der.clone()));
+        }
     }
 }
 
@@ -65,16 +105,11 @@ fn issuers(chain: &[CertificateDer<'_>]) -> Vec<Vec<u8>> {
     names
 }
 
-/// What stands between the BEGIN and END lines of each certificate.
-fn blocks(pem: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let (begin, end) = (Finder::new(BEGIN), Finder::new(END));
-    let mut rest = pem;
-    std::iter::from_fn(move || {
-        let body = rest.get(begin.find(rest)? + BEGIN.len()..)?;
-        let length = end.find(body)?;
-        rest = body.get(length + END.len()..)?;
-        body.get(..length)
-    })
+/// What stands between the BEGIN and END lines of the first certificate, and what is behind it.
+fn block(pem: &[u8]) -> Option<(&[u8], &[u8])> {
+    let body = pem.get(memmem::find(pem, BEGIN)? + BEGIN.len()..)?;
+    let length = memmem::find(body, END)?;
+    Some((body.get(..length)?, body.get(length + END.len()..)?))
 }
 
 #[cfg(test)]
@@ -83,6 +118,21 @@ mod tests {
     use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 
     use super::*;
+
+    impl Anchors {
+        /// All in one piece, or octet by octet: it makes no difference.
+        fn select(pem: &[u8], chain: &[CertificateDer<'_>]) -> Option<Self> {
+            let (mut whole, mut drops) = (Search::new(chain), Search::new(chain));
+            whole.feed(pem);
+            for octet in pem {
+                drops.feed(&[*octet]);
+            }
+            let (whole, drops) = (whole.finish(), drops.finish());
+            let told = |found: &Option<Self>| found.as_ref().map(|f| (f.candidates.clone(), f.lists_leaf));
+            assert_eq!(told(&whole), told(&drops));
+            whole
+        }
+    }
 
     fn authority(name: &str) -> (rcgen::Certificate, Issuer<'static, KeyPair>) {
         let mut params = CertificateParams::new(Vec::new()).unwrap();

@@ -25,8 +25,8 @@ pub struct Peer<'a> {
 /// Who is believed besides the peer itself.
 #[derive(Clone, Copy, Debug)]
 pub struct Authorities<'a> {
-    /// Trusted certificates, PEM.
-    pub bundle: &'a [u8],
+    /// What the bundle of trusted certificates holds for this chain; `None` where it holds no certificate at all.
+    pub anchors: Option<&'a Anchors>,
     /// Where they come from, for people.
     pub origin: &'a str,
     /// Revocation lists, PEM; `None`: revocation is not checked.
@@ -46,7 +46,7 @@ pub fn by_authority(peer: Peer<'_>, authorities: Authorities<'_>) -> Verdict {
     let Some((der, intermediates)) = peer.chain.split_first() else {
         return Err(Finding::new(Failure::CertificateNotTrusted, "the server showed no certificate"));
     };
-    let Some(anchors) = Anchors::select(authorities.bundle, peer.chain) else {
+    let Some(anchors) = authorities.anchors else {
         let why = format!("{} holds no certificate in PEM form: nobody can be trusted", authorities.origin);
         return Err(Finding::new(Failure::ValidationFailure, why));
     };
@@ -54,7 +54,7 @@ pub fn by_authority(peer: Peer<'_>, authorities: Authorities<'_>) -> Verdict {
         Ok(certificate) => certificate,
         Err(error) => return Err(Finding::new(Failure::CertificateNotTrusted, words(&error))),
     };
-    let path = Path { certificate: &certificate, intermediates, anchors: &anchors, lists: &lists };
+    let path = Path { certificate: &certificate, intermediates, anchors, lists: &lists };
     let mut findings = path.findings(peer, authorities.origin);
     if let Err(error) = certificate.verify_is_valid_for_subject_name(peer.name) {
         findings.push(wrong_name(&error, peer));

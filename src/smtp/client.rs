@@ -317,7 +317,7 @@ impl<'m> Session<'m> {
             State::Starttls => self.on_starttls(&reply),
             State::Auth { .. } => self.on_auth(reply),
             State::Mail(transaction) => {
-                if transaction.on_reply(reply.clone(), &mut self.out).is_err() {
+                if transaction.on_reply(&reply, &mut self.out).is_err() {
                     return self.violated(&format!("the server answered what was not asked: {reply}"), None);
                 }
                 self.close_if_over();

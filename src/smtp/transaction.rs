@@ -207,29 +207,29 @@ impl<'m> Transaction<'m> {
     }
 
     /// Takes one reply.
-    pub(super) fn on_reply(&mut self, reply: Reply, out: &mut Outbox) -> Result<(), Unasked> {
+    pub(super) fn on_reply(&mut self, reply: &Reply, out: &mut Outbox) -> Result<(), Unasked> {
         let Some(awaited) = self.awaited.pop_front() else {
             // In the middle of the data nothing is asked, yet a server may have had enough (RFC 5321 3.8: 421 at any time).
             let had_enough = self.stage == Stage::Body && !reply.is_positive() && reply.code != 354;
             if had_enough {
-                self.give_up(&reply, out);
+                self.give_up(reply, out);
             }
             return if had_enough { Ok(()) } else { Err(Unasked) };
         };
-        if !can_answer(awaited, &reply) {
+        if !can_answer(awaited, reply) {
             self.awaited.push_front(awaited);
             return Err(Unasked);
         }
         match awaited {
-            Awaited::Mail => self.on_mail(&reply),
-            Awaited::Rcpt(index) => self.on_rcpt(index, &reply),
-            Awaited::Go => self.on_go(&reply),
+            Awaited::Mail => self.on_mail(reply),
+            Awaited::Rcpt(index) => self.on_rcpt(index, reply),
+            Awaited::Go => self.on_go(reply),
             Awaited::Chunk if !reply.is_positive() => {
-                self.give_up(&reply, out);
+                self.give_up(reply, out);
                 return Ok(());
             }
             Awaited::Reset | Awaited::Chunk => {}
-            Awaited::End => self.on_end(&reply),
+            Awaited::End => self.on_end(reply),
         }
         if self.awaited.is_empty() {
             self.group_answered(out);

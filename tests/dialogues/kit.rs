@@ -158,7 +158,7 @@ impl Setup {
                         session.receive(bytes.as_bytes());
                     }
                     line if line.starts_with("S-raw:") => {
-                        session.receive(line[7..].replace("\\r", "\r").replace("\\n", "\n").as_bytes())
+                        session.receive(line[7..].replace("\\r", "\r").replace("\\n", "\n").as_bytes());
                     }
                     other => panic!("the client listens, the script has: {other}"),
                 },

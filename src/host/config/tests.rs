@@ -4,7 +4,7 @@ use std::path::Path;
 
 use proptest::prelude::*;
 
-use super::{page::Page, *};
+use super::*;
 use crate::{
     error::Error,
     host::world::Pretend,

@@ -1,4 +1,4 @@
-//! Every fault of a certificate that threats.md lists and a chain check can see, with its RFC 8460 type.
+//! Every fault of a certificate that a chain check can see, with its RFC 8460 type.
 
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use rcgen::{
 };
 
 use super::*;
+use crate::smtp::anchors::Search;
 
 /// 2026-11-24.
 const NOW: u64 = 1_795_478_400;
@@ -62,7 +63,9 @@ fn bundle(certificates: &[&CertificateDer<'_>]) -> String {
 fn verdict(chain: &[CertificateDer<'_>], trusted: &[&CertificateDer<'_>], name: &str, revoked: Option<&str>) -> Verdict {
     let (name, bundle) = (ServerName::try_from(name.to_owned()).unwrap(), bundle(trusted));
     let peer = Peer { chain, name: &name, now: UnixTime::since_unix_epoch(Duration::from_secs(NOW)) };
-    by_authority(peer, Authorities { bundle: bundle.as_bytes(), origin: "ca.pem", revoked: revoked.map(str::as_bytes) })
+    let mut search = Search::new(chain);
+    search.feed(bundle.as_bytes());
+    by_authority(peer, Authorities { anchors: search.finish().as_ref(), origin: "ca.pem", revoked: revoked.map(str::as_bytes) })
 }
 
 fn failure_of(verdict: &Verdict) -> &'static str {
