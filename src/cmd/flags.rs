@@ -91,7 +91,7 @@ pub const FLAGS: &[Flag] = &[
     ignored('A', Takes::Value("cm"), "there is one configuration, for submission and all else"),
     Flag { long: Some("account"), ..does('a', Takes::Value("account"), Effect::Account, "send through this account") },
     does('B', Takes::Value("type"), Effect::BodyType, "7BIT or 8BITMIME; accepted, but the body itself is looked at"),
-    does('b', Takes::Value("mode"), Effect::Mode, "m send (default), p list the queue, i check the aliases, P count the queue"),
+    does('b', Takes::Value("mode"), Effect::Mode, "m send (default), p list the queue, P count it, i check the aliases"),
     Flag { long: Some("file"), ..does('C', Takes::Value("file"), Effect::Config, "read this sealpost configuration and no other") },
     ignored('c', Takes::Nothing, "there is no mailer that would be too expensive to connect to"),
     ignored('d', Takes::Attached("level"), "the debugging levels of Sendmail mean nothing here; see --debug"),
@@ -99,11 +99,11 @@ pub const FLAGS: &[Flag] = &[
     does('e', Takes::Value("mode"), Effect::Errors, "as -oe"),
     does('F', Takes::Value("name"), Effect::FullName, "full name of the sender, for a message without From"),
     does('f', Takes::Value("address"), Effect::Sender, "envelope sender; empty or <> is the null sender; the last one wins"),
-    does('G', Takes::Nothing, Effect::Gateway, "the message is relayed: nothing is added to its header"),
+    does('G', Takes::Nothing, Effect::Gateway, "the message is relayed: nothing is added to its header or completed in it"),
     ignored('h', Takes::Value("hops"), "the Received fields of the message itself tell how far it came"),
     long("help", Effect::Help, "print this and exit"),
     does('I', Takes::Nothing, Effect::Newaliases, "as -bi"),
-    does('i', Takes::Nothing, Effect::IgnoreDots, "a line with only a dot is text, not the end of the message"),
+    does('i', Takes::Nothing, Effect::IgnoreDots, "a line with only a dot is text, also as the very last one"),
     does('L', Takes::Value("tag"), Effect::Tag, "tag of the syslog lines"),
     ignored('m', Takes::Nothing, "the sender is never taken out of a list of recipients"),
     does('N', Takes::Value("when"), Effect::Notify, "never, or some of success,failure,delay: when to report (DSN)"),
@@ -116,10 +116,10 @@ pub const FLAGS: &[Flag] = &[
         "option x: d delivery mode, e error mode, i as -i, v as -v; others are ignored",
     ),
     ignored('p', Takes::Value("protocol"), "where a message came from does not change how it is sent"),
-    does('q', Takes::Attached("what"), Effect::Queue, "send what waits in the queue"),
+    does('q', Takes::Attached("what"), Effect::Queue, "send what waits in the queue: nothing ever does, in this version"),
     does('R', Takes::Value("what"), Effect::Return, "full or hdrs: how much of the message a report returns (DSN)"),
     does('r', Takes::Value("address"), Effect::Sender, "as -f"),
-    long("read-envelope-from", Effect::SenderFromHeader, "take the envelope sender from the header where -f is not given"),
+    long("read-envelope-from", Effect::SenderFromHeader, "take the envelope sender from the From field where -f is not given"),
     ignored('s', Takes::Nothing, "a first line \"From ...\" of an mbox always goes"),
     Flag {
         long: Some("read-recipients"),
@@ -180,7 +180,13 @@ pub fn help() -> String {
         let gap = if synopsis.len() > 20 { format!("\n{:24}", "") } else { " ".repeat(22 - synopsis.len()) };
         text.extend(["  ", &synopsis, &gap, because, flag.help, "\n"]);
     }
-    text.push_str("\nFlags go before recipients. See sendmail(8); `sealpost --help` shows the other commands.\n");
+    text.push_str(
+        "\nFlags go before recipients, and -- ends them. It exits with 0 when the smarthost took the message for all recipients.\n\n\
+         Examples:\n  sendmail -t -i < message                       to those whom its header names\n  \
+         report | sendmail -i -f cron@example.com you@example.com\n  \
+         echo hi | sendmail -v -C new.toml you@example.com    try a configuration\n\n\
+         See sendmail(8); `sealpost --help` shows the other commands.\n",
+    );
     text
 }
 
