@@ -13,7 +13,7 @@ Under the names sendmail, send-mail, mailq and newaliases it speaks their
 command lines: see sendmail(8). The manual is sealpost(1).
 
 Examples:
-  sealpost demo                         see the main job done, without any set-up
+  sealpost demo                         the main job, without any set-up
   sealpost config check                 is the configuration right?
   echo hi | sealpost sendmail -v you@example.com
                                         send, and tell what happens

@@ -3,6 +3,12 @@
 //! The one table: the parser, `sendmail --help` and the check of man/sendmail.8 all read it. A letter that is not here is
 //! nobody's option and ends in `EX_USAGE`; one that has no meaning here says why it is ignored.
 
+use super::wrap::wrapped;
+
+/// Columns of `--help`, and the one where the texts of the flags begin.
+const WIDTH: usize = 80;
+const COLUMN: usize = 24;
+
 /// One flag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Flag {
@@ -175,16 +181,18 @@ pub fn help() -> String {
     );
     for flag in FLAGS {
         let because = if flag.effect == Effect::Ignored { "ignored: " } else { "" };
-        let synopsis = flag.synopsis();
+        let help = wrapped(&format!("{because}{}", flag.help), WIDTH - COLUMN).join(&format!("\n{:COLUMN$}", ""));
+        let synopsis = format!("  {}", flag.synopsis());
         // A synopsis that would touch its text gets a line of its own.
-        let gap = if synopsis.len() > 20 { format!("\n{:24}", "") } else { " ".repeat(22 - synopsis.len()) };
-        text.extend(["  ", &synopsis, &gap, because, flag.help, "\n"]);
+        let head = if synopsis.len() + 2 > COLUMN { format!("{synopsis}\n{:COLUMN$}", "") } else { format!("{synopsis:<COLUMN$}") };
+        text.extend([&head, &help, "\n"]);
     }
     text.push_str(
-        "\nFlags go before recipients, and -- ends them. It exits with 0 when the smarthost took the message for all recipients.\n\n\
-         Examples:\n  sendmail -t -i < message                       to those whom its header names\n  \
+        "\nFlags go before recipients, and -- ends them. The exit code is 0 when the\n\
+         smarthost has taken the message for all recipients, else one of sysexits.h.\n\n\
+         Examples:\n  sendmail -t -i < message                send it to those whom its header names\n  \
          report | sendmail -i -f cron@example.com you@example.com\n  \
-         echo hi | sendmail -v -C new.toml you@example.com    try a configuration\n\n\
+         echo hi | sendmail -v -C new.toml you@example.com\n\n\
          See sendmail(8); `sealpost --help` shows the other commands.\n",
     );
     text
@@ -250,9 +258,10 @@ mod tests {
         let spellings: BTreeSet<String> = FLAGS.iter().map(Flag::spelling).collect();
         assert_eq!(spellings.len(), FLAGS.len());
         let help = help();
+        assert!(help.lines().all(|line| line.len() <= WIDTH), "a line of the help is too long:\n{help}");
+        let unwrapped = help.split_whitespace().collect::<Vec<_>>().join(" ");
         for flag in FLAGS {
-            assert!(help.contains(&format!("  {}", flag.synopsis())) && help.contains(flag.help), "{}", flag.spelling());
+            assert!(help.contains(&format!("  {}", flag.synopsis())) && unwrapped.contains(flag.help), "{}", flag.spelling());
         }
-        assert!(help.lines().all(|line| line.len() <= 110), "a line of the help is too long:\n{help}");
     }
 }
