@@ -141,5 +141,6 @@ pub fn recipients(
 fn refuse_faults(list: &List, doing: &str, exit: Exit) -> Result<(), Error> {
     let Some(fault) = list.faults.first() else { return Ok(()) };
     let more = if list.faults.len() > 1 { format!(" (and {} more)", list.faults.len() - 1) } else { String::new() };
-    Err(Error::new(exit, doing, format!("{} {}{more}", quoted(&(&fault.text).into()), fault.error)).hint("nothing was sent; correct the address"))
+    Err(Error::new(exit, doing, format!("{} {}{more}", quoted(&(&fault.text).into()), fault.error))
+        .hint("nothing was sent; correct the address"))
 }

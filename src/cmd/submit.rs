@@ -287,7 +287,9 @@ fn from_field(draft: &Draft) -> Option<&[u8]> {
 
 /// Whether the From field is one that the account may use: `from` itself or what `match` covers.
 fn covered(draft: &Draft, account: &Account) -> bool {
-    let Some(mailbox) = from_field(draft).map(list::parse_bytes).and_then(|list| list.mailboxes.into_iter().next()) else { return true };
+    let Some(mailbox) = from_field(draft).map(list::parse_bytes).and_then(|list| list.mailboxes.into_iter().next()) else {
+        return true;
+    };
     account.covers(&mailbox.spec.to_string())
 }
 
