@@ -53,6 +53,7 @@ pub mod host {
     pub mod net;
     pub mod pump;
     pub mod secrets;
+    pub mod signals;
     mod socks;
     pub mod store;
     pub mod tls;

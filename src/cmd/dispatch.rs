@@ -2,7 +2,8 @@
 
 use std::{
     ffi::{OsStr, OsString},
-    io::{self, IsTerminal, Write},
+    io::{self, Write},
+    os::fd::AsFd,
     path::Path,
     process::ExitCode,
 };
@@ -18,7 +19,7 @@ use super::{
 };
 use crate::{
     error::{Error, Exit},
-    host::world::Machine,
+    host::{signals, store, world::Machine},
 };
 
 /// Runs the command that the name of the program and the first word ask for.
@@ -38,6 +39,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 /// The sendmail command line: silent when all is well, one write to standard error when it is not.
 fn compatible(name: Name, program: &OsStr, words: impl Iterator<Item = OsString>) -> Exit {
     let program = &program.to_string_lossy();
+    signals::outlive_file_size_limit();
     match sendmail::parse(name, words) {
         Ok(invocation) => answer(program, invocation),
         Err(refusal) => refuse(program, &refusal),
@@ -64,20 +66,11 @@ fn answer(program: &str, invocation: Invocation) -> Exit {
 
 /// Tells the caller of a command line that can't be followed, after it had the chance to write its message.
 fn refuse(program: &str, refusal: &Refusal) -> Exit {
-    if refusal.drain {
-        drain();
+    if !refusal.submission {
+        return complain(program, refusal.errors, &refusal.error);
     }
-    submit::reject_usage(program, refusal.errors, &refusal.error)
-}
-
-/// Reads standard input to its end, unless a person would have to type it: a caller that is still writing when its sendmail
-/// exits dies of SIGPIPE, or reports that instead of our reason.
-pub fn drain() {
-    let mut input = io::stdin().lock();
-    if !input.is_terminal() {
-        // What can't be read can't block its writer either.
-        let _ = io::copy(&mut input, &mut io::sink());
-    }
+    store::drain(io::stdin().as_fd());
+    submit::reject_usage(program, refusal)
 }
 
 /// Says what went wrong in one write to standard error, unless the caller asked for silence, and returns the code.
