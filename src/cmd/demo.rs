@@ -19,7 +19,6 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 use serde_json::Value;
 
 use self::story::Style;
-use super::sink::quoted;
 use crate::{
     error::{Error, Exit},
     host::listen::{Delivery, Event, Kept, Settings, Sink},
@@ -30,27 +29,38 @@ mod story;
 
 /// How long a sink lets a client go on after `sendmail` has returned.
 const GRACE: Duration = Duration::from_secs(5);
+/// What each scene runs, in its own directory.
+const COMMAND: &str = "sendmail -C config.toml -t < message.eml";
+const CONFIG: &str = "config.toml";
+const MESSAGE: &str = "message.eml";
 
 /// Send real messages through a real `sendmail` to a smarthost on this machine, and show what TLS did for each.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Options {
-    /// Leave configurations, log and messages in their temporary directory
+    /// Leave configurations, logs and messages in their temporary directory, and say where that is
     #[arg(long)]
     keep: bool,
+    /// Write the log's own JSON lines to standard output, and the story to standard error
+    #[arg(long)]
+    json: bool,
 }
 
 type Composed = Result<Message, Box<dyn std::error::Error>>;
 
-/// One scene: a server, a policy, and what must come of it.
+/// One scene: a policy, a server, and what must come of them.
 #[derive(Debug)]
 struct Scene {
     title: &'static str,
-    /// What is shown, in a sentence or two.
-    about: &'static str,
     policy: &'static str,
+    /// What the policy means, for the comment beside it.
+    meaning: &'static str,
+    /// What the server does.
+    server: &'static str,
     faults: &'static [&'static str],
     message: fn() -> Composed,
     promise: Promise,
+    /// What follows from policy and server, in a sentence or two.
+    moral: &'static str,
 }
 
 /// What a scene must end with.
@@ -64,64 +74,84 @@ struct Promise {
     failure: Option<&'static str>,
 }
 
+const REQUIRED: &str = "TLS with a trusted server, or no mail";
+const OPPORTUNISTIC: &str = "TLS if it can be had; the log tells";
+
 const SCENES: [Scene; 4] = [
     Scene {
         title: "TLS required, server verified",
-        about: "The smarthost's certificate is signed by a CA that the account knows.",
         policy: "required",
+        meaning: REQUIRED,
+        server: "offers STARTTLS; its certificate is signed by the CA in ca.pem",
         faults: &[],
         message: plain,
         promise: Promise { exit: 0, delivered: true, result: "verified", failure: None },
+        moral: "The server is who it should be: the mail went, sealed. Bcc left its header, a Message-ID came in.",
     },
     Scene {
         title: "Opportunistic TLS, self-signed certificate",
-        about: "Nobody vouches for this server. The mail goes, encrypted, and the log says that the peer was not verified, and why.",
         policy: "opportunistic",
+        meaning: OPPORTUNISTIC,
+        server: "offers STARTTLS; its certificate is signed by itself alone",
         faults: &["self-signed"],
         message: with_attachment,
         promise: Promise { exit: 0, delivered: true, result: "unverified", failure: Some("certificate-not-trusted") },
+        moral: "The mail went, encrypted, but nobody vouches for that server: the log says so, and why.",
     },
     Scene {
         title: "Opportunistic TLS, STARTTLS stripped",
-        about: "Somebody on the way removed STARTTLS. The policy allows plaintext: the mail goes, and the log does not gloss over it.",
         policy: "opportunistic",
+        meaning: OPPORTUNISTIC,
+        server: "somebody on the way takes STARTTLS out of its reply to EHLO",
         faults: &["no-starttls"],
         message: plain,
         promise: Promise { exit: 0, delivered: true, result: "plaintext", failure: Some("starttls-not-supported") },
+        moral: "The policy allows plaintext: the mail went, for all to read, and the log does not gloss over it.",
     },
     Scene {
         title: "TLS required, STARTTLS stripped",
-        about: "The same attack under the default policy: not one octet of the mail leaves, and the caller gets EX_TEMPFAIL.",
         policy: "required",
+        meaning: REQUIRED,
+        server: "somebody on the way takes STARTTLS out of its reply to EHLO",
         faults: &["no-starttls"],
         message: plain,
         promise: Promise { exit: 75, delivered: false, result: "none", failure: Some("starttls-not-supported") },
+        moral: "The same attack under the default policy: not one octet of the mail left. It is still with the caller, \
+                who may try again.",
     },
 ];
 
-/// Plays all scenes and tells them on `out`; the exit code says whether each ended as promised.
+/// Plays all scenes and tells them on `out`; the exit code says whether each ended as promised. With `--json` only the log
+/// goes to `out`, and the story to `talk`.
 ///
 /// # Errors
 /// The stage can't be set: no temporary directory, no sink, no program to run.
-pub fn run(options: &Options, out: &mut dyn Write) -> Result<Exit, Error> {
+pub fn run(options: &Options, out: &mut dyn Write, talk: &mut dyn Write) -> Result<Exit, Error> {
     let program = std::env::current_exe().map_err(|error| failed("finding the program itself", &error))?;
-    let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    play(options, &program, Style { colour }, out)
+    let terminal = if options.json { io::stderr().is_terminal() } else { io::stdout().is_terminal() };
+    let colour = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    play(options, &program, Style { colour }, out, talk)
 }
 
-fn play(options: &Options, program: &Path, style: Style, out: &mut dyn Write) -> Result<Exit, Error> {
+fn play(options: &Options, program: &Path, style: Style, out: &mut dyn Write, talk: &mut dyn Write) -> Result<Exit, Error> {
     let stage = Stage::open(options.keep)?;
-    let tell =
-        |out: &mut dyn Write, text: &str| out.write_all(text.as_bytes()).map_err(|error| failed("telling the story", &error));
-    tell(out, &style.opening())?;
+    let mut tell = |story: &str, log: &str| {
+        let told = if options.json {
+            talk.write_all(story.as_bytes()).and_then(|()| out.write_all(log.as_bytes()))
+        } else {
+            out.write_all(story.as_bytes())
+        };
+        told.and_then(|()| out.flush()).map_err(|error| failed("telling the story", &error))
+    };
+    tell(&style.opening(), "")?;
     let mut kept = 0;
     for (number, scene) in SCENES.iter().enumerate() {
         let ending = stage.play(number + 1, scene, program)?;
         let broken = scene.promise.broken(&ending);
         kept += usize::from(broken.is_empty());
-        tell(out, &style.scene(number + 1, scene, &ending, &broken))?;
+        tell(&style.scene(number + 1, scene, &ending, &broken), &ending.log)?;
     }
-    tell(out, &style.closing(kept, options.keep.then_some(stage.directory.as_path())))?;
+    tell(&style.closing(kept, options.keep.then_some(stage.directory.as_path())), "")?;
     Ok(if kept == SCENES.len() { Exit::Ok } else { Exit::Software })
 }
 
@@ -133,11 +163,12 @@ struct Stage {
 
 /// How a scene ended.
 struct Ending {
-    command: String,
     exit: Option<i32>,
     stderr: String,
     delivered: Option<Delivery>,
-    /// The last record of the log.
+    /// What the log says, as it stands there.
+    log: String,
+    /// The last record of it.
     record: Option<Value>,
 }
 
@@ -157,29 +188,27 @@ impl Stage {
         let settings = Settings { faults: Faults::named(scene.faults.iter().copied()), ..Settings::default() };
         let mut sink = Sink::start(settings).map_err(|error| failed("starting the smarthost of the demo", &error))?;
         let place = self.directory.join(format!("scene-{number}"));
-        let config = place.join("config.toml");
-        let log = place.join("log.jsonl");
-        let ca = place.join("ca.pem");
         let written = DirBuilder::new()
             .mode(0o700)
             .create(&place)
-            .and_then(|()| fs::write(&ca, sink.ca_pem.as_deref().unwrap_or_default()))
-            .and_then(|()| fs::write(&config, configuration(scene, sink.address.port(), &ca, &log)));
+            .and_then(|()| fs::write(place.join("ca.pem"), sink.ca_pem.as_deref().unwrap_or_default()))
+            .and_then(|()| fs::write(place.join(CONFIG), configuration(scene, sink.address.port())));
         written.map_err(|error| failed("writing the configuration of the demo", &error))?;
         let message =
             (scene.message)().map_err(|error| Error::new(Exit::Software, "composing a message of the demo", error.to_string()))?;
-        let output = sendmail(program, &config, &message.formatted(), &place)?;
+        let output = sendmail(program, &message.formatted(), &place)?;
         sink.stop(GRACE);
         let delivered = sink.events.try_iter().find_map(|event| match event {
             Event::Delivered(delivery) => Some(*delivery),
             Event::Trouble { .. } => None,
         });
+        let log = fs::read_to_string(place.join("log.jsonl")).unwrap_or_default();
         Ok(Ending {
-            command: format!("sendmail -C {} -t < message.eml", config.display()),
             exit: output.status.code(),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
             delivered,
-            record: last_record(&fs::read_to_string(&log).unwrap_or_default()),
+            record: last_record(&log),
+            log,
         })
     }
 }
@@ -192,10 +221,10 @@ impl Drop for Stage {
     }
 }
 
-/// Runs the real program. Nothing of the caller's configuration may reach it.
-fn sendmail(program: &Path, config: &Path, message: &[u8], place: &Path) -> Result<Output, Error> {
+/// Runs the real program as [`COMMAND`] says. Nothing of the caller's configuration may reach it.
+fn sendmail(program: &Path, message: &[u8], place: &Path) -> Result<Output, Error> {
     let doing = format!("running {} sendmail", program.display());
-    let input = place.join("message.eml");
+    let input = place.join(MESSAGE);
     let stdin = fs::write(&input, message).and_then(|()| fs::File::open(&input)).map_err(|error| failed(&doing, &error))?;
     let ours = std::env::vars_os().map(|(name, _)| name).filter(|name| {
         let name = name.to_string_lossy();
@@ -206,9 +235,8 @@ fn sendmail(program: &Path, config: &Path, message: &[u8], place: &Path) -> Resu
         command.env_remove(name);
     });
     command
-        .args(["sendmail", "-C"])
-        .arg(config)
-        .arg("-t")
+        .args(["sendmail", "-C", CONFIG, "-t"])
+        .current_dir(place)
         .env("XDG_STATE_HOME", place)
         .stdin(stdin)
         .stdout(Stdio::piped())
@@ -217,25 +245,31 @@ fn sendmail(program: &Path, config: &Path, message: &[u8], place: &Path) -> Resu
         .map_err(|error| failed(&doing, &error))
 }
 
-fn configuration(scene: &Scene, port: u16, ca: &Path, log: &Path) -> String {
+/// Paths in it start at its own directory.
+fn configuration(scene: &Scene, port: u16) -> String {
     format!(
         "mail_domain = \"example.com\"\n\
          aliases = \"\"\n\n\
          [log]\n\
-         file = {}\n\
+         file = \"log.jsonl\"\n\
          syslog = false\n\n\
          [accounts.demo]\n\
          host = \"localhost\"\n\
          port = {port}\n\
          from = \"cron@example.com\"\n\n\
-         [accounts.demo.tls]\n\
-         start = \"starttls\"\n\
-         policy = \"{}\"\n\
-         ca_file = {}\n",
-        quoted(&log.to_string_lossy()),
-        scene.policy,
-        quoted(&ca.to_string_lossy()),
+         [accounts.demo.tls]\n{}\n",
+        promises(scene).join("\n"),
     )
+}
+
+/// The part of the configuration that the story is about.
+fn promises(scene: &Scene) -> [String; 3] {
+    let policy = format!("policy = \"{}\"", scene.policy);
+    [
+        format!("{policy:<24} # {}", scene.meaning),
+        format!("{:<24} # trusted: a CA vouches for its name", "trust = \"system\""),
+        format!("{:<24} # ... this CA, and no other", "ca_file = \"ca.pem\""),
+    ]
 }
 
 fn last_record(log: &str) -> Option<Value> {

@@ -94,7 +94,7 @@ fn native(args: Vec<OsString>) -> Exit {
         Command::Sendmail { args } => compatible(Name::Sendmail, OsStr::new("sendmail"), args.into_iter()),
         Command::Config { action } => configuration(&action),
         Command::Sink(options) => finish(sink::run(&options, &mut io::stdout(), &mut io::stderr())),
-        Command::Demo(options) => finish(demo::run(&options, &mut io::stdout())),
+        Command::Demo(options) => finish(demo::run(&options, &mut io::stdout(), &mut io::stderr())),
         Command::Completions { shell } => completions(shell),
     }
 }

@@ -214,7 +214,7 @@ fn host(ip: IpAddr) -> String {
 }
 
 /// A TOML basic string.
-pub(super) fn quoted(text: &str) -> String {
+fn quoted(text: &str) -> String {
     use std::fmt::Write as _;
 
     let mut quoted = String::from('"');

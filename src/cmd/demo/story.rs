@@ -4,7 +4,7 @@ use std::{fmt::Write as _, path::Path};
 
 use serde_json::Value;
 
-use super::{Ending, SCENES, Scene};
+use super::{COMMAND, Ending, SCENES, Scene, promises};
 use crate::{
     error::printable,
     host::listen::{Delivery, Kept},
@@ -12,8 +12,14 @@ use crate::{
 
 /// The story fits into a terminal of this width.
 pub(super) const WIDTH: usize = 80;
+/// Where the text of a row begins, behind its label.
+const INDENT: usize = 11;
+/// Columns of a key in the log, and the gap behind it.
+const KEY: usize = 9;
 /// Enough for every error that `sendmail` has.
 const STDERR_LINES: usize = 12;
+/// Header lines of a message that are shown.
+const HEADER_LINES: usize = 8;
 
 /// How the story looks.
 #[derive(Clone, Copy, Debug)]
@@ -21,131 +27,214 @@ pub(super) struct Style {
     pub(super) colour: bool,
 }
 
+/// What colour says; without colour nothing is lost.
+#[derive(Clone, Copy, Debug)]
+enum Ink {
+    Plain,
+    Title,
+    Label,
+    Good,
+    Doubtful,
+    Bad,
+}
+
 impl Style {
     pub(super) fn opening(self) -> String {
         let text = "Four messages go through a real sendmail to a smarthost on this machine; nothing leaves it. \
-                    After each: what the caller sees, what arrived, and what the log says of TLS.";
-        format!("{}\n{}", self.bold("sealpost demo"), wrapped(text, ""))
+                    Each scene shows the account's policy, what the server does, and what comes of it: for the caller, \
+                    in the mailbox, and in the log.";
+        format!("{}\n\n{}", self.dyed(Ink::Title, "sealpost demo"), paragraph(text))
     }
 
     pub(super) fn scene(self, number: usize, scene: &Scene, ending: &Ending, broken: &[String]) -> String {
-        let mut text = format!("\n{}\n{}", self.bold(&format!("{number}. {}", scene.title)), wrapped(scene.about, "   "));
-        text.push_str(&folded("command", &ending.command));
-        let exit = ending.exit.map_or("killed by a signal".to_owned(), exit_name);
-        text.push_str(&folded("exit", &exit));
-        for line in ending.stderr.lines().take(STDERR_LINES) {
-            text.push_str(&folded("stderr", line));
-        }
-        text.push_str(&arrived(ending.delivered.as_ref()));
-        text.push_str(&logged(ending.record.as_ref()));
+        let mut text = format!("\n{}\n", self.dyed(Ink::Title, &format!("{number}. {}", scene.title)));
+        text += &self.rows("account", &promises(scene));
+        text += &self.row("server", scene.server);
+        text += &self.row("command", COMMAND);
+        text += &self.row("exit", &ending.exit.map_or("killed by a signal".to_owned(), exit_name));
+        let stderr: Vec<&str> = ending.stderr.lines().take(STDERR_LINES).collect();
+        text += &self.rows("stderr", &stderr);
+        text += &self.arrived(ending.delivered.as_ref());
+        text += &self.logged(ending.record.as_ref());
         if broken.is_empty() {
-            let _ = writeln!(text, "   {}", self.green("as promised"));
+            text += &self.inked(("ok", Ink::Good), "", (scene.moral, Ink::Plain));
         }
         for phrase in broken {
-            let _ = writeln!(text, "   {}", self.red(&format!("NOT AS PROMISED: {phrase}")));
+            text += &self.inked(("BROKEN", Ink::Bad), "", (phrase, Ink::Bad));
         }
         text
     }
 
     pub(super) fn closing(self, kept: usize, directory: Option<&Path>) -> String {
         let verdict = format!("{kept} of {} scenes ended as promised.", SCENES.len());
-        let mut text = format!("\n{}\n", if kept == SCENES.len() { self.green(&verdict) } else { self.red(&verdict) });
-        if let Some(directory) = directory {
-            text.push_str(&folded("kept in", &directory.display().to_string()));
+        let ink = if kept == SCENES.len() { Ink::Good } else { Ink::Bad };
+        let mut text = format!("\n{}\n", self.dyed(ink, &verdict));
+        match directory {
+            Some(directory) => text += &self.row("kept in", &directory.display().to_string()),
+            None => {
+                text += &paragraph(
+                    "--json shows all that was logged, --keep leaves the files behind; `sealpost sink` is this smarthost for tries of your own.",
+                );
+            }
         }
         text
     }
 
-    fn bold(self, text: &str) -> String {
-        self.dyed("1", text)
+    /// Envelope and header as they came out of the smarthost.
+    fn arrived(self, delivery: Option<&Delivery>) -> String {
+        let Some(delivery) = delivery else { return self.row("arrived", "nothing") };
+        let to: Vec<&str> = delivery.transaction.recipients.iter().map(|recipient| recipient.address.as_str()).collect();
+        let mut lines =
+            vec![format!("{} octets from {}", delivery.size, delivery.transaction.sender), format!("to {}", to.join(", "))];
+        if let Kept::Memory(octets) = &delivery.kept {
+            let message = String::from_utf8_lossy(octets);
+            let header = message.lines().take_while(|line| !line.is_empty()).take(HEADER_LINES);
+            lines.extend(header.map(|line| format!("| {line}")));
+        }
+        self.rows("arrived", &lines)
     }
 
-    fn green(self, text: &str) -> String {
-        self.dyed("32", text)
+    /// What matters of the log record.
+    fn logged(self, record: Option<&Value>) -> String {
+        let Some(record) = record else { return self.row("log", "no record") };
+        let tls = &record["tls"];
+        let mut facts =
+            vec![("status", shown(&record["status"]), Ink::Plain), ("result", shown(&tls["result"]), ink_of(&tls["result"]))];
+        if !tls["version"].is_null() {
+            let [version, cipher, group] = ["version", "cipher", "group"].map(|key| shown(&tls[key]));
+            facts.push(("version", format!("{version}  cipher {cipher}  group {group}"), Ink::Plain));
+        }
+        let certificate = &tls["certificate"];
+        let rest = [
+            ("failure", &tls["failure"]),
+            ("detail", &tls["detail"]),
+            ("subject", &certificate["subject"]),
+            ("issuer", &certificate["issuer"]),
+            ("expires", &certificate["not_after"]),
+        ];
+        facts.extend(rest.into_iter().filter(|(_, value)| !value.is_null()).map(|(key, value)| (key, shown(value), Ink::Plain)));
+        let rows = facts.iter().enumerate().map(|(index, (key, value, ink))| {
+            let label = if index == 0 { "log" } else { "" };
+            self.inked((label, Ink::Label), key, (value, *ink))
+        });
+        rows.collect()
     }
 
-    fn red(self, text: &str) -> String {
-        self.dyed("1;31", text)
+    fn row(self, label: &str, text: &str) -> String {
+        self.inked((label, Ink::Label), "", (text, Ink::Plain))
     }
 
-    fn dyed(self, code: &str, text: &str) -> String {
-        if self.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    /// Rows under one label.
+    fn rows(self, label: &str, lines: &[impl AsRef<str>]) -> String {
+        lines.iter().enumerate().map(|(index, line)| self.row(if index == 0 { label } else { "" }, line.as_ref())).collect()
+    }
+
+    /// A label, perhaps a key, and text beside them that is wrapped; what is foreign in it can't drive the terminal.
+    fn inked(self, label: (&str, Ink), key: &str, text: (&str, Ink)) -> String {
+        let column = if key.is_empty() { 0 } else { KEY };
+        let mut rows = String::new();
+        for (index, line) in wrapped(&printable(text.0), WIDTH - INDENT - column).iter().enumerate() {
+            let (label_text, key) = if index == 0 { (label.0, key) } else { ("", "") };
+            let head = self.dyed(label.1, &format!("{label_text:<0$}", INDENT - 2));
+            let key = self.dyed(Ink::Label, &format!("{key:<column$}"));
+            let _ = writeln!(rows, "{}", format!("  {head}{key}{}", self.dyed(text.1, line)).trim_end());
+        }
+        rows
+    }
+
+    fn dyed(self, ink: Ink, text: &str) -> String {
+        let code = match ink {
+            Ink::Plain => return text.to_owned(),
+            Ink::Title => "1",
+            Ink::Label => "36",
+            Ink::Good => "1;32",
+            Ink::Doubtful => "1;33",
+            Ink::Bad => "1;31",
+        };
+        let blank = text.trim().is_empty();
+        if self.colour && !blank { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+}
+
+fn ink_of(result: &Value) -> Ink {
+    match result.as_str() {
+        Some("verified") => Ink::Good,
+        Some("unverified" | "plaintext") => Ink::Doubtful,
+        _ => Ink::Bad,
     }
 }
 
 fn exit_name(code: i32) -> String {
     match code {
-        0 => "0 (sent)".to_owned(),
-        75 => "75 (EX_TEMPFAIL: may work later)".to_owned(),
+        0 => "0: sent".to_owned(),
+        75 => "75: EX_TEMPFAIL, may work later".to_owned(),
         other => other.to_string(),
     }
-}
-
-/// Envelope and header as they came out of the smarthost.
-fn arrived(delivery: Option<&Delivery>) -> String {
-    let Some(delivery) = delivery else { return folded("arrived", "nothing") };
-    let to: Vec<&str> = delivery.transaction.recipients.iter().map(|recipient| recipient.address.as_str()).collect();
-    let mut text = folded("arrived", &format!("{} octets, {} -> {}", delivery.size, delivery.transaction.sender, to.join(", ")));
-    if let Kept::Memory(octets) = &delivery.kept {
-        let message = String::from_utf8_lossy(octets);
-        for line in message.lines().take_while(|line| !line.is_empty()).take(8) {
-            text.push_str(&folded("", line));
-        }
-    }
-    text
-}
-
-/// The TLS part of the log record.
-fn logged(record: Option<&Value>) -> String {
-    let Some(record) = record else { return folded("log", "no record") };
-    let tls = &record["tls"];
-    let mut text = folded("log", &format!("status = {}", shown(&record["status"])));
-    for key in ["policy", "trust", "start", "offered", "result", "version", "cipher", "group", "failure", "detail"] {
-        text.push_str(&folded("", &format!("tls.{key} = {}", shown(&tls[key]))));
-    }
-    let certificate = &tls["certificate"];
-    for key in ["subject", "issuer", "not_after", "sha256"] {
-        if certificate.is_object() {
-            text.push_str(&folded("", &format!("tls.certificate.{key} = {}", shown(&certificate[key]))));
-        }
-    }
-    text
 }
 
 fn shown(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// A labelled line, folded to the width; what is foreign in it can't drive the terminal.
-fn folded(label: &str, text: &str) -> String {
-    let indent = 12;
-    let mut folded = format!("   {label:<9}");
-    let mut width = indent;
-    for c in printable(text).chars() {
-        if width == WIDTH {
-            folded.push('\n');
-            folded.extend(std::iter::repeat_n(' ', indent + 2));
-            width = indent + 2;
-        }
-        folded.push(c);
-        width += 1;
-    }
-    folded.push('\n');
-    folded
+fn paragraph(text: &str) -> String {
+    wrapped(text, WIDTH).join("\n") + "\n"
 }
 
-/// Prose, broken between words.
-fn wrapped(text: &str, indent: &str) -> String {
-    let mut wrapped = String::new();
+/// Lines of at most `width` columns, broken between words; only a word that is longer than a line is broken itself.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut done = Vec::new();
     let mut line = String::new();
-    for word in text.split(' ') {
-        if indent.len() + line.chars().count() + word.chars().count() >= WIDTH {
-            let _ = writeln!(wrapped, "{indent}{}", line.trim_end());
-            line.clear();
+    let mut columns = 0;
+    for (index, word) in text.split(' ').enumerate() {
+        let length = word.chars().count();
+        if index > 0 && columns + 1 + length > width {
+            done.push(std::mem::take(&mut line));
+            columns = 0;
+        } else if index > 0 && (columns > 0 || done.is_empty()) {
+            line.push(' ');
+            columns += 1;
         }
-        line.push_str(word);
-        line.push(' ');
+        for c in word.chars() {
+            if columns == width {
+                done.push(std::mem::take(&mut line));
+                columns = 0;
+            }
+            line.push(c);
+            columns += 1;
+        }
     }
-    let _ = writeln!(wrapped, "{indent}{}", line.trim_end());
-    wrapped
+    done.push(line);
+    done
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn words_stay_whole_where_they_fit_and_go_to_a_line_of_their_own() {
+        let table: [(&str, &[&str]); 6] = [
+            ("", &[""]),
+            ("one two three", &["one two", "three"]),
+            ("one /a/path/x", &["one", "/a/path/x"]),
+            ("twelve-chars", &["twelve-cha", "rs"]),
+            (" leading", &[" leading"]),
+            ("a  b", &["a  b"]),
+        ];
+        for (text, lines) in table {
+            assert_eq!(wrapped(text, 10), lines, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn wrapping_loses_nothing_but_spaces_and_keeps_the_width(text in "[a-zü ]{0,200}", width in 1usize..40) {
+            let lines = wrapped(&text, width);
+            prop_assert!(lines.iter().all(|line| line.chars().count() <= width));
+            let without = |text: &str| text.replace(' ', "");
+            prop_assert_eq!(without(&lines.concat()), without(&text));
+        }
+    }
 }

@@ -27,10 +27,10 @@ fn delivery(message: &str) -> Delivery {
 fn as_promised(scene: &Scene) -> Ending {
     let Promise { exit, delivered, result, failure } = &scene.promise;
     Ending {
-        command: "sendmail".to_owned(),
         exit: Some(*exit),
         stderr: String::new(),
         delivered: delivered.then(|| delivery("Subject: x\r\n\r\nbody\r\n")),
+        log: String::new(),
         record: Some(json!({ "status": "sent", "tls": { "result": result, "failure": failure } })),
     }
 }
@@ -73,18 +73,36 @@ fn the_story_fits_into_80_columns_and_foreign_text_can_not_drive_the_terminal() 
     let text = style.opening() + &style.scene(2, &SCENES[1], &ending, &["x".to_owned()]) + &style.closing(3, None);
     assert!(text.lines().all(|line| line.chars().count() <= story::WIDTH), "{text}");
     assert!(!text.contains('\u{1b}'));
-    assert!(text.contains("tls.result = unverified") && text.contains("3 of 4"), "{text}");
-    assert!(Style { colour: true }.opening().contains('\u{1b}'));
+    assert!(text.contains("result   unverified") && text.contains("3 of 4") && text.contains("BROKEN"), "{text}");
+    let coloured = Style { colour: true }.scene(2, &SCENES[1], &as_promised(&SCENES[1]), &[]);
+    let plain = Style { colour: false }.scene(2, &SCENES[1], &as_promised(&SCENES[1]), &[]);
+    let codes = coloured.split('\u{1b}').skip(1).filter_map(|rest| rest.split_once('m')).map(|(code, _)| code.to_owned());
+    let stripped = codes.fold(coloured.clone(), |text, code| text.replace(&format!("\u{1b}{code}m"), ""));
+    assert!(coloured.contains("\u{1b}[1;33munverified\u{1b}[0m"), "{coloured:?}");
+    assert_eq!(stripped, plain, "colour changes nothing but the colour");
+}
+
+#[test]
+fn what_is_shown_of_the_account_stands_in_its_configuration() {
+    for scene in &SCENES {
+        let text = configuration(scene, 2525);
+        let told = Style { colour: false }.scene(1, scene, &as_promised(scene), &[]);
+        for line in promises(scene) {
+            assert!(text.lines().any(|other| other == line), "{line}");
+            assert!(told.contains(&line), "wrapped: {line}");
+        }
+        assert!(told.contains(&format!("policy = \"{}\"", scene.policy)));
+    }
 }
 
 #[test]
 fn the_configuration_can_be_read_and_the_messages_carry_a_bcc() {
     for scene in &SCENES {
-        let text = configuration(scene, 2525, Path::new("/x/ca \"1\".pem"), Path::new("/x/log.jsonl"));
-        let config = config::parse(&Pretend::default(), Path::new("config.toml"), &text).unwrap();
+        let text = configuration(scene, 2525);
+        let config = config::parse(&Pretend::default(), Path::new("/x/config.toml"), &text).unwrap();
         let tls = &config.accounts[0].tls;
         assert_eq!(tls.demand.policy.as_str(), scene.policy);
-        assert_eq!(tls.ca_file.as_deref(), Some(Path::new("/x/ca \"1\".pem")));
+        assert_eq!(tls.ca_file.as_deref(), Some(Path::new("/x/ca.pem")));
         let message = String::from_utf8((scene.message)().unwrap().formatted()).unwrap();
         assert!(message.contains("Bcc: archive@example.com\r\n"), "{message}");
         assert_eq!(Faults::named(scene.faults.iter().copied()).names().count(), scene.faults.len());
@@ -94,7 +112,8 @@ fn the_configuration_can_be_read_and_the_messages_carry_a_bcc() {
 #[test]
 fn a_sendmail_that_does_nothing_keeps_no_promise_and_leaves_no_litter() {
     let mut told = Vec::new();
-    let exit = play(&Options { keep: true }, Path::new("/bin/false"), Style { colour: false }, &mut told).unwrap();
+    let options = Options { keep: true, json: false };
+    let exit = play(&options, Path::new("/bin/false"), Style { colour: false }, &mut told, &mut io::sink()).unwrap();
     let told = String::from_utf8(told).unwrap();
     assert_eq!(exit, Exit::Software);
     assert!(told.contains("0 of 4 scenes ended as promised"), "{told}");
@@ -103,4 +122,9 @@ fn a_sendmail_that_does_nothing_keeps_no_promise_and_leaves_no_litter() {
     assert!(directory.join("scene-4/config.toml").exists(), "--keep keeps {}", directory.display());
     drop(Stage { directory: directory.clone(), keep: false });
     assert!(!directory.exists());
+    let mut log = Vec::new();
+    let mut story = Vec::new();
+    let options = Options { keep: false, json: true };
+    play(&options, Path::new("/bin/false"), Style { colour: false }, &mut log, &mut story).unwrap();
+    assert!(log.is_empty() && String::from_utf8(story).unwrap().contains("0 of 4"), "with --json the story is talk, not data");
 }

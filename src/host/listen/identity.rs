@@ -9,12 +9,11 @@ use rcgen::{
 };
 use rustls::{
     ServerConfig,
-    crypto::ring,
     pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, pem::PemObject},
 };
 
 use super::{Certificate, Settings};
-use crate::smtp::server::fault::Link;
+use crate::{host::hybrid, smtp::server::fault::Link};
 
 /// A TLS configuration, and the CA that a client needs to believe it.
 pub(super) struct Identity {
@@ -33,7 +32,7 @@ impl Identity {
                 (chain, key, Some(ca))
             }
         };
-        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        let config = ServerConfig::builder_with_provider(Arc::new(hybrid::provider()))
             .with_safe_default_protocol_versions()
             .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
             .map_err(io::Error::other)?;
