@@ -4,8 +4,8 @@ use std::{cell::OnceCell, io, os::fd::AsFd, path::PathBuf, time::Instant};
 
 use super::{
     addressing::{self, MailDomain},
+    caller::complain,
     deliver::{Delivered, Delivery},
-    dispatch::complain,
     sendmail::{Refusal, Submission},
 };
 use crate::{
@@ -139,13 +139,12 @@ impl<'a> Desk<'a> {
         };
         let unchosen = |error| Refused { error, account: chosen, unread: false };
         let draft = Intake::read(Input::Descriptor(io::stdin().as_fd()), &options).map_err(unchosen)?;
-        let (asked, account) = match chosen {
-            Some(account) => (asked, account),
-            None => {
-                let author = addressing::header_sender(from_field(&draft), &domain).map_err(unchosen)?;
-                let account = self.choose(config, author.as_ref()).map_err(unchosen)?;
-                (author, account)
-            }
+        let (asked, account) = if let Some(account) = chosen {
+            (asked, account)
+        } else {
+            let author = addressing::header_sender(from_field(&draft), &domain).map_err(unchosen)?;
+            let account = self.choose(config, author.as_ref()).map_err(unchosen)?;
+            (author, account)
         };
         let late = |error| Refused { error, account: Some(account), unread: false };
         let sender = addressing::sender(asked, account, &domain).map_err(late)?;
