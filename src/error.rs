@@ -115,6 +115,11 @@ impl Error {
         self.exit
     }
 
+    /// Why it failed, alone: foreign text, not escaped.
+    pub fn because(&self) -> &str {
+        &self.because
+    }
+
     /// Why it failed, in one line: what the log keeps as `error`.
     pub fn summary(&self) -> String {
         format!("{}: {}", printable(&self.doing), printable(&self.because))

@@ -53,6 +53,7 @@ pub mod host {
     pub mod net;
     pub mod pump;
     pub mod secrets;
+    pub mod signals;
     mod socks;
     pub mod store;
     pub mod tls;
@@ -64,6 +65,7 @@ pub mod cmd {
     pub mod addressing;
     pub mod aliases;
     pub mod args;
+    pub mod caller;
     pub mod config;
     pub mod deliver;
     pub mod demo;

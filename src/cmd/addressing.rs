@@ -2,7 +2,7 @@
 
 use std::cell::OnceCell;
 
-use super::sendmail::Submission;
+use super::{getopt::quoted, sendmail::Submission};
 use crate::{
     error::{Error, Exit},
     host::{
@@ -11,7 +11,7 @@ use crate::{
         world::World,
     },
     mail::{
-        address::{Address, AddressError, ReversePath},
+        address::{Address, ReversePath},
         aliases::{Aliases, Hosts},
         envelope::{Recipient, parse_sender},
         list::{self, List},
@@ -53,13 +53,36 @@ impl<'a> MailDomain<'a> {
     }
 }
 
+/// What `-f` asks for.
+///
+/// # Errors
+/// It is no address (`EX_USAGE`).
+pub fn asked_sender(text: &str, domain: &MailDomain<'_>) -> Result<ReversePath, Error> {
+    parse_sender(text).and_then(|sender| sender.qualify(domain.name())).map_err(|error| {
+        Error::new(Exit::Usage, format!("reading the sender {} of -f", quoted(&text.into())), format!("it {error}"))
+            .hint("-f takes one address, a bare name, or '' for the null sender")
+    })
+}
+
+/// What `--read-envelope-from` finds: the first author of the From field; `None` where nobody is named.
+///
+/// # Errors
+/// It is no address (`EX_DATAERR`).
+pub fn header_sender(from: Option<&[u8]>, domain: &MailDomain<'_>) -> Result<Option<ReversePath>, Error> {
+    let authors = from.map(list::parse_bytes).unwrap_or_default();
+    refuse_faults(&authors, "reading the sender of the header's From", Exit::DataErr)?;
+    let Some(author) = authors.mailboxes.first() else { return Ok(None) };
+    let address = author.spec.qualify(domain.name()).map_err(|error| {
+        Error::new(Exit::DataErr, "reading the sender of the header's From", format!("\"{}\" {error}", author.spec))
+    })?;
+    Ok(Some(ReversePath::Address(address)))
+}
+
 /// The envelope sender: what the caller asked for as far as the account lets it choose.
 ///
 /// # Errors
-/// `-f` is no address (`EX_USAGE`).
-pub fn sender(asked: Option<&str>, account: &Account, domain: &MailDomain<'_>) -> Result<ReversePath, Error> {
-    let read = |text: &str| parse_sender(text).and_then(|sender| sender.qualify(domain.name())).map_err(|e| unusable(text, e));
-    let asked = asked.map(read).transpose()?;
+/// The caller's own address is wanted and can't be made (`EX_CONFIG`).
+pub fn sender(asked: Option<ReversePath>, account: &Account, domain: &MailDomain<'_>) -> Result<ReversePath, Error> {
     let own = || match &account.from {
         Some(from) => Ok(from.clone()),
         None => domain.own_address(),
@@ -115,13 +138,9 @@ pub fn recipients(
     Ok(recipients)
 }
 
-fn unusable(asked: &str, error: AddressError) -> Error {
-    Error::new(Exit::Usage, format!("reading the sender \"{asked}\" of -f"), format!("it {error}"))
-        .hint("-f takes one address, a bare name, or '' for the null sender")
-}
-
 fn refuse_faults(list: &List, doing: &str, exit: Exit) -> Result<(), Error> {
     let Some(fault) = list.faults.first() else { return Ok(()) };
     let more = if list.faults.len() > 1 { format!(" (and {} more)", list.faults.len() - 1) } else { String::new() };
-    Err(Error::new(exit, doing, format!("\"{}\" {}{more}", fault.text, fault.error)).hint("nothing was sent; correct the address"))
+    Err(Error::new(exit, doing, format!("{} {}{more}", quoted(&(&fault.text).into()), fault.error))
+        .hint("nothing was sent; correct the address"))
 }

@@ -1,8 +1,9 @@
-//! Which command is meant, and how does its answer reach the caller? (contract section 1; design sendmail-cli.md 4.3, 5.3)
+//! Which command is meant? (contract section 1; design sendmail-cli.md 4.3, 5.3)
 
 use std::{
     ffi::{OsStr, OsString},
-    io::{self, IsTerminal, Write},
+    io,
+    os::fd::AsFd,
     path::Path,
     process::ExitCode,
 };
@@ -12,13 +13,14 @@ use clap::{CommandFactory, Parser};
 use super::{
     aliases,
     args::{Cli, Command, ConfigAction},
+    caller::{complain, print},
     config, demo, flags,
     sendmail::{self, ErrorMode, Invocation, Name, Refusal},
     sink, submit,
 };
 use crate::{
     error::{Error, Exit},
-    host::world::Machine,
+    host::{signals, store, world::Machine},
 };
 
 /// Runs the command that the name of the program and the first word ask for.
@@ -38,6 +40,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 /// The sendmail command line: silent when all is well, one write to standard error when it is not.
 fn compatible(name: Name, program: &OsStr, words: impl Iterator<Item = OsString>) -> Exit {
     let program = &program.to_string_lossy();
+    signals::outlive_file_size_limit();
     match sendmail::parse(name, words) {
         Ok(invocation) => answer(program, invocation),
         Err(refusal) => refuse(program, &refusal),
@@ -64,29 +67,11 @@ fn answer(program: &str, invocation: Invocation) -> Exit {
 
 /// Tells the caller of a command line that can't be followed, after it had the chance to write its message.
 fn refuse(program: &str, refusal: &Refusal) -> Exit {
-    if refusal.drain {
-        drain();
+    if !refusal.submission {
+        return complain(program, refusal.errors, &refusal.error);
     }
-    submit::reject_usage(program, refusal.errors, &refusal.error)
-}
-
-/// Reads standard input to its end, unless a person would have to type it: a caller that is still writing when its sendmail
-/// exits dies of SIGPIPE, or reports that instead of our reason.
-pub fn drain() {
-    let mut input = io::stdin().lock();
-    if !input.is_terminal() {
-        // What can't be read can't block its writer either.
-        let _ = io::copy(&mut input, &mut io::sink());
-    }
-}
-
-/// Says what went wrong in one write to standard error, unless the caller asked for silence, and returns the code.
-pub fn complain(program: &str, errors: ErrorMode, error: &Error) -> Exit {
-    if errors != ErrorMode::Quiet {
-        // Where standard error is closed the exit code is all there is.
-        let _ = io::stderr().write_all(error.render(program).as_bytes());
-    }
-    error.exit()
+    store::drain(io::stdin().as_fd());
+    submit::reject_usage(program, refusal)
 }
 
 fn native(args: Vec<OsString>) -> Exit {
@@ -126,15 +111,6 @@ fn completions(shell: clap_complete::Shell) -> Exit {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "sealpost", &mut script);
     print(&String::from_utf8_lossy(&script))
-}
-
-/// Writes to standard output; a reader that has seen enough (`| head`) is no error.
-fn print(text: &str) -> Exit {
-    let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Exit::IoErr,
-        _ => Exit::Ok,
-    }
 }
 
 fn no_smtp() -> Error {

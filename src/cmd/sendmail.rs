@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     error::{Error, Exit},
-    mail::envelope::{Dsn, Notify, Ret},
+    mail::envelope::{Dsn, DsnError, Notify, Ret, parse_envid},
 };
 
 /// The names under which the sendmail command line is spoken.
@@ -139,8 +139,10 @@ pub struct Refusal {
     pub error: Error,
     /// How the caller wants to hear of it, as far as the line was read.
     pub errors: ErrorMode,
-    /// A message may be waiting on standard input: it must be read to its end, or the caller dies of SIGPIPE.
-    pub drain: bool,
+    /// `-C`, as far as the line was read: whose log hears of it.
+    pub config: Option<PathBuf>,
+    /// A message was to be sent: it may be waiting on standard input, and must be read to its end, or the caller dies of SIGPIPE.
+    pub submission: bool,
 }
 
 /// Reads the command line of `name`, without argv\[0\].
@@ -148,12 +150,11 @@ pub struct Refusal {
 /// # Errors
 /// [`Exit::Usage`]: a flag that is nobody's, a missing value, a control character in an address, nobody addressed, or recipients
 /// for a mode that sends nothing.
-pub fn parse(name: Name, words: impl IntoIterator<Item = OsString>) -> Result<Invocation, Refusal> {
+pub fn parse(name: Name, words: impl IntoIterator<Item = OsString>) -> Result<Invocation, Box<Refusal>> {
     let mut line = Line::new(name);
-    line.read(words.into_iter()).map_err(|error| Refusal {
-        error,
-        errors: line.submission.errors,
-        drain: matches!(line.mode, Mode::Submit),
+    line.read(words.into_iter()).map_err(|error| {
+        let Submission { errors, config, .. } = line.submission;
+        Box::new(Refusal { error, errors, config, submission: matches!(line.mode, Mode::Submit) })
     })
 }
 
@@ -259,27 +260,29 @@ impl Line {
     }
 
     fn notify(&mut self, value: &str) {
-        match notify(value) {
-            Some(notify) => self.submission.dsn.notify = Some(notify),
-            None => self.ignore("-N", value),
+        match Notify::parse(value) {
+            Ok(notify) => self.submission.dsn.notify = Some(notify),
+            Err(error) => self.dismiss("-N", value, error),
         }
     }
 
     fn returns(&mut self, value: &str) {
-        match value.to_ascii_lowercase().as_str() {
-            "full" => self.submission.dsn.ret = Some(Ret::Full),
-            "hdrs" => self.submission.dsn.ret = Some(Ret::Headers),
-            _ => self.ignore("-R", value),
+        match Ret::parse(value) {
+            Ok(ret) => self.submission.dsn.ret = Some(ret),
+            Err(error) => self.dismiss("-R", value, error),
         }
     }
 
-    /// RFC 3461 4.4: printable ASCII, at most 100 characters.
     fn envelope_id(&mut self, value: &str) {
-        if (1..=100).contains(&value.len()) && value.bytes().all(|b| (b' '..=b'~').contains(&b)) {
-            self.submission.dsn.envid = Some(value.to_owned());
-        } else {
-            self.ignore("-V", value);
+        match parse_envid(value) {
+            Ok(envid) => self.submission.dsn.envid = Some(envid),
+            Err(error) => self.dismiss("-V", value, error),
         }
+    }
+
+    /// A wish for reports that can't be had is no reason not to send.
+    fn dismiss(&mut self, flag: &str, value: &str, why: DsnError) {
+        self.note(format!("{flag} {} ignored: it {why}", quoted(&OsString::from(value))));
     }
 
     fn errors(&mut self, value: &str) {
@@ -375,22 +378,6 @@ fn mode(value: &OsStr) -> Result<Mode, Error> {
         ),
         _ => return Err(usage(format!("-b does not know {}", quoted(&value.to_owned()))).hint("`sendmail --help` lists the modes")),
     })
-}
-
-fn notify(value: &str) -> Option<Notify> {
-    if value.trim().eq_ignore_ascii_case("never") {
-        return Some(Notify::Never);
-    }
-    let (mut success, mut failure, mut delay) = (false, false, false);
-    for word in value.split(',') {
-        match word.trim().to_ascii_lowercase().as_str() {
-            "success" => success = true,
-            "failure" => failure = true,
-            "delay" => delay = true,
-            _ => return None,
-        }
-    }
-    Some(Notify::When { success, failure, delay })
 }
 
 /// A sender or a list of recipients: text without control characters, which could become a line of SMTP or of a header.

@@ -4,9 +4,9 @@ use std::{cell::OnceCell, io, os::fd::AsFd, path::PathBuf, time::Instant};
 
 use super::{
     addressing::{self, MailDomain},
+    caller::complain,
     deliver::{Delivered, Delivery},
-    dispatch::{complain, drain},
-    sendmail::{ErrorMode, Submission},
+    sendmail::{Refusal, Submission},
 };
 use crate::{
     error::{Error, Exit},
@@ -14,7 +14,7 @@ use crate::{
         config::{self, Account, Config, Log},
         journal::{self, Journal, Record, Rejection, Sockets, Span},
         narrate::{Level, Narrator},
-        store::{Draft, Input, Intake, Message, Options},
+        store::{self, Draft, Input, Intake, Message, Options},
         world::{Machine, World},
     },
     mail::{
@@ -35,7 +35,7 @@ pub fn run(program: &str, submission: &Submission) -> Exit {
     let config = match config::load(&world, submission.config.as_deref()) {
         Ok(config) => config,
         Err(error) => {
-            drain();
+            store::drain(io::stdin().as_fd());
             return Desk::without_config(&world, program, submission, begun).reject(&error, None, &[]);
         }
     };
@@ -44,7 +44,7 @@ pub fn run(program: &str, submission: &Submission) -> Exit {
         Ok(mut ready) => desk.send(&config, &mut ready),
         Err(Refused { error, account, unread }) => {
             if unread {
-                drain();
+                store::drain(io::stdin().as_fd());
             }
             desk.reject(&error, account, &[])
         }
@@ -52,13 +52,13 @@ pub fn run(program: &str, submission: &Submission) -> Exit {
 }
 
 /// Tells the log and the caller of a command line that could not be followed.
-pub fn reject_usage(program: &str, errors: ErrorMode, error: &Error) -> Exit {
+pub fn reject_usage(program: &str, refusal: &Refusal) -> Exit {
     let world = Machine;
-    let submission = Submission { errors, ..Submission::default() };
+    let submission = Submission { errors: refusal.errors, ..Submission::default() };
     let begun = Instant::now();
-    match config::load(&world, None) {
-        Ok(config) => Desk::new(&world, program, &submission, &config.log, begun).reject(error, None, &[]),
-        Err(_) => Desk::without_config(&world, program, &submission, begun).reject(error, None, &[]),
+    match config::load(&world, refusal.config.as_deref()) {
+        Ok(config) => Desk::new(&world, program, &submission, &config.log, begun).reject(&refusal.error, None, &[]),
+        Err(_) => Desk::without_config(&world, program, &submission, begun).reject(&refusal.error, None, &[]),
     }
 }
 
@@ -121,9 +121,14 @@ impl<'a> Desk<'a> {
     /// Reads the message whole and finds out from whom, to whom and through whom it goes.
     fn prepare<'c>(&self, config: &'c Config) -> Result<Ready<'c>, Refused<'c>> {
         let early = |error| Refused { error, account: None, unread: true };
-        let asked_sender = self.asked.sender.as_deref();
-        let account = config.choose(self.asked.account.as_deref(), asked_sender).map_err(early)?;
-        let late = |error| Refused { error, account: Some(account), unread: false };
+        let domain = MailDomain::new(self.world, config);
+        let asked = self.asked.sender.as_deref().map(|text| addressing::asked_sender(text, &domain));
+        let asked = asked.transpose().map_err(early)?;
+        // What the header has to say first is not known before it is read; whatever else is wrong is said before.
+        let chosen = match (&asked, self.asked.read_envelope_from) {
+            (None, true) => None,
+            _ => Some(self.choose(config, asked.as_ref()).map_err(early)?),
+        };
         for note in &self.asked.notes {
             self.narrator.note(note);
         }
@@ -132,10 +137,17 @@ impl<'a> Desk<'a> {
             ignore_dots: self.asked.ignore_dot,
             temp_dir: self.world.env("TMPDIR").map(PathBuf::from),
         };
-        let draft = Intake::read(Input::Descriptor(io::stdin().as_fd()), &options).map_err(late)?;
-        let domain = MailDomain::new(self.world, config);
-        let read_from = if self.asked.read_envelope_from { from_field(&draft) } else { None };
-        let sender = addressing::sender(asked_sender.or(read_from.as_deref()), account, &domain).map_err(late)?;
+        let unchosen = |error| Refused { error, account: chosen, unread: false };
+        let draft = Intake::read(Input::Descriptor(io::stdin().as_fd()), &options).map_err(unchosen)?;
+        let (asked, account) = if let Some(account) = chosen {
+            (asked, account)
+        } else {
+            let author = addressing::header_sender(from_field(&draft), &domain).map_err(unchosen)?;
+            let account = self.choose(config, author.as_ref()).map_err(unchosen)?;
+            (author, account)
+        };
+        let late = |error| Refused { error, account: Some(account), unread: false };
+        let sender = addressing::sender(asked, account, &domain).map_err(late)?;
         let named = if self.asked.read_recipients {
             Some(header_recipients(draft.fields().map(|field| (field.name, field.value))).map_err(|e| late(resent(e)))?)
         } else {
@@ -145,6 +157,15 @@ impl<'a> Desk<'a> {
         let envelope = Envelope { sender, recipients, dsn: self.asked.dsn.clone() };
         let (message, message_id) = self.complete(draft, account, &envelope.sender, &domain).map_err(late)?;
         Ok(Ready { account, envelope, message, message_id })
+    }
+
+    /// `-a`, else the account whose `match` covers the sender, else the default one.
+    fn choose<'c>(&self, config: &'c Config, sender: Option<&ReversePath>) -> Result<&'c Account, Error> {
+        let address = match sender {
+            Some(ReversePath::Address(address)) => Some(address.to_string()),
+            Some(ReversePath::Null) | None => None,
+        };
+        config.choose(self.asked.account.as_deref(), address.as_deref())
     }
 
     /// Adds what the header lacks; each value is made only where it is missing.
@@ -196,7 +217,7 @@ impl<'a> Desk<'a> {
         let mut delivery = Delivery::new(self.world, config, &self.journal, &self.narrator, submission);
         let delivered = delivery.run(ready.account, &ready.envelope, &mut ready.message);
         for error in &delivery.unlogged {
-            complain(self.program, ErrorMode::Print, error);
+            complain(self.program, self.asked.errors, error);
         }
         let exit = exit_code(&delivered.outcomes);
         if exit == Exit::Ok {
@@ -243,7 +264,7 @@ fn explain(exit: Exit, account: &Account, delivered: &Delivered) -> Error {
         let why = outcome
             .reply
             .as_ref()
-            .map_or_else(|| delivered.problem.as_ref().map_or_else(|| "not sent".to_owned(), Error::summary), ToString::to_string);
+            .map_or_else(|| delivered.problem.as_ref().map_or("not sent", Error::because).to_owned(), ToString::to_string);
         told.push(format!("<{}> {}: {why}", outcome.recipient, outcome.fate.as_str()));
     }
     if refused.len() > told.len() {
@@ -258,14 +279,15 @@ fn explain(exit: Exit, account: &Account, delivered: &Delivered) -> Error {
     }
 }
 
-fn from_field(draft: &Draft) -> Option<String> {
-    draft.fields().find(|f| f.is("From")).map(|f| f.text())
+fn from_field(draft: &Draft) -> Option<&[u8]> {
+    draft.fields().find(|f| f.is("From")).map(|f| f.value)
 }
 
 /// Whether the From field is one that the account may use: `from` itself or what `match` covers.
 fn covered(draft: &Draft, account: &Account) -> bool {
-    let named = draft.fields().find(|f| f.is("From")).map(|f| list::parse_bytes(f.value));
-    let Some(mailbox) = named.and_then(|list| list.mailboxes.into_iter().next()) else { return true };
+    let Some(mailbox) = from_field(draft).map(list::parse_bytes).and_then(|list| list.mailboxes.into_iter().next()) else {
+        return true;
+    };
     account.covers(&mailbox.spec.to_string())
 }
 

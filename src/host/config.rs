@@ -15,6 +15,7 @@ mod choose;
 mod environment;
 mod find;
 mod keys;
+mod names;
 mod page;
 mod read;
 mod section;

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dns_lookup::{AddrInfoHints, LookupErrorKind, SockType};
+use dns_lookup::{AddrInfoHints, LookupError, LookupErrorKind, SockType};
 use rustix::{
     event::{PollFd, PollFlags, poll},
     net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, sockopt},
@@ -75,16 +75,13 @@ fn resolve(name: &str, port: u16, deadline: Instant) -> Result<Vec<SocketAddr>, 
     }
     let (sender, receiver) = mpsc::channel();
     let owned = name.to_owned();
-    let lookup = move || {
-        let hints = AddrInfoHints { socktype: SockType::Stream.into(), ..AddrInfoHints::default() };
-        let found = dns_lookup::getaddrinfo(Some(&owned), None, Some(hints));
-        let _ = sender.send(found.map(|all| all.filter_map(Result::ok).map(|info| info.sockaddr.ip()).collect::<Vec<_>>()));
+    let thread = std::thread::Builder::new().name("resolver".to_owned()).spawn(move || sender.send(look_up(&owned)));
+    let found = match thread {
+        Ok(_) => receiver.recv_timeout(deadline.saturating_duration_since(Instant::now())),
+        // A caller under a limit (RLIMIT_NPROC) gets its mail out all the same; only the deadline is the name service's own.
+        Err(_) => Ok(look_up(name)),
     };
-    std::thread::Builder::new()
-        .name("resolver".to_owned())
-        .spawn(lookup)
-        .map_err(|e| Unreachable::NotNow(format!("no thread for the name service: {e}")))?;
-    match receiver.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+    match found {
         Ok(Ok(addresses)) => Ok(interleave(&addresses, port)),
         Ok(Err(error)) => {
             let gone = matches!(error.kind(), LookupErrorKind::NoName | LookupErrorKind::NoData);
@@ -93,6 +90,12 @@ fn resolve(name: &str, port: u16, deadline: Instant) -> Result<Vec<SocketAddr>, 
         }
         Err(_) => Err(Unreachable::NotNow(format!("{name}: the name service did not answer in time"))),
     }
+}
+
+fn look_up(name: &str) -> Result<Vec<IpAddr>, LookupError> {
+    let hints = AddrInfoHints { socktype: SockType::Stream.into(), ..AddrInfoHints::default() };
+    let found = dns_lookup::getaddrinfo(Some(name), None, Some(hints))?;
+    Ok(found.filter_map(Result::ok).map(|info| info.sockaddr.ip()).collect())
 }
 
 /// The addresses without duplicates, families in turn, beginning with the one that the system prefers (RFC 8305 4).

@@ -1,6 +1,6 @@
 //! What does `-v` and `--debug` tell on the terminal? (secrets masked, controls escaped)
 
-use std::io::Write;
+use std::{borrow::Cow, io::Write};
 
 use crate::{
     error::printable,
@@ -74,11 +74,11 @@ impl Narrator {
         tell(&text);
     }
 
-    /// Bytes that came.
-    pub fn heard(&self, bytes: &[u8]) {
+    /// Bytes that came; `mask` takes out what nobody may see.
+    pub fn heard(&self, bytes: &[u8], mask: impl Fn(&str) -> Cow<'_, str>) {
         if self.level == Level::Debug && !bytes.is_empty() {
             let mut text = String::new();
-            quote(&mut text, '<', bytes);
+            quote(&mut text, '<', mask(&String::from_utf8_lossy(bytes)).as_bytes());
             tell(&text);
         }
     }

@@ -89,16 +89,18 @@ impl Link {
     /// # Errors
     /// The link is lost or the deadline passed; then the flight did not leave as a whole.
     pub fn say(&mut self, flight: Flight<'_>, deadline: Instant) -> Result<(), Lost> {
-        let parts = [flight.head, flight.content, flight.tail];
+        let mut slices = [flight.head, flight.content, flight.tail].map(IoSlice::new);
+        let mut rest = &mut slices[..];
+        IoSlice::advance_slices(&mut rest, 0);
         if let Some(handshake) = &mut self.tls {
-            for part in parts {
-                handshake.connection.writer().write_all(part)?;
+            // Together, so that a small flight is one record: a server that finds BDAT at a record's end answers what it has
+            // before it reads on, and Nagle's algorithm then holds its last reply back for a round trip.
+            while !rest.is_empty() {
+                let taken = handshake.connection.writer().write_vectored(rest)?;
+                IoSlice::advance_slices(&mut rest, taken);
             }
             return self.flush(deadline);
         }
-        let mut slices = parts.map(IoSlice::new);
-        let mut rest = &mut slices[..];
-        IoSlice::advance_slices(&mut rest, 0);
         while !rest.is_empty() {
             match self.socket.write_vectored(rest) {
                 Ok(0) => return Err(Lost::from(io::Error::from(io::ErrorKind::BrokenPipe))),

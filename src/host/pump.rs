@@ -45,7 +45,7 @@ impl Pump<'_> {
                 }
                 Action::Glance => match self.link.glance() {
                     Ok(bytes) => {
-                        self.narrator.heard(bytes);
+                        self.narrator.heard(bytes, |text| session.masked(text));
                         session.receive(bytes);
                     }
                     Err(lost) => session.lost(&lost.to_string()),
@@ -70,7 +70,7 @@ impl Pump<'_> {
         let Err(lost) = self.link.say(flight, Instant::now() + self.timeouts.block) else { return };
         // A server that refuses in the middle closes behind its reply: the reply is worth more than "broken pipe".
         if let Ok(bytes) = self.link.glance() {
-            self.narrator.heard(bytes);
+            self.narrator.heard(bytes, |text| session.masked(text));
             session.receive(bytes);
         }
         session.lost(&lost.to_string());
@@ -79,7 +79,7 @@ impl Pump<'_> {
     fn listen(&mut self, session: &mut Session<'_>, wait: Wait, deadline: Instant) {
         match self.link.hear(deadline) {
             Ok(bytes) => {
-                self.narrator.heard(bytes);
+                self.narrator.heard(bytes, |text| session.masked(text));
                 session.receive(bytes);
             }
             Err(Lost::TimedOut) => {

@@ -6,12 +6,14 @@
 mod ending;
 mod opening;
 
+use std::borrow::Cow;
+
 pub use super::action::{Action, Flight, Wait};
 use super::{
     action::Outbox,
     command,
     reply::{Capabilities, Malformed, Parser},
-    sasl::{Credentials, Exchange, Mechanism},
+    sasl::{Credentials, Exchange, Mask, Mechanism},
     transaction::{Terms, Transaction},
 };
 use crate::{
@@ -82,11 +84,24 @@ pub struct Report {
     pub retry_in_plaintext: Option<Finding>,
 }
 
+impl Report {
+    /// Shows every text that may come from the server.
+    fn foreign(&mut self, mut show: impl FnMut(&mut String)) {
+        self.problem.iter_mut().for_each(|problem| show(&mut problem.because));
+        self.finding.iter_mut().for_each(|finding| show(&mut finding.detail));
+        let replies = self.outcomes.iter_mut().filter_map(|outcome| outcome.reply.as_mut());
+        for reply in replies.chain(self.problem.iter_mut().filter_map(|problem| problem.reply.as_mut())) {
+            reply.lines.iter_mut().for_each(&mut show);
+        }
+    }
+}
+
 /// One connection to a smarthost, from greeting to QUIT.
 pub struct Session<'m> {
     plan: Plan,
     envelope: &'m Envelope,
     facts: Facts,
+    mask: Mask,
     parser: Parser,
     out: Outbox,
     state: State<'m>,
@@ -130,6 +145,7 @@ impl<'m> Session<'m> {
     pub fn new(plan: Plan, envelope: &'m Envelope, facts: Facts) -> Self {
         let implicit = plan.demand.start == Start::Implicit && plan.demand.policy.wants_tls();
         let mut session = Self {
+            mask: plan.credentials.as_ref().map(Mask::new).unwrap_or_default(),
             plan,
             envelope,
             facts,
@@ -228,7 +244,10 @@ impl<'m> Session<'m> {
                     self.hold_in_step();
                 }
                 Ok(None) => return,
-                Err(malformed) => return self.violated(&malformed.to_string(), protocol_hint(&malformed)),
+                Err(malformed) => {
+                    let malformed = malformed.masked(&self.mask);
+                    return self.violated(&malformed.to_string(), protocol_hint(&malformed));
+                }
             }
         }
     }
@@ -283,13 +302,18 @@ impl<'m> Session<'m> {
         self.out.silence();
     }
 
-    /// What it came to; every recipient has an outcome.
+    /// Foreign text without the secret, for whoever shows or keeps it.
+    pub fn masked<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        self.mask.hide(text)
+    }
+
+    /// What it came to; every recipient has an outcome. No word of it holds the secret, whatever the server said.
     pub fn report(mut self) -> Report {
         let outcomes = self.outcomes.take().unwrap_or_else(|| self.undecided());
         if let Some(unused) = self.met.take_if(|_| !self.begun) {
             self.finding = self.finding.or_else(|| unused.finding().cloned());
         }
-        Report {
+        let mut report = Report {
             outcomes,
             problem: self.problem,
             offered: self.offered,
@@ -297,7 +321,13 @@ impl<'m> Session<'m> {
             finding: self.finding,
             auth: self.auth,
             retry_in_plaintext: self.retry,
-        }
+        };
+        report.foreign(|text| {
+            if let Cow::Owned(masked) = self.mask.hide(text) {
+                *text = masked;
+            }
+        });
+        report
     }
 
     fn wait(&self) -> Wait {

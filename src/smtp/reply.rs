@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::sasl::Mask;
 use crate::mail::outcome::{Enhanced, Reply};
 
 /// Longest reply line. RFC 5321 4.5.3.1.5 says 512; real servers send longer advice, and 334 challenges are longer still.
@@ -14,7 +15,7 @@ const REPLY_LIMIT: usize = 64 * 1024;
 /// Why bytes are no reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Malformed {
-    /// A line does not begin with three digits of a reply.
+    /// This line does not begin with three digits of a reply.
     NotAReply(String),
     /// The lines of one reply disagree in their code.
     MixedCodes,
@@ -22,10 +23,23 @@ pub enum Malformed {
     TooLong,
 }
 
+impl Malformed {
+    /// The same without the secret, which is gone before anything is cut.
+    pub(super) fn masked(self, mask: &Mask) -> Self {
+        match self {
+            Self::NotAReply(line) => Self::NotAReply(mask.hide(&line).into_owned()),
+            other => other,
+        }
+    }
+}
+
 impl fmt::Display for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotAReply(start) => write!(f, "the server sent something that is no SMTP reply: {start:?}"),
+            Self::NotAReply(line) => {
+                let start: String = line.chars().take(60).collect();
+                write!(f, "the server sent something that is no SMTP reply: {start:?}")
+            }
             Self::MixedCodes => f.write_str("the lines of the server's reply carry different codes"),
             Self::TooLong => f.write_str("the server's reply is endless"),
         }
@@ -76,7 +90,7 @@ impl Parser {
         if line.len() > LINE_LIMIT || self.size > REPLY_LIMIT || self.lines.len() >= LINES_LIMIT {
             return Err(Malformed::TooLong);
         }
-        let (code, more, rest) = split(line).ok_or_else(|| Malformed::NotAReply(excerpt(line)))?;
+        let (code, more, rest) = split(line).ok_or_else(|| Malformed::NotAReply(decode(line)))?;
         if *self.code.get_or_insert(code) != code {
             return Err(Malformed::MixedCodes);
         }
@@ -188,10 +202,6 @@ fn decode(bytes: &[u8]) -> String {
         Ok(text) => text.to_owned(),
         Err(_) => bytes.iter().map(|b| char::from(*b)).collect(),
     }
-}
-
-fn excerpt(line: &[u8]) -> String {
-    decode(&line[..line.len().min(60)])
 }
 
 #[cfg(test)]

@@ -6,8 +6,11 @@ use zeroize::Zeroizing;
 
 use crate::{error::printable, mail::policy::AuthPermit};
 
+mod mask;
 mod scram;
 pub mod verifier;
+
+pub use mask::Mask;
 
 /// What a mechanism says in one step, before base64; overwritten when dropped, because it may hold the secret.
 pub type Message = Zeroizing<Vec<u8>>;

@@ -1,8 +1,10 @@
 //! Does the exit code tell the truth, whatever becomes of the transaction? (RFC 5321 4.2, 1047, 2033)
 
+use base64::{Engine, engine::general_purpose::STANDARD};
+
 use crate::{
     case::{CASE, Case, PLAIN, perform, play},
-    common::contains,
+    common::{PASSWORD, USER, contains},
 };
 
 #[test]
@@ -112,6 +114,26 @@ fn a_refused_login_sends_nothing() {
         auth("421", leak("S: 421 4.7.0 later\nclose"), &[75], "deferred"),
         auth("250 is not 235", leak("S: 250 fine\nwait"), &[75, 76, 77], "*"),
         auth("334 without end", leak("S-flood: 334 \\r\\n"), &[75, 76, 77], "*"),
+    ]);
+}
+
+#[test]
+fn a_server_that_repeats_the_secret_gets_it_into_no_log() {
+    let case = |name, tail: String, exit, status| {
+        let head = "hello: STARTTLS\nC: STARTTLS\nS: 220 go\ntls\nehlo: AUTH PLAIN";
+        let script: &'static str = Box::leak(format!("{head}\nC: AUTH *\n{tail}").into_boxed_str());
+        Case { name, auth: true, script, exit, status, ..CASE }
+    };
+    let encode = |text: &str| STANDARD.encode(text);
+    play(&[
+        case("as it is", format!("S: 535-5.7.8 wrong:\nS: 535 5.7.8 {PASSWORD}\nwait"), &[77], "failed"),
+        case("as PLAIN says it", format!("S: 535 {}\nwait", encode(&format!("\0{USER}\0{PASSWORD}"))), &[77], "failed"),
+        case("as LOGIN says it", format!("S: 454 {}\nwait", encode(PASSWORD)), &[75], "deferred"),
+        case("in nonsense", format!("S: {} {PASSWORD}\nwait", "x".repeat(40)), &[76], "deferred"),
+        Case {
+            result: "verified",
+            ..case("at MAIL", format!("S: 235 in\nC: MAIL FROM:*\nS: 550 {PASSWORD}\nwait"), &[69], "failed")
+        },
     ]);
 }
 

@@ -11,7 +11,7 @@ fn words(line: &[&str]) -> Vec<OsString> {
     line.iter().map(OsString::from).collect()
 }
 
-fn invoke(line: &[&str]) -> Result<Invocation, Refusal> {
+fn invoke(line: &[&str]) -> Result<Invocation, Box<Refusal>> {
     parse(Name::Sendmail, words(line))
 }
 
@@ -236,11 +236,11 @@ fn an_address_that_is_not_utf_8_is_a_usage_error_but_a_name_is_taken_for_latin_1
 fn a_refusal_keeps_the_error_mode_and_knows_whether_a_message_waits() {
     let refused = |name, line: &[&str]| parse(name, words(line)).unwrap_err();
     assert_eq!(refused(Name::Sendmail, &["-oeq", "-Z", "bob@x"]).errors, ErrorMode::Quiet);
-    assert!(refused(Name::Sendmail, &["-Z", "bob@x"]).drain);
+    assert!(refused(Name::Sendmail, &["-Z", "bob@x"]).submission);
     // A monitor's mailq inherits a standard input that may never end.
-    assert!(!refused(Name::Mailq, &["-Z"]).drain);
-    assert!(!refused(Name::Sendmail, &["-bp", "-Z"]).drain);
-    assert!(refused(Name::Sendmail, &["-q", "bob@x"]).drain);
+    assert!(!refused(Name::Mailq, &["-Z"]).submission);
+    assert!(!refused(Name::Sendmail, &["-bp", "-Z"]).submission);
+    assert!(refused(Name::Sendmail, &["-q", "bob@x"]).submission);
 }
 
 #[test]

@@ -79,7 +79,7 @@ const VARIABLES: [Variable; 36] = [
 ];
 
 /// Variables that are not settings of an account.
-const OTHERS: [&str; 1] = [super::find::VARIABLE];
+const OTHERS: [&str; 1] = [super::names::VARIABLE];
 
 /// What the variables say: the same table that a file would be, its spans counting variables.
 pub(super) struct Environment {

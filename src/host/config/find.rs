@@ -7,20 +7,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Account, Config, Origin, SecretSource, Trace, environment::Environment, page::Page, read};
+use super::{Account, Config, Origin, SecretSource, Trace, environment::Environment, names, page::Page, read};
 use crate::{
     error::{Error, Exit},
     host::{secrets, world::World},
 };
-
-/// The file's name in its directory.
-pub(super) const FILE: &str = "config.toml";
-
-/// Names a configuration file.
-pub(super) const VARIABLE: &str = "SEALPOST_CONFIG";
-
-/// What the shortest configuration looks like, for hints.
-pub(super) const EXAMPLE: &str = "two lines suffice: `[accounts.relay]` and `host = \"smtp.example.com\"`; see sealpost.toml(5)";
 
 /// Larger than any configuration, small enough to be read at once.
 const LARGEST: u64 = 1 << 20;
@@ -120,13 +111,13 @@ fn open(world: &dyn World, explicit: Option<&Path>) -> Result<(Option<Opened>, V
         return Ok((Some(named(path, "-C")?), Vec::new()));
     }
     let mut passed = Vec::new();
-    match world.env(VARIABLE).filter(|value| !value.is_empty()) {
-        Some(path) => return Ok((Some(named(Path::new(&path), VARIABLE)?), passed)),
-        None => passed.push(Passed { place: format!("${VARIABLE}"), because: "not set" }),
+    match world.env(names::VARIABLE).filter(|value| !value.is_empty()) {
+        Some(path) => return Ok((Some(named(Path::new(&path), names::VARIABLE)?), passed)),
+        None => passed.push(Passed { place: format!("${}", names::VARIABLE), because: "not set" }),
     }
     let system = world.etc().join("sealpost");
     for directory in [world.config_dir(), Some(system)] {
-        let Some(path) = directory.map(|directory| directory.join(FILE)) else {
+        let Some(path) = directory.map(|directory| directory.join(names::FILE)) else {
             passed.push(Passed { place: "the user's configuration".to_owned(), because: "no home directory is known" });
             continue;
         };
@@ -212,5 +203,5 @@ fn nothing(world: &dyn World, passed: &[Passed]) -> Error {
     }
     let places: Vec<String> = passed.iter().map(|passed| format!("{} ({})", passed.place, passed.because)).collect();
     let because = format!("there is none; looked at {}, $SEALPOST_HOST (not set)", places.join(", "));
-    Error::new(Exit::Config, "looking for a configuration", because).hint(EXAMPLE)
+    Error::new(Exit::Config, "looking for a configuration", because).hint(names::EXAMPLE)
 }

@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use toml::de::DeTable;
 
 use super::{
-    Aliases, Config, Limits, Log, Origin, Timeouts, account, choose, find, keys,
+    Aliases, Config, Limits, Log, Origin, Timeouts, account, choose, keys, names,
     page::Page,
     section::Section,
     values::{self, Fault},
@@ -27,7 +27,7 @@ pub(super) fn config(page: &Page<'_>, table: &DeTable<'_>, origin: Origin, world
     let sections = top.accounts()?;
     let names: Vec<&str> = sections.iter().map(|(name, _)| *name).collect();
     if names.is_empty() {
-        let fault = Fault::new("there is no account").hint(find::EXAMPLE);
+        let fault = Fault::new("there is no account").hint(names::EXAMPLE);
         return Err(top.error(fault));
     }
     let mut accounts = Vec::with_capacity(sections.len());
@@ -77,7 +77,7 @@ impl Log {
 
 /// The system's log for root, except with a configuration of root's own; else the caller's state directory, where it has one.
 fn default_log(origin: &Origin, world: &dyn World) -> Option<PathBuf> {
-    let usual = || world.config_dir().map(|directory| directory.join(find::FILE));
+    let usual = || world.config_dir().map(|directory| directory.join(names::FILE));
     let is_own = matches!(origin, Origin::File(path) if usual().as_ref() == Some(path));
     if world.uid() == 0 && !is_own {
         return Some(PathBuf::from("/var/log/sealpost/log.jsonl"));

@@ -166,7 +166,8 @@ fn failed(path: &Path, why: &io::Error) -> Error {
     let hint = match why.kind() {
         ErrorKind::NotFound => "create the directory, or name another file in [log]",
         _ if Errno::from_io_error(why) == Some(Errno::LOOP) => "symbolic links are not followed: name the file itself in [log]",
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => "make room on that file system",
+        ErrorKind::FileTooLarge => "rotate the log, or raise the file size limit of the calling process (ulimit -f)",
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "make room on that file system",
         _ => "name a file in [log] that you may write, or none with file = \"\"",
     };
     let because = why.to_string();

@@ -11,10 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rustix::{
-    fs::{AtFlags, CWD, Mode, OFlags},
-    process::{Resource, getrlimit},
-};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 
 use super::CHUNK;
 use crate::error::{Error, Exit};
@@ -76,11 +73,11 @@ impl Hold {
             }
             let octets = std::mem::take(octets);
             let (file, path) = temporary(self.temp_dir.as_deref())?;
-            write(&file, &path, 0, &octets)?;
+            write(&file, &path, &octets)?;
             self.place = Place::Temporary(file, path);
         }
         if let Place::Temporary(file, path) = &self.place {
-            write(file, path, self.length, chunk)?;
+            write(file, path, chunk)?;
         }
         self.length += chunk.len() as u64;
         Ok(())
@@ -129,16 +126,9 @@ fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     }
 }
 
-/// Writes behind what is there; `written` octets are.
-fn write(mut file: &File, path: &Path, written: u64, chunk: &[u8]) -> Result<(), Error> {
-    // Beyond the limit the kernel would not fail but kill us with SIGXFSZ.
-    let most = getrlimit(Resource::Fsize).current.unwrap_or(u64::MAX);
-    let done = if written + chunk.len() as u64 > most {
-        Err(io::Error::from_raw_os_error(rustix::io::Errno::FBIG.raw_os_error()))
-    } else {
-        file.write_all(chunk)
-    };
-    done.map_err(|e| no_room(path, &e))
+/// Writes behind what is there.
+fn write(mut file: &File, path: &Path, chunk: &[u8]) -> Result<(), Error> {
+    file.write_all(chunk).map_err(|e| no_room(path, &e))
 }
 
 fn no_room(path: &Path, error: &io::Error) -> Error {
@@ -227,7 +217,7 @@ mod tests {
     #[test]
     fn a_full_disk_is_said_and_may_be_better_later() {
         let full = File::options().write(true).open("/dev/full").unwrap();
-        let error = write(&full, Path::new("/var/tmp"), 0, b"x").unwrap_err();
+        let error = write(&full, Path::new("/var/tmp"), b"x").unwrap_err();
         assert_eq!(error.exit(), Exit::TempFail);
         assert!(error.summary().contains("/var/tmp") && error.advice().unwrap().contains("TMPDIR"), "{error}");
     }

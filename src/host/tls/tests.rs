@@ -1,6 +1,11 @@
 //! Handshakes in this process: our client against rustls servers of every kind, byte by byte without a socket.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::{
+    io::{Read, Write},
+    os::unix::net::UnixStream,
+    sync::atomic::{AtomicU32, Ordering},
+    time::{Duration, Instant},
+};
 
 use rcgen::{BasicConstraints, CertificateParams, CustomExtension, DnType, IsCa, Issuer, KeyPair};
 use rustls::{
@@ -11,7 +16,11 @@ use rustls::{
 };
 
 use super::*;
-use crate::mail::policy::{Demand, OnDowngrade, Policy};
+use crate::{
+    host::net::Link,
+    mail::policy::{Demand, OnDowngrade, Policy},
+    smtp::client::Flight,
+};
 
 /// A file that is gone when the test ends.
 struct Scratch(PathBuf);
@@ -434,4 +443,29 @@ fn a_minimum_of_tls13_is_kept() {
     let mut client = handshake(&config::Tls { only_tls13: true, ..settings(Trust::Any) });
     shake(&mut client, &mut server_with(&identity, hybrid::provider(), &[&TLS12])).unwrap_err();
     assert!(client.connection.is_handshaking());
+}
+
+#[test]
+fn a_small_flight_is_one_record() {
+    let identity = World::new().issue(|_| {});
+    let (ours, mut theirs) = UnixStream::pair().unwrap();
+    ours.set_nonblocking(true).unwrap();
+    let serving = std::thread::spawn(move || {
+        let mut server = server(&identity);
+        rustls::Stream::new(&mut server, &mut theirs).read_exact(&mut [0; 6]).unwrap();
+        rustls::Stream::new(&mut server, &mut theirs).write_all(b"250 mx\r\n").unwrap();
+        let mut raw = Vec::new();
+        theirs.read_to_end(&mut raw).unwrap();
+        raw
+    });
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let mut link = Link::new(ours.into(), None);
+    link.seal(handshake(&settings(Trust::Any)), deadline).unwrap();
+    let flight = |head, content, tail| Flight { head, content, tail, masked: None };
+    link.say(flight(b"EHLO\r\n", b"", b""), deadline).unwrap();
+    assert_eq!(link.hear(deadline).unwrap(), b"250 mx\r\n");
+    link.say(flight(b"BDAT 4 LAST\r\n", b"hi\r\n", b"tail"), deadline).unwrap();
+    drop(link);
+    let raw = serving.join().unwrap();
+    assert_eq!(usize::from(u16::from_be_bytes([raw[3], raw[4]])), raw.len() - 5, "more than one record: {raw:?}");
 }

@@ -83,7 +83,7 @@ impl Session<'_> {
             self.out.ask(Action::Handshake);
             return;
         }
-        match policy::after_refusal(self.plan.demand, &reply.to_string(), &self.plan.prior) {
+        match policy::after_refusal(self.plan.demand, &self.mask.hide(&reply.to_string()), &self.plan.prior) {
             Next::Seal => self.violated("policy asked for STARTTLS twice", None),
             Next::Clear(met) => {
                 self.met = Some(met);

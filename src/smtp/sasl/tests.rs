@@ -153,3 +153,19 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_mask_hides_the_secret_in_each_of_its_forms_and_nothing_else() {
+    let mask = Mask::new(&credentials("me", "pass-w0rd"));
+    for (text, wanted) in [
+        ("5.7.8 no", "5.7.8 no"),
+        ("\"pass-w0rd\" is wrong, me: pass-w0rd!", "\"***\" is wrong, me: ***!"),
+        ("AUTH PLAIN AG1lAHBhc3MtdzByZA==", "AUTH PLAIN ***=="),
+        ("cGFzcy13MHJk", "***"),
+    ] {
+        assert_eq!(mask.hide(text), wanted);
+    }
+    assert_eq!(format!("{mask:?}"), "***");
+    assert_eq!(Mask::default().hide("pass-w0rd"), "pass-w0rd");
+    assert_eq!(Mask::new(&credentials("me", "")).hide("AG1lAA"), "***");
+}

@@ -1,0 +1,41 @@
+//! What of a server's words may be written down, when it repeats our secret? (contract section 3, "Secrets")
+
+use std::{borrow::Cow, fmt};
+
+use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
+use zeroize::Zeroizing;
+
+use super::{Credentials, plain};
+
+/// What stands in a secret's place.
+const HIDDEN: &str = "***";
+
+/// Hides a secret in foreign text: as it is, and as PLAIN and LOGIN say it in base64.
+#[derive(Clone, Default)]
+pub struct Mask(Vec<Zeroizing<String>>);
+
+impl Mask {
+    /// Hides the secret of these credentials.
+    pub fn new(credentials: &Credentials) -> Self {
+        let Credentials { user, secret, .. } = credentials;
+        let mut forms = vec![Zeroizing::new(secret.expose().to_owned()), Zeroizing::new(STANDARD_NO_PAD.encode(secret.expose()))];
+        // What PLAIN can't say, no server was told that way.
+        forms.extend(plain(user, secret).map(|message| Zeroizing::new(STANDARD_NO_PAD.encode(&message))));
+        forms.retain(|form| !form.is_empty());
+        forms.sort_by_key(|form| std::cmp::Reverse(form.len()));
+        Self(forms)
+    }
+
+    /// The text without the secret.
+    pub fn hide<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        self.0.iter().fold(Cow::Borrowed(text), |text, form| {
+            if text.contains(form.as_str()) { Cow::Owned(text.replace(form.as_str(), HIDDEN)) } else { text }
+        })
+    }
+}
+
+impl fmt::Debug for Mask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(HIDDEN)
+    }
+}

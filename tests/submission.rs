@@ -1,0 +1,114 @@
+//! Does a submission do what its caller asked, wherever the caller stands? (contract sections 1, 3 to 5)
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says what is wrong by panicking")]
+
+mod common;
+
+use std::{os::unix::process::CommandExt, process::Command};
+
+use common::{MESSAGE, PASSWORD, Sealpost, USER, binary, contains, reveals_secret, run, script::Server};
+
+/// What a server says that takes one message.
+const TAKES: &str = "hello: PIPELINING\nmail\nrcpt\ndata\naccept\nquit";
+
+/// Two accounts at one server: `relay`, the default, and `other` for what is from other.test.
+fn two_accounts(server: &Server) -> Sealpost {
+    let account = |name, more| {
+        format!(
+            "[accounts.{name}]\nhost = \"127.0.0.1\"\nport = {}\nfrom = \"{name}@{name}.test\"\n{more}[accounts.{name}.tls]\npolicy = \"off\"\n",
+            server.port()
+        )
+    };
+    Sealpost::new(&(account("relay", "") + &account("other", "match = [\"*@other.test\"]\n")))
+}
+
+#[test]
+fn the_account_fits_the_sender_however_the_sender_is_written() {
+    let header = |from: &str| format!("From: {from}\nSubject: report\n\nall is well\n");
+    for (args, message, account, from) in [
+        (&["-f", "me@other.test"][..], MESSAGE.to_owned(), "other", "me@other.test"),
+        (&["-f", "Me <me@other.test>"], MESSAGE.to_owned(), "other", "me@other.test"),
+        (&["-f", "<me@other.test>"], MESSAGE.to_owned(), "other", "me@other.test"),
+        (&["-f", "me@other.test", "-a", "relay"], MESSAGE.to_owned(), "relay", "me@other.test"),
+        (&["-f", ""], MESSAGE.to_owned(), "relay", ""),
+        (&["--read-envelope-from"], header("\"Me, too\" <me@other.test>, you@x.test"), "other", "me@other.test"),
+        (&["--read-envelope-from", "-f", "me@x.test"], header("me@other.test"), "relay", "me@x.test"),
+        (&["--read-envelope-from"], header(""), "relay", "relay@relay.test"),
+        (&["--read-envelope-from"], "no header\n".to_owned(), "relay", "relay@relay.test"),
+    ] {
+        let server = Server::start(TAKES, None);
+        let run = two_accounts(&server).send(&[args, &["ok@sink.test"]].concat(), message.as_bytes());
+        assert_eq!((run.code, run.field("/account"), run.field("/from")), (0, account, from), "{args:?}: {run:?}");
+        let said = server.finish().remove(0).clear;
+        assert!(contains(&said, format!("MAIL FROM:<{from}>").as_bytes()), "{args:?}: {}", String::from_utf8_lossy(&said));
+    }
+}
+
+#[test]
+fn a_from_field_that_is_no_address_is_the_fault_of_the_message() {
+    let run = Sealpost::new("[accounts.relay]\nhost = \"127.0.0.1\"\n")
+        .send(&["--read-envelope-from", "ok@sink.test"], b"From: me@@x.test\n\nhi\n");
+    assert_eq!((run.code, run.field("/status")), (65, "rejected"), "{run:?}");
+    assert!(run.stderr.contains("From"), "{run:?}");
+}
+
+#[test]
+fn a_mistake_on_the_command_line_is_in_the_log_of_the_named_configuration() {
+    let sealpost = Sealpost::new("[accounts.relay]\nhost = \"127.0.0.1\"\n");
+    for args in [&["-Z", "ok@sink.test"][..], &[], &["a@b\nRCPT TO:<c@d>"]] {
+        let run = sealpost.send(args, MESSAGE.as_bytes());
+        assert_eq!((run.code, run.field("/status"), run.records.len()), (64, "rejected", 1), "{args:?}: {run:?}");
+        assert_eq!(run.oddities(), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn an_envelope_identifier_that_is_too_long_on_the_wire_stops_no_mail() {
+    let server = Server::start("hello: PIPELINING DSN\nmail\nrcpt\ndata\naccept\nquit", None);
+    let run = two_accounts(&server).send(&["-V", &" ".repeat(100), "ok@sink.test"], MESSAGE.as_bytes());
+    assert_eq!(run.code, 0, "{run:?}");
+    assert!(!contains(&server.finish().remove(0).clear, b"ENVID"));
+}
+
+#[test]
+fn a_log_beyond_the_file_size_limit_makes_no_failure_of_a_sent_mail() {
+    let server = Server::start(TAKES, None);
+    let mut sealpost = two_accounts(&server);
+    sealpost.wrapper = ["prlimit", "--fsize=0"].map(str::to_owned).to_vec();
+    let run = sealpost.send(&["ok@sink.test"], MESSAGE.as_bytes());
+    assert_eq!(run.code, 0, "{run:?}");
+    assert!(run.stderr.contains("log.jsonl") && run.stderr.contains("ulimit -f"), "{run:?}");
+    assert!(contains(&server.finish().remove(0).clear, b"all is well"));
+}
+
+#[test]
+fn a_caller_that_may_start_no_thread_gets_its_mail_out() {
+    let server = Server::start(TAKES, None);
+    let scratch = common::Scratch::new();
+    // Root is under no such limit: a copy that somebody else can reach.
+    let copy = scratch.path().join("sendmail");
+    std::fs::copy(binary(), &copy).unwrap();
+    let mut command = Command::new("prlimit");
+    command.arg("--nproc=0").arg(&copy).args(["-f", "me@x.test", "ok@sink.test"]).env_clear();
+    command.env("SEALPOST_HOST", "localhost").env("SEALPOST_PORT", server.port().to_string()).env("SEALPOST_TLS_POLICY", "off");
+    if nix::unistd::Uid::effective().is_root() {
+        command.uid(65534).gid(65534);
+    }
+    let run = run(command, MESSAGE.as_bytes());
+    assert_eq!(run.code, 0, "{run:?}");
+    assert!(contains(&server.finish().remove(0).clear, b"all is well"));
+}
+
+#[test]
+fn the_dialogue_on_the_terminal_shows_no_secret_though_the_server_repeats_it() {
+    let server = Server::start(&format!("hello: AUTH PLAIN\nC: AUTH *\nS: 535 5.7.8 {PASSWORD}\nwait"), None);
+    let account = format!(
+        "[accounts.relay]\nhost = \"127.0.0.1\"\nport = {}\n[accounts.relay.tls]\npolicy = \"off\"\n[accounts.relay.auth]\nuser = {USER:?}\n\
+         password = {PASSWORD:?}\nmechanism = \"PLAIN\"\n",
+        server.port()
+    );
+    let run = Sealpost::new(&account).send(&["--debug", "ok@sink.test"], MESSAGE.as_bytes());
+    assert_eq!(run.code, 77, "{run:?}");
+    assert!(run.stderr.contains("< 535 5.7.8 ***") && !reveals_secret(run.stderr.as_bytes()), "{run:?}");
+    server.finish();
+}
