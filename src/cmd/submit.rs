@@ -249,6 +249,9 @@ impl<'a> Desk<'a> {
     }
 }
 
+/// What to know before a message whose end was not confirmed is sent again (RFC 1047).
+const MAY_HAVE_ARRIVED: &str = "the smarthost may have kept the message all the same: sent again, it may arrive twice";
+
 /// What the caller reads when not everybody got the message.
 fn explain(exit: Exit, account: &Account, delivered: &Delivered) -> Error {
     let refused: Vec<&Outcome> = delivered.outcomes.iter().filter(|o| o.fate != Fate::Accepted).collect();
@@ -257,7 +260,9 @@ fn explain(exit: Exit, account: &Account, delivered: &Delivered) -> Error {
         && accepted == 0
         && refused.iter().all(|o| o.reply.is_none() || o.exit == problem.exit())
     {
-        return problem.clone().with_exit(exit);
+        let problem = problem.clone().with_exit(exit);
+        let is_lost = refused.iter().any(|o| o.fate == Fate::Unknown);
+        return if is_lost && problem.advice().is_none() { problem.hint(MAY_HAVE_ARRIVED) } else { problem };
     }
     let mut told: Vec<String> = Vec::new();
     for outcome in refused.iter().take(5) {
@@ -272,6 +277,7 @@ fn explain(exit: Exit, account: &Account, delivered: &Delivered) -> Error {
     }
     let error = Error::new(exit, format!("sending through account {} ({})", account.name, account.target), told.join("; "));
     match accepted {
+        0 if refused.iter().any(|o| o.fate == Fate::Unknown) => error.hint(MAY_HAVE_ARRIVED),
         0 => error,
         _ => {
             error.hint(format!("{accepted} of {} recipients were accepted: do not send it to them again", delivered.outcomes.len()))

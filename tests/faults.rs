@@ -1,0 +1,97 @@
+//! Does each fault of `sealpost sink` meet a `sendmail` that says the right thing, to its caller and to the log? (contract 4, 5)
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what is wrong by panicking")]
+
+mod common;
+
+use common::{MESSAGE, PASSWORD, Sealpost, USER};
+use sealpost::{
+    host::listen::{Settings, Sink, Tls},
+    smtp::{
+        sasl::{Secret, verifier::Login},
+        server::fault::{FAULTS, Fault, Faults, Premise},
+    },
+};
+
+/// Fault, exit code, `status`, `tls.result`, `tls.failure` of a message with 8-bit text to two recipients.
+const TABLE: [(&str, i32, &str, &str, &str); FAULTS.len()] = [
+    ("greeting-554", 69, "failed", "none", ""),
+    ("greeting-421", 75, "deferred", "none", ""),
+    ("silent-greeting", 75, "deferred", "none", ""),
+    ("no-ehlo", 75, "deferred", "none", "starttls-not-supported"),
+    ("endless-reply", 76, "deferred", "none", ""),
+    ("no-starttls", 75, "deferred", "none", "starttls-not-supported"),
+    ("no-pipelining", 0, "sent", "verified", ""),
+    ("no-chunking", 0, "sent", "verified", ""),
+    ("no-8bitmime", 0, "sent", "verified", ""),
+    ("no-smtputf8", 0, "sent", "verified", ""),
+    ("no-dsn", 0, "sent", "verified", ""),
+    ("no-auth", 77, "failed", "none", ""),
+    ("tiny-size", 65, "failed", "none", ""),
+    ("starttls-454", 75, "deferred", "none", "starttls-not-supported"),
+    ("starttls-garbage", 75, "deferred", "none", "validation-failure"),
+    ("starttls-close", 75, "deferred", "none", "validation-failure"),
+    ("handshake-garbage", 75, "deferred", "none", "validation-failure"),
+    ("self-signed", 75, "deferred", "none", "certificate-not-trusted"),
+    ("expired", 75, "deferred", "none", "certificate-expired"),
+    ("wrong-name", 75, "deferred", "none", "certificate-host-mismatch"),
+    ("plaintext-on-implicit", 75, "deferred", "none", "validation-failure"),
+    ("auth-535", 77, "failed", "none", ""),
+    ("auth-454", 75, "deferred", "none", ""),
+    ("bad-scram", 77, "deferred", "none", ""),
+    ("mail-451", 75, "deferred", "verified", ""),
+    ("mail-550", 69, "failed", "verified", ""),
+    ("rcpt-451", 75, "deferred", "verified", ""),
+    ("rcpt-550", 67, "failed", "verified", ""),
+    ("rcpt-550-all", 67, "failed", "verified", ""),
+    ("data-421", 75, "deferred", "verified", ""),
+    ("data-452", 75, "deferred", "verified", ""),
+    ("data-554", 65, "failed", "verified", ""),
+    ("drop-after-dot", 75, "unknown", "verified", ""),
+    ("half-reply", 75, "unknown", "verified", ""),
+    ("reply-354-after-dot", 75, "unknown", "verified", ""),
+    ("unsolicited", 75, "unknown", "verified", ""),
+    ("stop-reading", 75, "unknown", "verified", ""),
+    ("slow", 75, "deferred", "none", ""),
+    ("greeting-twice", 76, "deferred", "none", ""),
+];
+
+#[test]
+fn every_fault_ends_in_the_right_exit_code_record_and_advice() {
+    let mut wrong = Vec::new();
+    for (fault, (name, exit, status, result, failure)) in FAULTS.iter().zip(TABLE) {
+        assert_eq!(fault.name, name, "the table follows the order of the faults");
+        let run = suffer(fault);
+        let seen = (run.code, run.field("/status"), run.field("/tls/result"), run.field("/tls/failure"));
+        if seen != (exit, status, result, failure) {
+            wrong.push(format!("{name}: {seen:?}\n{}", run.stderr));
+        }
+        if (status == "unknown") != run.stderr.contains("may arrive twice") {
+            wrong.push(format!("{name}: what to know before sending it again\n{}", run.stderr));
+        }
+        wrong.extend(run.oddities().into_iter().map(|odd| format!("{name}: {odd}")));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Sends a message to a sink with the fault, and with what the fault needs.
+fn suffer(fault: &'static Fault) -> common::Run {
+    let login = fault.premise() == Some(Premise::Login);
+    let implicit = fault.premise() == Some(Premise::Implicit);
+    let sink = Sink::start(Settings {
+        faults: Faults::named([fault.name]),
+        tls: if implicit { Tls::Implicit } else { Tls::Starttls },
+        login: login.then(|| Login { user: USER.to_owned(), password: Secret::new(PASSWORD.to_owned()) }),
+        ..Settings::default()
+    })
+    .unwrap();
+    let start = if implicit { "implicit" } else { "starttls" };
+    let auth = if login { format!("auth = {{ user = {USER:?}, password = {PASSWORD:?} }}\n") } else { String::new() };
+    let sealpost = Sealpost::new(&format!(
+        "[accounts.relay]\nhost = \"localhost\"\nport = {}\ntls = {{ start = \"{start}\", ca_file = \"ca.pem\" }}\n{auth}",
+        sink.address.port()
+    ));
+    sealpost.scratch.write("ca.pem", sink.ca_pem.as_deref().unwrap());
+    let message = format!("{MESSAGE}Grüße\n{}", "more than 1000 octets\n".repeat(60));
+    sealpost.send(&["ok@sink.test", "too@sink.test"], message.as_bytes())
+}
