@@ -150,13 +150,15 @@ pub struct Refusal {
 /// # Errors
 /// [`Exit::Usage`]: a flag that is nobody's, a missing value, a control character in an address, nobody addressed, or recipients
 /// for a mode that sends nothing.
-pub fn parse(name: Name, words: impl IntoIterator<Item = OsString>) -> Result<Invocation, Refusal> {
+pub fn parse(name: Name, words: impl IntoIterator<Item = OsString>) -> Result<Invocation, Box<Refusal>> {
     let mut line = Line::new(name);
-    line.read(words.into_iter()).map_err(|error| Refusal {
-        error,
-        errors: line.submission.errors,
-        config: line.submission.config.take(),
-        submission: matches!(line.mode, Mode::Submit),
+    line.read(words.into_iter()).map_err(|error| {
+        Box::new(Refusal {
+            error,
+            errors: line.submission.errors,
+            config: line.submission.config.take(),
+            submission: matches!(line.mode, Mode::Submit),
+        })
     })
 }
 

@@ -11,7 +11,7 @@ fn words(line: &[&str]) -> Vec<OsString> {
     line.iter().map(OsString::from).collect()
 }
 
-fn invoke(line: &[&str]) -> Result<Invocation, Refusal> {
+fn invoke(line: &[&str]) -> Result<Invocation, Box<Refusal>> {
     parse(Name::Sendmail, words(line))
 }
 
