@@ -45,6 +45,29 @@ fn the_account_fits_the_sender_however_the_sender_is_written() {
 }
 
 #[test]
+fn a_from_field_is_rewritten_unless_the_account_covers_all_of_it() {
+    for (from, kept) in [
+        ("relay@relay.test", true),
+        ("Me <me@mine.test>, relay@relay.test", true),
+        ("me@foreign.test", false),
+        ("me@mine.test, you@foreign.test", false),
+    ] {
+        let server = Server::start(TAKES, None);
+        let account = format!(
+            "[accounts.relay]\nhost = \"127.0.0.1\"\nport = {}\nfrom = \"relay@relay.test\"\nmatch = [\"*@mine.test\"]\n\
+             rewrite_from = true\n[accounts.relay.tls]\npolicy = \"off\"\n",
+            server.port()
+        );
+        let message = format!("From: {from}\nSubject: report\n\nall is well\n");
+        let run = Sealpost::new(&account).send(&["-F", "Relay", "ok@sink.test"], message.as_bytes());
+        assert_eq!(run.code, 0, "{from}: {run:?}");
+        let wanted = if kept { format!("\r\nFrom: {from}\r\n") } else { "\r\nFrom: Relay <relay@relay.test>\r\n".to_owned() };
+        let said = server.finish().remove(0).clear;
+        assert!(contains(&said, wanted.as_bytes()), "{from}: {}", String::from_utf8_lossy(&said));
+    }
+}
+
+#[test]
 fn a_from_field_that_is_no_address_is_the_fault_of_the_message() {
     let run = Sealpost::new("[accounts.relay]\nhost = \"127.0.0.1\"\n")
         .send(&["--read-envelope-from", "ok@sink.test"], b"From: me@@x.test\n\nhi\n");

@@ -161,10 +161,7 @@ impl<'a> Desk<'a> {
 
     /// `-a`, else the account whose `match` covers the sender, else the default one.
     fn choose<'c>(&self, config: &'c Config, sender: Option<&ReversePath>) -> Result<&'c Account, Error> {
-        let address = match sender {
-            Some(ReversePath::Address(address)) => Some(address.to_string()),
-            Some(ReversePath::Null) | None => None,
-        };
+        let address = sender.filter(|sender| **sender != ReversePath::Null).map(ToString::to_string);
         config.choose(self.asked.account.as_deref(), address.as_deref())
     }
 
@@ -289,12 +286,10 @@ fn from_field(draft: &Draft) -> Option<&[u8]> {
     draft.fields().find(|f| f.is("From")).map(|f| f.value)
 }
 
-/// Whether the From field is one that the account may use: `from` itself or what `match` covers.
+/// Whether the account may use every author of the From field: `from` itself or what `match` covers.
 fn covered(draft: &Draft, account: &Account) -> bool {
-    let Some(mailbox) = from_field(draft).map(list::parse_bytes).and_then(|list| list.mailboxes.into_iter().next()) else {
-        return true;
-    };
-    account.covers(&mailbox.spec.to_string())
+    let authors = from_field(draft).map(list::parse_bytes).unwrap_or_default();
+    authors.mailboxes.iter().all(|author| account.covers(&author.spec.to_string()))
 }
 
 fn resent(error: ResentToNobody) -> Error {
