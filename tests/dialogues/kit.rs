@@ -169,7 +169,7 @@ impl Setup {
                 },
                 Action::Glance => {
                     if let Some(line) = lines.next_if(|l| l.starts_with("S!raw")) {
-                        session.receive(line[6..].as_bytes());
+                        session.receive(&line.as_bytes()[6..]);
                     } else if let Some(line) = lines.next_if(|l| l.starts_with("S!")) {
                         session.receive(format!("{}\r\n", &line[3..]).as_bytes());
                     }
