@@ -65,6 +65,7 @@ pub mod cmd {
     pub mod addressing;
     pub mod aliases;
     pub mod args;
+    pub mod caller;
     pub mod config;
     pub mod deliver;
     pub mod demo;

@@ -1,8 +1,8 @@
-//! Which command is meant, and how does its answer reach the caller? (contract section 1; design sendmail-cli.md 4.3, 5.3)
+//! Which command is meant? (contract section 1; design sendmail-cli.md 4.3, 5.3)
 
 use std::{
     ffi::{OsStr, OsString},
-    io::{self, Write},
+    io,
     os::fd::AsFd,
     path::Path,
     process::ExitCode,
@@ -13,6 +13,7 @@ use clap::{CommandFactory, Parser};
 use super::{
     aliases,
     args::{Cli, Command, ConfigAction},
+    caller::{complain, print},
     config, demo, flags,
     sendmail::{self, ErrorMode, Invocation, Name, Refusal},
     sink, submit,
@@ -73,15 +74,6 @@ fn refuse(program: &str, refusal: &Refusal) -> Exit {
     submit::reject_usage(program, refusal)
 }
 
-/// Says what went wrong in one write to standard error, unless the caller asked for silence, and returns the code.
-pub fn complain(program: &str, errors: ErrorMode, error: &Error) -> Exit {
-    if errors != ErrorMode::Quiet {
-        // Where standard error is closed the exit code is all there is.
-        let _ = io::stderr().write_all(error.render(program).as_bytes());
-    }
-    error.exit()
-}
-
 fn native(args: Vec<OsString>) -> Exit {
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
@@ -119,15 +111,6 @@ fn completions(shell: clap_complete::Shell) -> Exit {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "sealpost", &mut script);
     print(&String::from_utf8_lossy(&script))
-}
-
-/// Writes to standard output; a reader that has seen enough (`| head`) is no error.
-fn print(text: &str) -> Exit {
-    let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Exit::IoErr,
-        _ => Exit::Ok,
-    }
 }
 
 fn no_smtp() -> Error {

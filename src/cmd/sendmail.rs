@@ -153,12 +153,8 @@ pub struct Refusal {
 pub fn parse(name: Name, words: impl IntoIterator<Item = OsString>) -> Result<Invocation, Box<Refusal>> {
     let mut line = Line::new(name);
     line.read(words.into_iter()).map_err(|error| {
-        Box::new(Refusal {
-            error,
-            errors: line.submission.errors,
-            config: line.submission.config.take(),
-            submission: matches!(line.mode, Mode::Submit),
-        })
+        let Submission { errors, config, .. } = line.submission;
+        Box::new(Refusal { error, errors, config, submission: matches!(line.mode, Mode::Submit) })
     })
 }
 

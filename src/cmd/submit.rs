@@ -4,8 +4,8 @@ use std::{cell::OnceCell, io, os::fd::AsFd, path::PathBuf, time::Instant};
 
 use super::{
     addressing::{self, MailDomain},
+    caller::complain,
     deliver::{Delivered, Delivery},
-    dispatch::complain,
     sendmail::{Refusal, Submission},
 };
 use crate::{

@@ -1,0 +1,24 @@
+//! How does an answer reach the caller? (one write each; the exit code is all there is where a stream is closed)
+
+use std::io::{self, Write};
+
+use super::sendmail::ErrorMode;
+use crate::error::{Error, Exit};
+
+/// Says what went wrong in one write to standard error, unless the caller asked for silence, and returns the code.
+pub fn complain(program: &str, errors: ErrorMode, error: &Error) -> Exit {
+    if errors != ErrorMode::Quiet {
+        // Where standard error is closed the exit code is all there is.
+        let _ = io::stderr().write_all(error.render(program).as_bytes());
+    }
+    error.exit()
+}
+
+/// Writes to standard output; a reader that has seen enough (`| head`) is no error.
+pub fn print(text: &str) -> Exit {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Exit::IoErr,
+        _ => Exit::Ok,
+    }
+}
