@@ -75,6 +75,7 @@ pub mod cmd {
     pub mod sendmail;
     pub mod sink;
     pub mod submit;
+    pub mod wrap;
 }
 
 pub use cmd::dispatch::run;

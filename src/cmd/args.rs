@@ -7,10 +7,35 @@ use clap_complete::Shell;
 
 use super::{demo, sink};
 
+/// What `sealpost --help` ends with.
+const EXAMPLES: &str = "\
+Under the names sendmail, send-mail, mailq and newaliases it speaks their
+command lines: see sendmail(8). The manual is sealpost(1).
+
+Examples:
+  sealpost demo                         the main job, without any set-up
+  sealpost config check                 is the configuration right?
+  echo hi | sealpost sendmail -v you@example.com
+                                        send, and tell what happens
+  ln -s $(command -v sealpost) /usr/sbin/sendmail
+                                        take the place of sendmail";
+
+/// What `sealpost config --help` ends with.
+const CONFIG_EXAMPLES: &str = "\
+The configuration is explained in sealpost.toml(5). The first that exists is
+read: -C FILE, $SEALPOST_CONFIG, ~/.config/sealpost/config.toml,
+/etc/sealpost/config.toml, or the variables SEALPOST_HOST and so on.
+
+Examples:
+  sealpost config check -C new.toml     before it is used
+  sealpost config show                  what is in force, and where it stands
+  sealpost config path --json           which file that is, for a script";
+
 /// The native command line.
 #[derive(Debug, Parser)]
-#[command(name = "sealpost", version, about = "Submits mail through a smarthost, under a TLS policy, and records what really happened", long_about = None)]
-#[command(after_help = "Under the names sendmail, send-mail, mailq and newaliases it speaks their command lines: see sendmail(8).")]
+#[command(name = "sealpost", version, long_about = None)]
+#[command(about = "Submits mail through a smarthost, under a TLS policy, and records what TLS really did")]
+#[command(after_help = EXAMPLES)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -27,19 +52,20 @@ pub enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
-    /// Look at the configuration
+    /// Check or show the configuration, or say which one is in force
+    #[command(after_help = CONFIG_EXAMPLES)]
     Config {
         /// What to do with it.
         #[command(subcommand)]
         action: ConfigAction,
     },
-    /// Run a development smarthost on this machine
-    Sink(sink::Options),
-    /// Show the main job end to end, against a sink of its own
+    /// Be a smarthost for development: TLS with a throw-away CA, AUTH, a Maildir, faults on request
+    Sink(Box<sink::Options>),
+    /// Show the main job end to end, without any set-up, against a sink of its own
     Demo(demo::Options),
-    /// Print the completions of a shell
+    /// Print the completions of a shell, to be saved where it looks for them
     Completions {
-        /// Whose
+        /// The shell
         shell: Shell,
     },
 }
@@ -58,10 +84,10 @@ pub enum ConfigAction {
 /// How to look at the configuration.
 #[derive(Args, Debug)]
 pub struct ConfigOptions {
-    /// This file and no other
+    /// Look at this file and no other
     #[arg(short = 'C', long = "file", value_name = "FILE")]
     pub file: Option<PathBuf>,
-    /// Write JSON
+    /// Answer in JSON
     #[arg(long)]
     pub json: bool,
 }
@@ -71,10 +97,48 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
+    use crate::smtp::server::fault::FAULTS;
 
     #[test]
     fn the_definitions_of_clap_hold_together() {
         Cli::command().debug_assert();
+    }
+
+    /// The part of man/sealpost.1 under a heading.
+    fn manual(heading: &str) -> &'static str {
+        let page = include_str!("../../man/sealpost.1");
+        let (_, section) = page.split_once(&format!(".Ss {heading}\n")).unwrap_or_else(|| panic!("no section {heading}"));
+        let end = [".Ss ", ".Sh "].iter().filter_map(|next| section.find(next)).min().unwrap_or(section.len());
+        &section[..end]
+    }
+
+    #[test]
+    fn the_manual_lists_every_option_of_sink_and_demo_and_no_other() {
+        let cli = Cli::command();
+        for name in ["sink", "demo"] {
+            let mut table = std::collections::BTreeMap::new();
+            for option in cli.find_subcommand(name).unwrap().get_arguments() {
+                table.insert(option.get_long().unwrap(), option.get_action().takes_values());
+            }
+            table.remove("help");
+            let section = manual(&format!("sealpost {name}"));
+            let items = section.lines().filter_map(|line| line.strip_prefix(".It Fl -"));
+            let listed = items.map(|item| (item.split(' ').next().unwrap(), item.contains("Ar "))).collect();
+            assert_eq!(table, listed, "sealpost {name}");
+        }
+    }
+
+    #[test]
+    fn the_manual_explains_every_fault_as_the_table_does() {
+        let listed: Vec<(&str, String)> = manual("Faults of the sink")
+            .split(".It Cm ")
+            .skip(1)
+            .map(|item| item.split_once('\n').unwrap())
+            .map(|(name, about)| (name, about.lines().take_while(|line| !line.starts_with(".El")).collect::<Vec<_>>().join(" ")))
+            .collect();
+        let sentence = |about: &str| format!("{}{}.", about[..1].to_uppercase(), about[1..].replace('"', "\\(dq"));
+        let table: Vec<(&str, String)> = FAULTS.iter().map(|fault| (fault.name, sentence(fault.about))).collect();
+        assert_eq!(listed, table);
     }
 
     #[test]

@@ -3,6 +3,12 @@
 //! The one table: the parser, `sendmail --help` and the check of man/sendmail.8 all read it. A letter that is not here is
 //! nobody's option and ends in `EX_USAGE`; one that has no meaning here says why it is ignored.
 
+use super::wrap::wrapped;
+
+/// Columns of `--help`, and the one where the texts of the flags begin.
+const WIDTH: usize = 80;
+const COLUMN: usize = 24;
+
 /// One flag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Flag {
@@ -91,7 +97,7 @@ pub const FLAGS: &[Flag] = &[
     ignored('A', Takes::Value("cm"), "there is one configuration, for submission and all else"),
     Flag { long: Some("account"), ..does('a', Takes::Value("account"), Effect::Account, "send through this account") },
     does('B', Takes::Value("type"), Effect::BodyType, "7BIT or 8BITMIME; accepted, but the body itself is looked at"),
-    does('b', Takes::Value("mode"), Effect::Mode, "m send (default), p list the queue, i check the aliases, P count the queue"),
+    does('b', Takes::Value("mode"), Effect::Mode, "m send (default), p list the queue, P count it, i check the aliases"),
     Flag { long: Some("file"), ..does('C', Takes::Value("file"), Effect::Config, "read this sealpost configuration and no other") },
     ignored('c', Takes::Nothing, "there is no mailer that would be too expensive to connect to"),
     ignored('d', Takes::Attached("level"), "the debugging levels of Sendmail mean nothing here; see --debug"),
@@ -99,11 +105,11 @@ pub const FLAGS: &[Flag] = &[
     does('e', Takes::Value("mode"), Effect::Errors, "as -oe"),
     does('F', Takes::Value("name"), Effect::FullName, "full name of the sender, for a message without From"),
     does('f', Takes::Value("address"), Effect::Sender, "envelope sender; empty or <> is the null sender; the last one wins"),
-    does('G', Takes::Nothing, Effect::Gateway, "the message is relayed: nothing is added to its header"),
+    does('G', Takes::Nothing, Effect::Gateway, "the message is relayed: nothing is added to its header or completed in it"),
     ignored('h', Takes::Value("hops"), "the Received fields of the message itself tell how far it came"),
     long("help", Effect::Help, "print this and exit"),
     does('I', Takes::Nothing, Effect::Newaliases, "as -bi"),
-    does('i', Takes::Nothing, Effect::IgnoreDots, "a line with only a dot is text, not the end of the message"),
+    does('i', Takes::Nothing, Effect::IgnoreDots, "a line with only a dot is text, also as the very last one"),
     does('L', Takes::Value("tag"), Effect::Tag, "tag of the syslog lines"),
     ignored('m', Takes::Nothing, "the sender is never taken out of a list of recipients"),
     does('N', Takes::Value("when"), Effect::Notify, "never, or some of success,failure,delay: when to report (DSN)"),
@@ -116,10 +122,10 @@ pub const FLAGS: &[Flag] = &[
         "option x: d delivery mode, e error mode, i as -i, v as -v; others are ignored",
     ),
     ignored('p', Takes::Value("protocol"), "where a message came from does not change how it is sent"),
-    does('q', Takes::Attached("what"), Effect::Queue, "send what waits in the queue"),
+    does('q', Takes::Attached("what"), Effect::Queue, "send what waits in the queue: nothing ever does, in this version"),
     does('R', Takes::Value("what"), Effect::Return, "full or hdrs: how much of the message a report returns (DSN)"),
     does('r', Takes::Value("address"), Effect::Sender, "as -f"),
-    long("read-envelope-from", Effect::SenderFromHeader, "take the envelope sender from the header where -f is not given"),
+    long("read-envelope-from", Effect::SenderFromHeader, "take the envelope sender from the From field where -f is not given"),
     ignored('s', Takes::Nothing, "a first line \"From ...\" of an mbox always goes"),
     Flag {
         long: Some("read-recipients"),
@@ -175,12 +181,20 @@ pub fn help() -> String {
     );
     for flag in FLAGS {
         let because = if flag.effect == Effect::Ignored { "ignored: " } else { "" };
-        let synopsis = flag.synopsis();
+        let help = wrapped(&format!("{because}{}", flag.help), WIDTH - COLUMN).join(&format!("\n{:COLUMN$}", ""));
+        let synopsis = format!("  {}", flag.synopsis());
         // A synopsis that would touch its text gets a line of its own.
-        let gap = if synopsis.len() > 20 { format!("\n{:24}", "") } else { " ".repeat(22 - synopsis.len()) };
-        text.extend(["  ", &synopsis, &gap, because, flag.help, "\n"]);
+        let head = if synopsis.len() + 2 > COLUMN { format!("{synopsis}\n{:COLUMN$}", "") } else { format!("{synopsis:<COLUMN$}") };
+        text.extend([&head, &help, "\n"]);
     }
-    text.push_str("\nFlags go before recipients. See sendmail(8); `sealpost --help` shows the other commands.\n");
+    text.push_str(
+        "\nFlags go before recipients, and -- ends them. The exit code is 0 when the\n\
+         smarthost has taken the message for all recipients, else one of sysexits.h.\n\n\
+         Examples:\n  sendmail -t -i < message                send it to those whom its header names\n  \
+         report | sendmail -i -f cron@example.com you@example.com\n  \
+         echo hi | sendmail -v -C new.toml you@example.com\n\n\
+         See sendmail(8); `sealpost --help` shows the other commands.\n",
+    );
     text
 }
 
@@ -244,9 +258,10 @@ mod tests {
         let spellings: BTreeSet<String> = FLAGS.iter().map(Flag::spelling).collect();
         assert_eq!(spellings.len(), FLAGS.len());
         let help = help();
+        assert!(help.lines().all(|line| line.len() <= WIDTH), "a line of the help is too long:\n{help}");
+        let unwrapped = help.split_whitespace().collect::<Vec<_>>().join(" ");
         for flag in FLAGS {
-            assert!(help.contains(&format!("  {}", flag.synopsis())) && help.contains(flag.help), "{}", flag.spelling());
+            assert!(help.contains(&format!("  {}", flag.synopsis())) && unwrapped.contains(flag.help), "{}", flag.spelling());
         }
-        assert!(help.lines().all(|line| line.len() <= 110), "a line of the help is too long:\n{help}");
     }
 }

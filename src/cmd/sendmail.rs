@@ -100,7 +100,7 @@ pub struct Submission {
     pub delivery: Delivery,
     /// `-oe`.
     pub errors: ErrorMode,
-    /// What was ignored, and why: for the log. No two are the same.
+    /// What was ignored, and why: told with `-v`. No two are the same.
     pub notes: Vec<String>,
 }
 

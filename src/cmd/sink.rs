@@ -3,7 +3,7 @@
 use std::{
     fs::{self, DirBuilder},
     io::{self, Write},
-    net::{IpAddr, SocketAddr},
+    net::{Ipv4Addr, SocketAddr},
     os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     time::Duration,
@@ -14,27 +14,38 @@ use clap::{
     builder::{PossibleValue, PossibleValuesParser, TypedValueParser as _},
 };
 use directories::BaseDirs;
-use serde_json::json;
 
 use crate::{
-    error::{Error, Exit, printable},
-    host::listen::{Certificate, Delivery, Event, Kept, Settings, Sink, Store, Tls},
-    mail::tls::Facts,
+    error::{Error, Exit},
+    host::listen::{Certificate, Event, Settings, Sink, Store, Tls},
     smtp::{
         sasl::{Secret, verifier::Login},
-        server::fault::{FAULTS, Fault, Faults},
+        server::fault::{FAULTS, Fault, Faults, Premise},
     },
 };
 
+mod tell;
+
+/// Octets of a message that a person is shown.
+const SHOWN: usize = 16 << 10;
+/// What `--help` ends with.
+const EXAMPLES: &str = "\
+Examples:
+  sealpost sink                               begin here: it says how to send to it
+  sealpost sink --maildir inbox --once        keep one message, and stop
+  sealpost sink --listen 0 --json             any free port, told in JSON: for scripts
+  sealpost sink --fault starttls-454          a server that refuses STARTTLS
+  sealpost sink --implicit --user me --password-file pw --fault auth-535";
 /// How long clients may take to say goodbye after the last message that was waited for.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// Be a smarthost for development: TLS with a throw-away CA, AUTH, a Maildir, and faults to test clients with.
 #[derive(Args, Clone, Debug)]
+#[command(after_help = EXAMPLES)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct Options {
-    /// Where to listen; port 0 takes any free one
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:2525")]
+    /// Where to listen; a port alone is one of 127.0.0.1, port 0 any free one
+    #[arg(long, value_name = "[ADDRESS:]PORT", default_value = "127.0.0.1:2525", value_parser = address)]
     listen: SocketAddr,
     /// Begin TLS before the greeting, as port 465 does, instead of by STARTTLS
     #[arg(long)]
@@ -42,7 +53,7 @@ pub struct Options {
     /// Speak LMTP instead of SMTP
     #[arg(long)]
     lmtp: bool,
-    /// Keep messages in this Maildir; without it they are shown and forgotten
+    /// Keep messages in this Maildir, made where it is missing; without it they are shown and forgotten
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     maildir: Option<PathBuf>,
     /// Demand a login as this user
@@ -66,6 +77,9 @@ pub struct Options {
     /// Write the throw-away CA here, for `ca_file`; default: in your state directory
     #[arg(long, value_name = "FILE", conflicts_with = "cert", value_hint = ValueHint::FilePath)]
     ca_out: Option<PathBuf>,
+    /// Write the configuration that sends to this sink here, for `sealpost sendmail -C`
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    config_out: Option<PathBuf>,
     /// Stop after one message
     #[arg(long, conflicts_with = "count")]
     once: bool,
@@ -75,34 +89,65 @@ pub struct Options {
     /// Write JSON lines: where it listens, then each message
     #[arg(long)]
     json: bool,
-    /// Don't explain how to configure a client, don't tell of connections that went wrong
+    /// Only a line for each message: no explanation, no content, no word on connections that went wrong
     #[arg(long)]
     quiet: bool,
 }
 
-/// Listens until enough messages came, or for good. Messages go to `out`, a line each; everything else to `talk`.
+/// Listens until enough messages came, or for good. Messages go to `out`; everything else to `talk`.
 ///
 /// # Errors
-/// It can't listen, or a file can't be read or written.
+/// It can't listen, a file can't be read or written, or a fault could never strike.
 pub fn run(options: &Options, out: &mut dyn Write, talk: &mut dyn Write) -> Result<Exit, Error> {
-    let mut sink = Sink::start(settings(options)?).map_err(|error| {
-        Error::new(Exit::Unavailable, format!("starting the sink on {}", options.listen), error.to_string())
-            .hint("--listen 127.0.0.1:0 takes any free port")
-    })?;
+    options.fault.iter().try_for_each(|fault| possible(options, fault))?;
+    let mut sink = Sink::start(settings(options)?).map_err(|error| mute(options.listen, &error))?;
     let ca_file = sink.ca_pem.as_deref().map(|pem| write_ca(options, sink.address, pem)).transpose()?;
-    announce(options, sink.address, ca_file.as_deref(), out, talk).map_err(|error| unheard(&error))?;
+    if let Some(file) = &options.config_out {
+        let written = fs::write(file, tell::configuration(options, sink.address, ca_file.as_deref()));
+        written.map_err(|error| Error::new(Exit::CantCreat, format!("writing {}", file.display()), error.to_string()))?;
+    }
+    tell::announce(options, sink.address, ca_file.as_deref(), out, talk).map_err(|error| unheard(&error))?;
     let wanted = if options.once { Some(1) } else { options.count };
     let mut taken = 0;
     while wanted.is_none_or(|wanted| taken < wanted) {
         let Ok(event) = sink.events.recv() else { break };
         taken += u64::from(matches!(event, Event::Delivered(_)));
-        tell(options, &event, out, talk).map_err(|error| unheard(&error))?;
+        tell::event(options, &event, out, talk).map_err(|error| unheard(&error))?;
     }
     sink.stop(GRACE);
     for event in sink.events.try_iter() {
-        tell(options, &event, out, talk).map_err(|error| unheard(&error))?;
+        tell::event(options, &event, out, talk).map_err(|error| unheard(&error))?;
     }
     Ok(Exit::Ok)
+}
+
+/// `2525`, `localhost:2525`, `[::1]:2525`: no name is looked up.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let port = text.strip_prefix("localhost:").or_else(|| text.strip_prefix(':')).unwrap_or(text);
+    let local = port.parse().map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    local.or_else(|_| text.parse()).map_err(|_| "a port, or an IP address and a port: 2525, 127.0.0.1:2525, [::1]:2525".to_owned())
+}
+
+/// A fault that never strikes would show a client in too good a light.
+fn possible(options: &Options, fault: &Fault) -> Result<(), Error> {
+    let (is_met, hint) = match fault.premise() {
+        None => return Ok(()),
+        Some(Premise::Login) => (options.user.is_some(), "add --user NAME --password-file FILE"),
+        Some(Premise::Starttls) => (!options.implicit, "leave --implicit out"),
+        Some(Premise::Implicit) => (options.implicit, "add --implicit"),
+        Some(Premise::OwnCertificate) => (options.cert.is_none(), "leave --cert and --key out"),
+    };
+    let doing = || format!("playing the fault {}", fault.name);
+    if is_met { Ok(()) } else { Err(Error::new(Exit::Usage, doing(), "it can't strike with these options").hint(hint)) }
+}
+
+fn mute(address: SocketAddr, error: &io::Error) -> Error {
+    let told = Error::new(Exit::Unavailable, format!("starting the sink on {address}"), error.to_string());
+    match error.kind() {
+        io::ErrorKind::AddrInUse => told.hint("--listen 0 takes any free port"),
+        io::ErrorKind::PermissionDenied if address.port() < 1024 => told.hint("ports below 1024 are root's: take a higher one"),
+        _ => told,
+    }
 }
 
 /// The faults as clap offers them: names, and their explanations in `--help`.
@@ -120,6 +165,7 @@ fn settings(options: &Options) -> Result<Settings, Error> {
         (Some(chain), Some(key)) => Certificate::Files { chain: chain.clone(), key: key.clone() },
         _ => Certificate::ThrowAway,
     };
+    let shown = if options.json || options.quiet { 0 } else { SHOWN };
     Ok(Settings {
         address: options.listen,
         tls: if options.implicit { Tls::Implicit } else { Tls::Starttls },
@@ -127,7 +173,7 @@ fn settings(options: &Options) -> Result<Settings, Error> {
         lmtp: options.lmtp,
         login,
         auth_in_clear: options.auth_in_clear,
-        store: options.maildir.clone().map_or(Store::Nowhere, Store::Maildir),
+        store: options.maildir.clone().map_or(Store::Beginning(shown), Store::Maildir),
         faults: Faults::named(options.fault.iter().map(|fault| fault.name)),
         ..Settings::default()
     })
@@ -163,234 +209,9 @@ fn no_ca(because: &str) -> Error {
     Error::new(Exit::CantCreat, "writing the throw-away CA", because).hint("name another place with --ca-out FILE")
 }
 
-fn announce(
-    options: &Options,
-    address: SocketAddr,
-    ca_file: Option<&Path>,
-    out: &mut dyn Write,
-    talk: &mut dyn Write,
-) -> io::Result<()> {
-    if options.json {
-        writeln!(out, "{}", json!({ "event": "listening", "address": address.to_string(), "ca_file": ca_file }))?;
-        out.flush()?;
-    }
-    if options.quiet {
-        return Ok(());
-    }
-    writeln!(talk, "sealpost sink listens on {address}; put this into a configuration:\n")?;
-    writeln!(talk, "{}", configuration(options, address, ca_file))?;
-    for fault in &options.fault {
-        writeln!(talk, "fault {}: {}", fault.name, fault.about)?;
-    }
-    if options.maildir.is_none() {
-        writeln!(talk, "Messages are shown and forgotten; --maildir DIR keeps them.")?;
-    }
-    if !address.ip().is_loopback() {
-        writeln!(talk, "This is no loopback address: whoever reaches it can hand in mail.")?;
-    }
-    talk.flush()
-}
-
-/// A configuration with which sealpost sends to this sink.
-fn configuration(options: &Options, address: SocketAddr, ca_file: Option<&Path>) -> String {
-    let host = if address.ip().is_loopback() { "localhost".to_owned() } else { host(address.ip()) };
-    let mut lines = vec!["[accounts.sink]".to_owned(), format!("host = {}", quoted(&host)), format!("port = {}", address.port())];
-    lines.extend(options.lmtp.then(|| "protocol = \"lmtp\"".to_owned()));
-    lines.push("\n[accounts.sink.tls]".to_owned());
-    lines.push(format!("start = \"{}\"", if options.implicit { "implicit" } else { "starttls" }));
-    lines.extend(ca_file.map(|path| format!("ca_file = {}", quoted(&path.to_string_lossy()))));
-    if let (Some(user), Some(file)) = (&options.user, &options.password_file) {
-        let file = fs::canonicalize(file).unwrap_or_else(|_| file.clone());
-        lines.push("\n[accounts.sink.auth]".to_owned());
-        lines.push(format!("user = {}", quoted(user)));
-        lines.push(format!("password_file = {}", quoted(&file.to_string_lossy())));
-    }
-    lines.push(String::new());
-    lines.join("\n")
-}
-
-fn host(ip: IpAddr) -> String {
-    if ip.is_unspecified() { "localhost".to_owned() } else { ip.to_string() }
-}
-
-/// A TOML basic string.
-fn quoted(text: &str) -> String {
-    use std::fmt::Write as _;
-
-    let mut quoted = String::from('"');
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => quoted.extend(['\\', c]),
-            c if c.is_control() => {
-                let _ = write!(quoted, "\\u{:04X}", u32::from(c));
-            }
-            c => quoted.push(c),
-        }
-    }
-    quoted.push('"');
-    quoted
-}
-
-fn tell(options: &Options, event: &Event, out: &mut dyn Write, talk: &mut dyn Write) -> io::Result<()> {
-    match event {
-        Event::Delivered(delivery) if options.json => writeln!(out, "{}", record(delivery))?,
-        Event::Delivered(delivery) => writeln!(out, "{}", line(delivery))?,
-        Event::Trouble { peer, what } if !options.quiet => writeln!(talk, "{peer}: {}", printable(what))?,
-        Event::Trouble { .. } => {}
-    }
-    out.flush()
-}
-
-/// One message in one line for a person.
-fn line(delivery: &Delivery) -> String {
-    use std::fmt::Write as _;
-
-    let transaction = &delivery.transaction;
-    let to: Vec<String> = transaction.recipients.iter().map(|recipient| format!("<{}>", recipient.address)).collect();
-    let mut line = format!("<{}> -> {}, {} octets", transaction.sender, to.join(" "), delivery.size);
-    match &delivery.tls {
-        Some(Facts { version, cipher, group, .. }) => {
-            line.extend([version, cipher, group].into_iter().flatten().map(|word| format!(" {word}")));
-        }
-        None => line.push_str(" PLAINTEXT"),
-    }
-    line.extend(transaction.user.iter().map(|user| format!(" user={user}")));
-    line.extend(delivery.bare_line_ends.then(|| " BARE-CR-OR-LF".to_owned()));
-    if let Kept::File(path) = &delivery.kept {
-        let _ = write!(line, " {}", path.display());
-    }
-    printable(&line)
-}
-
-/// One message for a program.
-fn record(delivery: &Delivery) -> serde_json::Value {
-    let transaction = &delivery.transaction;
-    let recipients: Vec<&str> = transaction.recipients.iter().map(|recipient| recipient.address.as_str()).collect();
-    let tls = delivery.tls.as_ref().map(|facts| {
-        json!({ "version": facts.version, "cipher": facts.cipher, "group": facts.group, "resumed": facts.resumed, "sni": delivery.sni })
-    });
-    let file = if let Kept::File(path) = &delivery.kept { Some(path) } else { None };
-    json!({
-        "event": "message",
-        "peer": delivery.peer.to_string(),
-        "hello": transaction.hello,
-        "user": transaction.user,
-        "from": transaction.sender,
-        "recipients": recipients,
-        "size": delivery.size,
-        "declared_size": transaction.size,
-        "eight_bit": transaction.eight_bit,
-        "smtputf8": transaction.smtputf8,
-        "envid": transaction.envid,
-        "bare_line_ends": delivery.bare_line_ends,
-        "tls": tls,
-        "file": file,
-    })
-}
-
 fn unheard(error: &io::Error) -> Error {
     Error::new(Exit::IoErr, "telling what the sink does", error.to_string())
 }
 
 #[cfg(test)]
-mod tests {
-    use clap::Parser;
-    use lettre::{Message, SmtpTransport, Transport as _};
-
-    use super::*;
-    use crate::{
-        host::{
-            config::{self, Protocol, SecretSource, Target},
-            world::Pretend,
-        },
-        mail::policy::Start,
-    };
-
-    #[derive(Parser)]
-    struct Line {
-        #[command(flatten)]
-        options: Options,
-    }
-
-    fn options(words: &[&str]) -> Options {
-        Line::try_parse_from([&["sink"], words].concat()).unwrap().options
-    }
-
-    #[test]
-    fn the_printed_configuration_can_be_read_and_says_what_was_asked_for() {
-        let options = options(&["--implicit", "--lmtp", "--user", "t\"im", "--password-file", "/x/pw"]);
-        let text = configuration(&options, "127.0.0.1:4465".parse().unwrap(), Some(Path::new("/x/c\\a.pem")));
-        let config = config::parse(&Pretend::default(), Path::new("config.toml"), &text).unwrap();
-        let account = &config.accounts[0];
-        assert_eq!(account.target, Target::Name("localhost".to_owned(), 4465));
-        assert_eq!(account.protocol, Protocol::Lmtp);
-        assert_eq!(account.tls.demand.start, Start::Implicit);
-        assert_eq!(account.tls.ca_file.as_deref(), Some(Path::new("/x/c\\a.pem")));
-        let auth = account.auth.as_ref().unwrap();
-        assert_eq!(auth.user, "t\"im");
-        assert!(matches!(&auth.source, SecretSource::File(path) if path == Path::new("/x/pw")));
-    }
-
-    #[test]
-    fn faults_are_known_by_name_and_explained_in_help() {
-        assert_eq!(options(&["--fault", "expired", "--fault", "slow"]).fault.len(), 2);
-        let help = <Line as clap::CommandFactory>::command().render_long_help().to_string();
-        let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
-        for fault in &FAULTS {
-            assert!(help.contains(fault.name) && help.contains(fault.about), "{}", fault.name);
-        }
-        for wrong in [&["--fault", "nonsense"][..], &["--user", "x"], &["--cert", "x"], &["--count", "0"], &["--listen", "2525"]] {
-            assert!(Line::try_parse_from([&["sink"], wrong].concat()).is_err(), "{wrong:?}");
-        }
-    }
-
-    /// A pipe end that the thread of the test reads lines from.
-    struct Lines(std::sync::mpsc::Sender<String>);
-
-    impl Write for Lines {
-        fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-            self.0.send(String::from_utf8_lossy(octets).into_owned()).map_err(io::Error::other)?;
-            Ok(octets.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    #[test]
-    fn it_says_where_it_listens_tells_of_one_message_and_stops() {
-        let ca = std::env::temp_dir().join(format!("sealpost-sink-test-{}.pem", std::process::id()));
-        let options = options(&["--listen", "127.0.0.1:0", "--once", "--json", "--quiet", "--ca-out", ca.to_str().unwrap()]);
-        let (sender, receiver) = std::sync::mpsc::channel();
-        let running = std::thread::spawn(move || run(&options, &mut Lines(sender), &mut io::sink()));
-        let mut said = String::new();
-        while !said.ends_with('\n') {
-            said.push_str(&receiver.recv().unwrap());
-        }
-        let listening: serde_json::Value = serde_json::from_str(&said).unwrap();
-        let address: SocketAddr = listening["address"].as_str().unwrap().parse().unwrap();
-        assert!(fs::read_to_string(listening["ca_file"].as_str().unwrap()).unwrap().contains("BEGIN CERTIFICATE"));
-        let message = Message::builder().from("a@b.example".parse().unwrap()).to("c@d.example".parse().unwrap());
-        SmtpTransport::builder_dangerous("127.0.0.1")
-            .port(address.port())
-            .build()
-            .send(&message.body("x".to_owned()).unwrap())
-            .unwrap();
-        assert_eq!(running.join().unwrap().unwrap(), Exit::Ok);
-        let told: serde_json::Value = serde_json::from_str(&receiver.iter().collect::<String>()).unwrap();
-        assert_eq!(told["from"], "a@b.example");
-        assert_eq!(told["recipients"], json!(["c@d.example"]));
-        assert_eq!(told["tls"], serde_json::Value::Null);
-        fs::remove_file(ca).unwrap();
-    }
-
-    #[test]
-    fn a_port_that_is_taken_is_an_error_with_a_way_out() {
-        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let options = options(&["--listen", &taken.local_addr().unwrap().to_string()]);
-        let error = run(&options, &mut io::sink(), &mut io::sink()).unwrap_err();
-        assert_eq!(error.exit(), Exit::Unavailable);
-        assert!(error.advice().unwrap().contains("127.0.0.1:0"));
-    }
-}
+mod tests;

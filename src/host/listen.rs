@@ -105,8 +105,8 @@ pub enum Store {
     Memory,
     /// Into a Maildir, made where it is missing.
     Maildir(PathBuf),
-    /// Nowhere: counted and forgotten.
-    Nowhere,
+    /// Only its first octets, as many as this at most, into [`Kept::Memory`]; the rest is counted and forgotten.
+    Beginning(usize),
 }
 
 /// What happened at the sink.
@@ -145,12 +145,10 @@ pub struct Delivery {
 /// Where a message is now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kept {
-    /// Here, octet by octet.
+    /// Here, octet by octet, or as much of it as was to be kept.
     Memory(Vec<u8>),
     /// In this file of a Maildir.
     File(PathBuf),
-    /// Forgotten.
-    Nowhere,
 }
 
 /// A running sink; it stops when it is dropped.
@@ -176,7 +174,7 @@ impl Sink {
         let Identity { config, ca_pem } = Identity::load(&settings)?;
         let maildir = match &settings.store {
             Store::Maildir(directory) => Some(Maildir::open(directory)?),
-            Store::Memory | Store::Nowhere => None,
+            Store::Memory | Store::Beginning(_) => None,
         };
         let listener = TcpListener::bind(settings.address)?;
         let address = listener.local_addr()?;

@@ -17,6 +17,9 @@ use crate::{
     smtp::client::{Action, Session, Wait},
 };
 
+/// How long the reply to QUIT may take where it matters: the message is over, and somebody waits for us.
+const GOODBYE: Duration = Duration::from_secs(10);
+
 /// The means of one connection.
 pub struct Pump<'a> {
     /// The connection.
@@ -122,6 +125,7 @@ impl Pump<'_> {
             Wait::Data => self.timeouts.data,
             Wait::Block => self.timeouts.block,
             Wait::End => self.timeouts.end,
+            Wait::Quit => self.timeouts.command.min(GOODBYE),
         }
     }
 }

@@ -45,6 +45,8 @@ pub enum Wait {
     Block,
     /// The final dot, or the last chunk.
     End,
+    /// QUIT, where its reply matters.
+    Quit,
 }
 
 impl Wait {
@@ -58,6 +60,7 @@ impl Wait {
             Self::Data => "the reply to DATA",
             Self::Block => "the reply to a chunk",
             Self::End => "the final reply",
+            Self::Quit => "the reply to QUIT",
         }
     }
 }

@@ -28,6 +28,7 @@ use crate::{
 };
 
 const TOO_MANY: &str = "the server sent more replies than there were commands";
+const UNCONFIRMED: &str = "the server's last word reads like a reply to RCPT, and it did not confirm that nothing followed";
 
 /// What one connection is for.
 #[derive(Clone, Debug)]
@@ -108,6 +109,8 @@ pub struct Session<'m> {
     server: Capabilities,
     form: Form,
     saying: bool,
+    /// The last reply may not be the one to the message: the server must say goodbye before it counts.
+    unsure: bool,
     /// MAIL was said: from then on the message met what `met` permits.
     begun: bool,
     turn: u32,
@@ -136,6 +139,8 @@ enum State<'m> {
     Mail(Box<Transaction<'m>>),
     /// Every recipient has its outcome; one look whether the server said more than it was asked, then QUIT.
     Parting,
+    /// QUIT was said and its reply is waited for.
+    Leaving,
     /// QUIT is on its way, or nothing more can be said.
     Ended,
 }
@@ -155,6 +160,7 @@ impl<'m> Session<'m> {
             server: Capabilities::default(),
             form: Form::EightBit,
             saying: false,
+            unsure: false,
             begun: false,
             turn: 0,
             offered: None,
@@ -184,8 +190,7 @@ impl<'m> Session<'m> {
             transaction.advance(&mut self.out);
         }
         if self.out.queue.is_empty() && matches!(self.state, State::Parting) {
-            self.state = State::Ended;
-            self.farewell();
+            self.part();
         }
         match self.out.queue.pop_front() {
             Some(action) => {
@@ -244,6 +249,7 @@ impl<'m> Session<'m> {
                     self.hold_in_step();
                 }
                 Ok(None) => return,
+                Err(_) if matches!(self.state, State::Leaving) => return self.doubt(UNCONFIRMED),
                 Err(malformed) => {
                     let malformed = malformed.masked(&self.mask);
                     return self.violated(&malformed.to_string(), protocol_hint(&malformed));
@@ -292,6 +298,9 @@ impl<'m> Session<'m> {
             self.state = State::Ended;
             return self.out.silence();
         }
+        if matches!(self.state, State::Leaving) {
+            return self.doubt(UNCONFIRMED);
+        }
         let hint = match &self.state {
             State::Greeting if self.met.is_none() => {
                 Some("if the port speaks TLS from the first byte (465), set start = \"implicit\"".to_owned())
@@ -334,6 +343,7 @@ impl<'m> Session<'m> {
         match &self.state {
             State::Greeting => Wait::Greeting,
             State::Mail(transaction) => transaction.wait(),
+            State::Leaving => Wait::Quit,
             _ => Wait::Command,
         }
     }
@@ -348,13 +358,14 @@ impl<'m> Session<'m> {
             State::Auth { .. } => self.on_auth(reply),
             State::Mail(transaction) => {
                 if transaction.on_reply(&reply, &mut self.out).is_err() {
-                    return self.violated(&format!("the server answered what was not asked: {reply}"), None);
+                    return self.doubt(&format!("the server answered what was not asked: {reply}"));
                 }
                 self.close_if_over();
             }
             // A server may take its leave unasked (RFC 5321 3.8); anything else was meant for an earlier question.
             State::Parting if reply.code == 421 => {}
-            State::Parting => self.doubt(),
+            State::Leaving if reply.code == 221 => self.state = State::Ended,
+            State::Parting | State::Leaving => self.doubt(TOO_MANY),
             State::Handshake | State::Ended => {}
         }
     }

@@ -57,6 +57,11 @@ pub(super) struct Transaction<'m> {
     /// A MAIL that no final reply ended is open at the server.
     open: bool,
     last_word: LastWord,
+    /// The last word left in one flight with its envelope, and this was the last answer to that.
+    together: bool,
+    answered: Option<Reply>,
+    /// A success can't be told from the reply to a RCPT of its flight.
+    unsure: bool,
     /// The data was left unfinished.
     broke_off: bool,
     problem: Option<String>,
@@ -108,6 +113,9 @@ impl<'m> Transaction<'m> {
             dots: DotStuffer::default(),
             open: false,
             last_word: LastWord::Unsaid,
+            together: false,
+            answered: None,
+            unsure: false,
             broke_off: false,
             problem: None,
         };
@@ -136,6 +144,12 @@ impl<'m> Transaction<'m> {
     /// The server waits for a command: not in the middle of data that broke off, and no reply is outstanding.
     pub(super) fn is_in_step(&self) -> bool {
         self.awaited.is_empty() && !self.broke_off
+    }
+
+    /// Whether a success may be the reply to a RCPT, one reply too early: in one flight with its envelope the message has no
+    /// point in between at which a reply that nobody asked for would show.
+    pub(super) fn is_unsure(&self) -> bool {
+        self.unsure
     }
 
     /// What went wrong without a reply that says so.
@@ -169,6 +183,7 @@ impl<'m> Transaction<'m> {
 
     /// Content was fetched into the outbox; `last` when that was all of it.
     pub(super) fn fetched(&mut self, last: bool, out: &mut Outbox) {
+        self.together = last && !self.unsaid.is_empty();
         let mut head = self.drain_unsaid();
         let mut tail: &[u8] = b"";
         if self.terms.server.chunking {
@@ -216,9 +231,13 @@ impl<'m> Transaction<'m> {
             }
             return if had_enough { Ok(()) } else { Err(Unasked) };
         };
-        if !can_answer(awaited, reply) {
+        let premature = awaited == Awaited::End && self.last_word != LastWord::Said && reply.is_positive();
+        if premature || !can_answer(awaited, reply) {
             self.awaited.push_front(awaited);
             return Err(Unasked);
+        }
+        if self.together && matches!(awaited, Awaited::Mail | Awaited::Rcpt(_)) {
+            self.answered = Some(reply.clone());
         }
         match awaited {
             Awaited::Mail => self.on_mail(reply),
@@ -370,6 +389,9 @@ impl<'m> Transaction<'m> {
             return;
         }
         if reply.is_positive() {
+            // RFC 3463 3.2: x.1.y is about an address, so not about a message.
+            let of_an_address = reply.enhanced.is_some_and(|enhanced| enhanced.subject == 1);
+            self.unsure |= self.together && (of_an_address || self.answered.as_ref() == Some(reply));
             for index in std::mem::take(&mut self.taken) {
                 self.ledger.settle(index, reply, Exit::DataErr);
             }

@@ -1,7 +1,8 @@
 //! How is a dialogue of the client machine written down and played? (text in, report out; no socket, no clock)
 //!
 //! A script is lines: `C:` what the client must say (lines in a row are one flight), `S:` what the server answers (lines in a row
-//! arrive in one read), `TLS ok|untrusted|failed`, `lost`, and `S!` for what arrives while the client is still talking.
+//! arrive in one read), `TLS ok|untrusted|failed`, `lost`, `S!` for what arrives while the client is still talking (`S!raw` without
+//! a line end), and `S~` for what was heard of a server that broke the link in the middle of the flight.
 
 use std::io;
 
@@ -147,6 +148,10 @@ impl Setup {
                         "one more line was due in this flight: {:?}",
                         lines.peek()
                     );
+                    if let Some(line) = lines.next_if(|l| l.starts_with("S~")) {
+                        session.receive(format!("{}\r\n", &line[3..]).as_bytes());
+                        session.lost("the server reset it");
+                    }
                 }
                 Action::Listen { .. } => match lines.next().unwrap_or("(end of script)") {
                     "lost" => session.lost("the server closed the connection"),
@@ -163,7 +168,9 @@ impl Setup {
                     other => panic!("the client listens, the script has: {other}"),
                 },
                 Action::Glance => {
-                    if let Some(line) = lines.next_if(|l| l.starts_with("S!")) {
+                    if let Some(line) = lines.next_if(|l| l.starts_with("S!raw")) {
+                        session.receive(&line.as_bytes()[6..]);
+                    } else if let Some(line) = lines.next_if(|l| l.starts_with("S!")) {
                         session.receive(format!("{}\r\n", &line[3..]).as_bytes());
                     }
                 }

@@ -44,7 +44,7 @@ fn fate(script: &str) -> (Fate, Exit) {
 #[test]
 fn each_reply_has_its_exit_code() {
     for (answer, expected) in [
-        ("S: 250 ok\nS: 250 ok\nS: 250 ok\nC: QUIT", (Fate::Accepted, Exit::Ok)),
+        ("S: 250 ok\nS: 250 ok\nS: 250 queued\nC: QUIT", (Fate::Accepted, Exit::Ok)),
         ("S: 451 later\nS: 503 no\nS: 503 no\nC: QUIT", (Fate::Deferred, Exit::TempFail)),
         ("S: 550 no\nS: 503 no\nS: 503 no\nC: QUIT", (Fate::Refused, Exit::Unavailable)),
         ("S: 552 5.3.4 big\nS: 503 no\nS: 503 no\nC: QUIT", (Fate::Refused, Exit::DataErr)),
@@ -128,6 +128,53 @@ fn a_reply_never_answers_a_later_command() {
     // One reply too many in the group: RCPT's would pass for the chunk's.
     let forged = format!("{ONE_FLIGHT}S: 250 ok\nS: 250 extra\nS: 250 rcpt\nS: 554 spam");
     assert_eq!(fate(&forged), (Fate::Unknown, Exit::TempFail));
+}
+
+#[test]
+fn a_success_that_reads_like_a_reply_to_rcpt_counts_once_nothing_follows_it() {
+    // An unasked 250 behind the one to MAIL, and a server that looks at the message for a while before it refuses it.
+    let forged = format!("{ONE_FLIGHT}S: 250 2.1.0 ok\nS: 250 2.0.0 extra\nS: 250 2.1.5 ok\nC: QUIT\n");
+    for (goodbye, expected) in [
+        ("S: 554 5.6.0 spam\nS: 221 bye", (Fate::Unknown, Exit::TempFail)),
+        ("S: 250 2.0.0 queued", (Fate::Unknown, Exit::TempFail)),
+        ("S: nonsense", (Fate::Unknown, Exit::TempFail)),
+        ("lost", (Fate::Unknown, Exit::TempFail)),
+        ("S: 221 2.0.0 bye", (Fate::Accepted, Exit::Ok)),
+    ] {
+        assert_eq!(fate(&format!("{forged}{goodbye}")), expected, "{goodbye}");
+    }
+    // Without enhanced codes: the same words as to RCPT.
+    assert_eq!(fate(&format!("{ONE_FLIGHT}S: 250 ok\nS: 250 ok\nS: 250 ok\nC: QUIT\nS: 554 no")).0, Fate::Unknown);
+    // With DATA the 354 keeps both in step: nothing is to be waited for.
+    assert_eq!(fate(&format!("{DATA}{TO_THE_DOT}S: 250 2.1.5 ok\nC: QUIT")).0, Fate::Accepted);
+}
+
+#[test]
+fn one_reply_too_many_casts_doubt_on_the_batches_before() {
+    let mut many = setup().to(&["a@b.test", "b@b.test"]);
+    many.plan.batch = 1;
+    let flight = |to: &str| format!("C: MAIL FROM:<me@a.test>\nC: RCPT TO:<{to}>\nC: BDAT 18 LAST\nC: Subject: x\nC:\nC: hi\n");
+    let greeted = ONE_FLIGHT.split("C: MAIL").next().unwrap();
+    let report = many.play(&format!(
+        "{greeted}{}S: 250 ok\nS: 250 extra\nS: 250 fine\n{}S: 554 spam\nS: 250 ok\nS: 250 ok\nS: 554 spam",
+        flight("a@b.test"),
+        flight("b@b.test")
+    ));
+    assert_eq!(report.outcomes[0].fate, Fate::Unknown);
+    assert_ne!(report.outcomes[1].fate, Fate::Accepted);
+}
+
+#[test]
+fn a_success_before_the_last_word_has_left_is_none() {
+    assert_eq!(fate(&format!("{DATA}{TO_THE_DOT}S~ 250 queued")), (Fate::Deferred, Exit::Protocol));
+    assert_eq!(fate(&format!("{DATA}{TO_THE_DOT}S~ 552 too big")), (Fate::Refused, Exit::DataErr));
+}
+
+#[test]
+fn half_a_reply_behind_the_last_casts_doubt() {
+    let accepted = format!("{DATA}{TO_THE_DOT}S: 250 queued\n");
+    assert_eq!(fate(&format!("{accepted}C: QUIT")).0, Fate::Accepted);
+    assert_eq!(fate(&format!("{accepted}S!raw 55")).0, Fate::Unknown);
 }
 
 #[test]

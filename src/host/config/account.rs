@@ -182,13 +182,14 @@ fn trust(section: &Section<'_>) -> Result<(Trust, Vec<[u8; 32]>), Error> {
     let trust = found.as_ref().map_or(Trust::System, |found| found.value);
     if let (Some(found), Trust::Tofu | Trust::Dane) = (&found, trust) {
         let what = format!("`trust = \"{}\"`", trust.as_str());
-        return Err(found.error(Fault::later(&what, "use \"system\", or \"pin\" with the digest that `sealpost check` shows")));
+        return Err(found.error(Fault::later(&what, "use \"system\", or \"pin\" with the certificate.sha256 that the log shows")));
     }
     let pins: Vec<_> = section.list("pins", values::pin)?.into_iter().map(|found| found.value).collect();
     let (trust_key, pins_key) = (section.called("trust"), section.called("pins"));
     match (trust, section.place("pins")) {
         (Trust::Pin, _) if pins.is_empty() => {
-            let fault = Fault::new("there is no pin to trust").hint(format!("add `{pins_key}`: `sealpost check` shows the digest"));
+            let fault = Fault::new("there is no pin to trust")
+                .hint(format!("add `{pins_key}`: the log shows the digest of a server that was refused (certificate.sha256)"));
             Err(match found {
                 Some(found) => found.error(fault),
                 None => section.error(fault),

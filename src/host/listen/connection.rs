@@ -47,9 +47,12 @@ struct Open {
 }
 
 enum Body {
-    Memory(Vec<u8>),
+    Memory {
+        so_far: Vec<u8>,
+        /// Octets that are still kept.
+        room: usize,
+    },
     File(Draft),
-    Nowhere,
     /// The file could not be written: the client is told at the end.
     Lost(io::Error),
 }
@@ -129,11 +132,12 @@ impl<'a> Connection<'a> {
         }
         let mut tls = ServerConnection::new(Arc::clone(&self.shared.config)).map_err(io::Error::other)?;
         while tls.is_handshaking() {
-            let (read, _) = tls
-                .complete_io(&mut self.stream)
-                .map_err(|error| io::Error::new(error.kind(), format!("TLS handshake failed: {error}")))?;
+            let (read, _) = tls.complete_io(&mut self.stream).map_err(|error| match error.kind() {
+                io::ErrorKind::UnexpectedEof => left_early(),
+                kind => io::Error::new(kind, format!("TLS handshake failed: {error}")),
+            })?;
             if read == 0 && tls.is_handshaking() {
-                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the client left during the TLS handshake"));
+                return Err(left_early());
             }
         }
         self.tls = Some(Box::new(tls));
@@ -192,8 +196,8 @@ impl<'a> Connection<'a> {
     fn begin(&self, transaction: Transaction) -> Open {
         let body = match (&self.shared.settings.store, &self.shared.maildir) {
             (Store::Maildir(_), Some(maildir)) => maildir.begin().map_or_else(Body::Lost, Body::File),
-            (Store::Memory, _) => Body::Memory(Vec::new()),
-            _ => Body::Nowhere,
+            (Store::Beginning(most), _) => Body::Memory { so_far: Vec::new(), room: *most },
+            _ => Body::Memory { so_far: Vec::new(), room: usize::MAX },
         };
         Open { transaction, size: 0, body }
     }
@@ -202,12 +206,14 @@ impl<'a> Connection<'a> {
         let Some(open) = &mut self.draft else { return };
         open.size += piece.len() as u64;
         let written = match &mut open.body {
-            Body::Memory(so_far) => {
-                so_far.extend_from_slice(piece);
+            Body::Memory { so_far, room } => {
+                let kept = piece.get(..*room).unwrap_or(piece);
+                so_far.extend_from_slice(kept);
+                *room -= kept.len();
                 Ok(())
             }
             Body::File(draft) => draft.write(piece),
-            Body::Nowhere | Body::Lost(_) => Ok(()),
+            Body::Lost(_) => Ok(()),
         };
         if let Err(error) = written {
             open.body = Body::Lost(error);
@@ -220,9 +226,8 @@ impl<'a> Connection<'a> {
             return Stored::NotNow("there is no message".to_owned());
         };
         let kept = match body {
-            Body::Memory(octets) => Ok(Kept::Memory(octets)),
+            Body::Memory { so_far, .. } => Ok(Kept::Memory(so_far)),
             Body::File(draft) => draft.keep().map(Kept::File),
-            Body::Nowhere => Ok(Kept::Nowhere),
             Body::Lost(error) => Err(error),
         };
         let kept = match kept {
@@ -231,7 +236,7 @@ impl<'a> Connection<'a> {
         };
         let word = match &kept {
             Kept::File(path) => path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
-            Kept::Memory(_) | Kept::Nowhere => format!("{size} octets"),
+            Kept::Memory(_) => format!("{size} octets"),
         };
         let (tls, sni) = self.tls.as_deref().map(|tls| (facts(tls), tls.server_name().map(str::to_owned))).unzip();
         let delivery = Delivery { peer: self.peer, transaction, tls, sni: sni.flatten(), size, bare_line_ends, kept };
@@ -239,6 +244,11 @@ impl<'a> Connection<'a> {
         let _ = self.events.send(Event::Delivered(Box::new(delivery)));
         Stored::Kept(word)
     }
+}
+
+fn left_early() -> io::Error {
+    let what = "the client left during the TLS handshake: it may not trust the certificate";
+    io::Error::new(io::ErrorKind::UnexpectedEof, what)
 }
 
 fn is_implicit(shared: &Shared) -> bool {

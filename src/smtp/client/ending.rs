@@ -44,20 +44,16 @@ impl Session<'_> {
         if !about_to_speak || self.parser.is_empty() {
             return;
         }
-        if matches!(self.state, State::Parting) {
-            self.doubt();
-        } else {
-            self.violated(TOO_MANY, None);
-        }
+        self.doubt(TOO_MANY);
     }
 
-    /// There were more replies than commands: which of them was the answer to the message, nobody can say.
-    pub(super) fn doubt(&mut self) {
+    /// Replies and commands don't match: which reply was the answer to the message, or to that of an earlier batch, nobody can say.
+    pub(super) fn doubt(&mut self, what: &str) {
+        self.violated(what, None);
         for outcome in self.outcomes.iter_mut().flatten().filter(|o| o.fate == Fate::Accepted) {
             outcome.fate = Fate::Unknown;
             outcome.exit = Exit::TempFail;
         }
-        self.violated(TOO_MANY, None);
     }
 
     pub(super) fn close_if_over(&mut self) {
@@ -72,6 +68,7 @@ impl Session<'_> {
             self.problem = Some(Problem { fate, exit, because: problem.to_owned(), hint: None, reply: None });
         }
         let in_step = transaction.is_in_step();
+        self.unsure = transaction.is_unsure();
         self.outcomes = Some(outcomes);
         self.state = if in_step { State::Parting } else { State::Ended };
         if in_step {
@@ -132,6 +129,15 @@ impl Session<'_> {
         self.close_if_over();
         self.state = State::Ended;
         self.out.silence();
+    }
+
+    /// Says QUIT, unless half a reply is there that nothing asked for.
+    pub(super) fn part(&mut self) {
+        if !self.parser.is_empty() {
+            return self.doubt(TOO_MANY);
+        }
+        self.state = if self.unsure { State::Leaving } else { State::Ended };
+        self.farewell();
     }
 
     /// QUIT is said and its reply is not waited for: what it could say changes nothing.

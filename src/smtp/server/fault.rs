@@ -78,6 +78,19 @@ pub enum Link {
     Slow,
 }
 
+/// What a server must do, or the fault never strikes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Premise {
+    /// Demand a login.
+    Login,
+    /// Begin TLS by STARTTLS.
+    Starttls,
+    /// Begin TLS before the greeting.
+    Implicit,
+    /// Make its certificate itself.
+    OwnCertificate,
+}
+
 /// The faults in force.
 #[derive(Clone, Debug, Default)]
 pub struct Faults(Vec<&'static Fault>);
@@ -137,6 +150,17 @@ impl Fault {
     /// The fault of that name.
     pub fn named(name: &str) -> Option<&'static Self> {
         FAULTS.iter().find(|fault| fault.name == name)
+    }
+
+    /// What it needs; most need nothing.
+    pub fn premise(&self) -> Option<Premise> {
+        match self.effect {
+            Effect::At(Step::Auth, _) | Effect::Forge | Effect::Hide("AUTH") => Some(Premise::Login),
+            Effect::At(Step::Starttls, _) | Effect::Trail(Step::Starttls, _) | Effect::Hide("STARTTLS") => Some(Premise::Starttls),
+            Effect::Link(Link::Plaintext) => Some(Premise::Implicit),
+            Effect::Link(Link::SelfSigned | Link::Expired | Link::WrongName) => Some(Premise::OwnCertificate),
+            _ => None,
+        }
     }
 }
 

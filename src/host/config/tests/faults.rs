@@ -199,7 +199,7 @@ fn settings_that_contradict_each_other_are_refused() {
             place: "3:13",
             shown: "tls.trust = \"pin\"\n            ^^^^^",
             because: "there is no pin to trust",
-            hint: "add `pins`: `sealpost check` shows the digest",
+            hint: "add `pins`: the log shows the digest of a server that was refused (certificate.sha256)",
         },
         Case {
             text: "[accounts.relay]\nhost = \"a\"\n[accounts.relay.tls]\npins = [\"0000000000000000000000000000000000000000000000000000000000000000\"]\n",

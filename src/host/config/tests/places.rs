@@ -274,7 +274,7 @@ fn a_fault_in_the_environment_names_the_variable() {
         (
             [("SEALPOST_HOST", "h"), ("SEALPOST_TLS_TRUST", "pin")],
             "reading SEALPOST_TLS_TRUST from the environment: there is no pin to trust",
-            "add `SEALPOST_TLS_PINS`: `sealpost check` shows the digest",
+            "add `SEALPOST_TLS_PINS`: the log shows the digest of a server that was refused (certificate.sha256)",
         ),
     ] {
         let error = environment(&variables).unwrap_err();
