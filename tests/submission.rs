@@ -76,6 +76,39 @@ fn a_from_field_that_is_no_address_is_the_fault_of_the_message() {
 }
 
 #[test]
+fn a_fallback_in_trouble_does_not_turn_later_into_never() {
+    let refuses_login = "hello: AUTH PLAIN\nC: AUTH *\nS: 535 5.7.8 no\nwait";
+    let auth = format!("[accounts.spare.auth]\nuser = {USER:?}\nmechanism = \"PLAIN\"\n");
+    for (spare, more) in [
+        ("", format!("{auth}password_file = \"/nonexistent\"\n")),
+        (refuses_login, format!("{auth}password = {PASSWORD:?}\n")),
+        ("S: 554 5.3.2 go away\nwait", String::new()),
+    ] {
+        let first = Server::start("hello:\nmail\nC: RCPT TO:*\nS: 451 4.3.0 later\nwait", None);
+        let second = Server::start(spare, None);
+        let account = |name, port, more| {
+            format!("[accounts.{name}]\nhost = \"127.0.0.1\"\nport = {port}\n{more}[accounts.{name}.tls]\npolicy = \"off\"\n")
+        };
+        let accounts = account("relay", first.port(), "fallback = [\"spare\"]\n") + &account("spare", second.port(), "") + &more;
+        let run = Sealpost::new(&accounts).send(&["ok@sink.test"], MESSAGE.as_bytes());
+        assert_eq!((run.code, run.records.len()), (75, 2), "{spare}: {run:?}");
+        assert!(run.stderr.contains("451 4.3.0 later") && run.stderr.contains("hint: the fallback was of no help: "), "{run:?}");
+        first.finish();
+    }
+}
+
+#[test]
+fn recipients_with_the_same_fate_are_told_of_together() {
+    let server = Server::start(
+        "hello: PIPELINING\nmail\nC: RCPT TO:*\nS: 250 ok\nC: RCPT TO:*\nS: 250 ok\ndata\nS: 554 5.6.0 no\nwait",
+        None,
+    );
+    let run = two_accounts(&server).send(&["a@sink.test", "b@sink.test"], MESSAGE.as_bytes());
+    assert_eq!(run.code, 65, "{run:?}");
+    assert!(run.stderr.contains(": <a@sink.test>, <b@sink.test> failed: 554 5.6.0 no\n"), "{run:?}");
+}
+
+#[test]
 fn a_mistake_on_the_command_line_is_in_the_log_of_the_named_configuration() {
     let sealpost = Sealpost::new("[accounts.relay]\nhost = \"127.0.0.1\"\n");
     for args in [&["-Z", "ok@sink.test"][..], &[], &["a@b\nRCPT TO:<c@d>"]] {

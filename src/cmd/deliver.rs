@@ -49,8 +49,10 @@ pub struct Delivery<'a> {
 pub struct Delivered {
     /// One for each recipient.
     pub outcomes: Vec<Outcome>,
-    /// Why the last attempt ended early, where it did.
+    /// Why the attempt that counts ended early, where it did.
     pub problem: Option<Error>,
+    /// Why a fallback was of no help.
+    pub setback: Option<Error>,
 }
 
 /// How one attempt ended.
@@ -78,27 +80,41 @@ impl<'a> Delivery<'a> {
         let fallbacks = account.fallback.iter().filter_map(|name| self.config.account(name));
         let accounts: Vec<&Account> = std::iter::once(account).chain(fallbacks).collect();
         let mut rest = envelope.clone();
-        let mut settled: Vec<Outcome> = Vec::new();
-        let mut deferred = Vec::new();
-        let mut problem = None;
+        let mut delivered = Delivered { outcomes: Vec::new(), problem: None, setback: None };
+        let mut deferred: Vec<Outcome> = Vec::new();
         for account in accounts {
             let ended = self.at(account, &rest, content);
-            problem = ended.problem.or(problem);
-            (deferred, settled) = ended.outcomes.into_iter().fold((Vec::new(), settled), |(mut later, mut done), outcome| {
+            let before = std::mem::take(&mut deferred).into_iter().map(Some).chain(std::iter::repeat_with(|| None));
+            let mut kept = false;
+            // Outcomes are in the order of the recipients, and so are those that the account before deferred.
+            let recipients = std::mem::take(&mut rest.recipients).into_iter();
+            for ((recipient, outcome), before) in recipients.zip(ended.outcomes).zip(before) {
+                let outcome =
+                    match before.filter(|before| before.exit == Exit::TempFail && is_trouble(&outcome, ended.problem.as_ref())) {
+                        Some(before) => {
+                            kept = true;
+                            before
+                        }
+                        None => outcome,
+                    };
                 if outcome.fate == Fate::Deferred {
-                    later.push(outcome);
+                    rest.recipients.push(recipient);
+                    deferred.push(outcome);
                 } else {
-                    done.push(outcome);
+                    delivered.outcomes.push(outcome);
                 }
-                (later, done)
-            });
-            rest.recipients.retain(|r| deferred.iter().any(|o| o.recipient == r.address));
+            }
+            if kept {
+                delivered.setback = ended.problem;
+            } else {
+                delivered.problem = ended.problem.or(delivered.problem);
+            }
             if deferred.is_empty() {
                 break;
             }
         }
-        settled.extend(deferred);
-        Delivered { outcomes: settled, problem }
+        delivered.outcomes.extend(deferred);
+        delivered
     }
 
     /// One account: an attempt, and where policy allows it a second one in plaintext after a failed handshake.
@@ -247,6 +263,12 @@ struct Logged<'r> {
     report: Option<&'r Report>,
     facts: Option<&'r Facts>,
     sealed_before: bool,
+}
+
+/// Whether an outcome comes from what went wrong at the account (no such host, no password, the login refused) and says nothing
+/// of the recipient or the message: at a fallback that must not turn "later" into "never".
+fn is_trouble(outcome: &Outcome, problem: Option<&Error>) -> bool {
+    outcome.fate != Fate::Accepted && outcome.fate != Fate::Unknown && problem.is_some_and(|p| p.exit() == outcome.exit)
 }
 
 fn unmet(report: &Report, sealed_before: bool) -> Option<Protection<'_>> {

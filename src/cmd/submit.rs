@@ -252,34 +252,44 @@ const MAY_HAVE_ARRIVED: &str = "the smarthost may have kept the message all the 
 /// What the caller reads when not everybody got the message.
 fn explain(exit: Exit, account: &Account, delivered: &Delivered) -> Error {
     let refused: Vec<&Outcome> = delivered.outcomes.iter().filter(|o| o.fate != Fate::Accepted).collect();
-    let accepted = delivered.outcomes.len() - refused.len();
-    if let Some(problem) = &delivered.problem
-        && accepted == 0
-        && refused.iter().all(|o| o.reply.is_none() || o.exit == problem.exit())
-    {
-        let problem = problem.clone().with_exit(exit);
-        let is_lost = refused.iter().any(|o| o.fate == Fate::Unknown);
-        return if is_lost && problem.advice().is_none() { problem.hint(MAY_HAVE_ARRIVED) } else { problem };
+    let all = delivered.outcomes.len();
+    let accepted = all - refused.len();
+    let error = match &delivered.problem {
+        Some(problem) if accepted == 0 && refused.iter().all(|o| o.reply.is_none() || o.exit == problem.exit()) => {
+            problem.clone().with_exit(exit)
+        }
+        problem => {
+            let otherwise = problem.as_ref().map_or("not sent", Error::because);
+            Error::new(exit, format!("sending through account {} ({})", account.name, account.target), told(&refused, otherwise))
+        }
+    };
+    let may_have_arrived = refused.iter().any(|o| o.fate == Fate::Unknown) && error.advice().is_none();
+    match (&delivered.setback, accepted) {
+        (None, 0) if may_have_arrived => error.hint(MAY_HAVE_ARRIVED),
+        (None, 0) => error,
+        (Some(setback), 0) => error.hint(format!("the fallback was of no help: {setback}")),
+        _ => error.hint(format!("{accepted} of {all} recipients were accepted: do not send it to them again")),
     }
-    let mut told: Vec<String> = Vec::new();
-    for outcome in refused.iter().take(5) {
-        let why = outcome
-            .reply
-            .as_ref()
-            .map_or_else(|| delivered.problem.as_ref().map_or("not sent", Error::because).to_owned(), ToString::to_string);
-        told.push(format!("<{}> {}: {why}", outcome.recipient, outcome.fate.as_str()));
-    }
-    if refused.len() > told.len() {
-        told.push(format!("and {} more", refused.len() - told.len()));
-    }
-    let error = Error::new(exit, format!("sending through account {} ({})", account.name, account.target), told.join("; "));
-    match accepted {
-        0 if refused.iter().any(|o| o.fate == Fate::Unknown) => error.hint(MAY_HAVE_ARRIVED),
-        0 => error,
-        _ => {
-            error.hint(format!("{accepted} of {} recipients were accepted: do not send it to them again", delivered.outcomes.len()))
+}
+
+/// The first recipients that the message did not reach and why, those with the same reason together.
+fn told(refused: &[&Outcome], otherwise: &str) -> String {
+    const MOST: usize = 5;
+    let mut groups: Vec<(String, String)> = Vec::new();
+    for outcome in refused.iter().take(MOST) {
+        let name = format!("<{}>", outcome.recipient);
+        let why = outcome.reply.as_ref().map_or_else(|| otherwise.to_owned(), ToString::to_string);
+        let what = format!("{}: {why}", outcome.fate.as_str());
+        match groups.last_mut().filter(|(_, last)| *last == what) {
+            Some((names, _)) => names.extend([", ", &name]),
+            None => groups.push((name, what)),
         }
     }
+    let mut told: Vec<String> = groups.into_iter().map(|(names, what)| format!("{names} {what}")).collect();
+    if refused.len() > MOST {
+        told.push(format!("and {} more", refused.len() - MOST));
+    }
+    told.join("; ")
 }
 
 fn from_field(draft: &Draft) -> Option<&[u8]> {

@@ -59,9 +59,16 @@ pub(super) fn output(world: &dyn World, command: &str, patience: Duration, doing
     if status.success() {
         return Ok(std::mem::replace(&mut running.stdout.text, Zeroizing::new(Vec::new())));
     }
-    let complaint = String::from_utf8_lossy(&running.stderr.text).trim().replace('\n', " / ");
+    let complaint = complaint(&String::from_utf8_lossy(&running.stderr.text), &String::from_utf8_lossy(&running.stdout.text));
     let complaint = if complaint.is_empty() { String::new() } else { format!(": {complaint}") };
     Err(failed(format!("the command failed ({status}){complaint}")).hint("run it by hand, as the same user, to see why"))
+}
+
+/// What the command said on stderr, in one line, without what it printed: a shell that traces (`set -x`) says the secret again.
+fn complaint(said: &str, printed: &str) -> String {
+    let secret = printed.lines().next().unwrap_or_default().trim();
+    let said = if secret.is_empty() { said.to_owned() } else { said.replace(secret, "***") };
+    said.trim().replace('\n', " / ")
 }
 
 /// The names of variables that hold secrets.

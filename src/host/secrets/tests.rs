@@ -114,6 +114,12 @@ fn the_first_line_that_a_command_prints_is_the_password() {
 }
 
 #[test]
+fn a_command_that_says_its_secret_again_when_it_fails_is_not_quoted_with_it() {
+    let error = run("set -x; echo hunter2; false").unwrap_err().render("t");
+    assert!(error.contains("+ echo *** / + false") && !error.contains("hunter2"), "{error}");
+}
+
+#[test]
 fn a_command_that_fails_is_quoted_and_may_be_tried_again() {
     let error = run("echo hunter2; printf 'no\\033[2J key\\nfor you\\n' >&2; exit 3").unwrap_err();
     assert_eq!(error.exit(), Exit::TempFail);
