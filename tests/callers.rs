@@ -45,12 +45,12 @@ const DECIDED: &[Decision] = &[
     (
         "msg-dot-no-i",
         |expect| (expect.body_contains, expect.body_not_contains) = (Some("a\n.\nAFTER\n".to_owned()), None),
-        "D3: without -i a lone dot is data unless standard input is a terminal",
+        "without -i a lone dot is data unless standard input is a terminal",
     ),
     (
         "msg-8bit",
         |expect| expect.headers_present = vec!["Subject: =?UTF-8?Q?caf=C3=A9?=".to_owned()],
-        "D13: raw 8-bit in a header is encoded (RFC 2047); it is illegal without SMTPUTF8",
+        "raw 8-bit in a header is encoded (RFC 2047); it is illegal without SMTPUTF8",
     ),
 ];
 
@@ -60,7 +60,7 @@ fn real_callers_get_what_they_have_always_got() {
 }
 
 #[test]
-fn the_cases_of_the_contract_hold() {
+fn the_cases_of_the_specification_hold() {
     run(false, |case| case.evidence == "spec");
 }
 
@@ -196,7 +196,7 @@ impl Drop for Stage {
     }
 }
 
-/// The environment that section 6 of the design assumes.
+/// The environment that the recorded calls assume.
 fn config(dir: &Path, port: u16) -> String {
     format!(
         "mail_domain = \"client.example\"\naliases = \"\"\n\

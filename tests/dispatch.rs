@@ -1,4 +1,4 @@
-//! Does each name of the program, and each mistake on its command line, get the answer that callers rely on? (contract section 1)
+//! Does each name of the program, and each mistake on its command line, get the answer that callers rely on? (sealpost(1))
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 

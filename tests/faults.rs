@@ -1,4 +1,4 @@
-//! Does each fault of `sealpost sink` meet a `sendmail` that says the right thing, to its caller and to the log? (contract 4, 5)
+//! Does each fault of `sealpost sink` meet a `sendmail` that says the right thing, to its caller and to the log? (sealpost(1))
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what is wrong by panicking")]
 

@@ -1,4 +1,4 @@
-//! Does sealpost keep its promises against servers that lie, stall and break off? (contract sections 3 to 5)
+//! Does sealpost keep its promises against servers that lie, stall and break off? (sealpost(1))
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says what is wrong by panicking")]
 

@@ -1,4 +1,4 @@
-//! Does a submission do what its caller asked, wherever the caller stands? (contract sections 1, 3 to 5)
+//! Does a submission do what its caller asked, wherever the caller stands? (sendmail(8))
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says what is wrong by panicking")]
 

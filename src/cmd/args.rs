@@ -1,4 +1,4 @@
-//! Which commands does `sealpost` have besides the sendmail command line? (contract section 1)
+//! Which commands does `sealpost` have besides the sendmail command line? (sealpost(1))
 
 use std::{ffi::OsString, path::PathBuf};
 

@@ -1,4 +1,4 @@
-//! What becomes of one message at an account and its fallbacks? (contract sections 3 to 5)
+//! What becomes of one message at an account and its fallbacks? (sealpost(1))
 
 use std::time::Instant;
 

@@ -1,4 +1,4 @@
-//! Which command is meant? (contract section 1; design sendmail-cli.md 4.3, 5.3)
+//! Which command is meant? (sealpost(1), sendmail(8))
 
 use std::{
     ffi::{OsStr, OsString},

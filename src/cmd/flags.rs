@@ -1,4 +1,4 @@
-//! Which flags does sendmail mode have, what does each take, and what does it do here? (design D1-D13; LSB baselib-sendmail-1)
+//! Which flags does sendmail mode have, what does each take, and what does it do here? (sendmail(8); LSB baselib-sendmail-1)
 //!
 //! The one table: the parser, `sendmail --help` and the check of man/sendmail.8 all read it. A letter that is not here is
 //! nobody's option and ends in `EX_USAGE`; one that has no meaning here says why it is ignored.

@@ -1,7 +1,7 @@
 //! How do the words of a sendmail command line split into flags, values and operands? (POSIX XBD 12.2, without permutation)
 //!
 //! Written here rather than taken from lexopt, which drops the `=` of `-F=?utf-8?q?Jos=C3=A9?=` and goes on looking for flags
-//! behind a recipient: a recipient that an attacker chose must never become a flag (design D2).
+//! behind a recipient: a recipient that an attacker chose must never become a flag.
 
 use std::{
     ffi::OsString,

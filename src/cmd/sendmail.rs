@@ -1,4 +1,4 @@
-//! What does a caller of sendmail, mailq or newaliases want? (design sendmail-cli.md sections 0.1 and 1, decisions D1-D13)
+//! What does a caller of sendmail, mailq or newaliases want? (sendmail(8))
 //!
 //! Words in, an [`Invocation`] out: nothing is read, sent or printed here.
 

@@ -1,4 +1,4 @@
-//! How does a message get from standard input to the smarthost? (contract sections 1, 5, 7; the ten lines of the house, in order)
+//! How does a message get from standard input to the smarthost? (sendmail(8))
 
 use std::{cell::OnceCell, io, os::fd::AsFd, path::PathBuf, time::Instant};
 

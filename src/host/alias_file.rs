@@ -1,4 +1,4 @@
-//! Which aliases does this machine have? (aliases(5); contract section 2)
+//! Which aliases does this machine have? (aliases(5); sealpost.toml(5))
 
 use std::{fs, io, path::Path};
 

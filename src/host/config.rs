@@ -1,4 +1,4 @@
-//! What did the administrator or the user configure, and where does it say so? (contract section 2)
+//! What did the administrator or the user configure, and where does it say so? (sealpost.toml(5))
 
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 

@@ -1,4 +1,4 @@
-//! Where is it written what became of each send, and how is it that this never stops a mail? (contract section 4)
+//! Where is it written what became of each send, and how is it that this never stops a mail? (sealpost(1), "The log")
 
 pub mod line;
 

@@ -1,4 +1,4 @@
-//! Where does the password come from, and is it safe there? (contract section 3, "Secrets")
+//! Where does the password come from, and is it safe there? (sealpost(1), "TLS policy")
 
 use std::{
     fs::{File, Metadata},

@@ -1,4 +1,4 @@
-//! How does standard input become a message that can be said any number of times, in constant memory? (contract section 7)
+//! How does standard input become a message that can be said any number of times, in constant memory? (sendmail(8))
 
 mod hold;
 mod input;
@@ -50,7 +50,7 @@ pub struct Intake {
     hold: Hold,
 }
 
-/// What a line that is a lone dot means (sendmail-cli.md 3.2, D3).
+/// What a line that is a lone dot means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Dots {
     /// Text.

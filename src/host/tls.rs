@@ -1,4 +1,4 @@
-//! How is a connection sealed, and what is then known of the peer? (RFC 8446, 5246; contract section 3)
+//! How is a connection sealed, and what is then known of the peer? (RFC 8446, 5246; sealpost(1), "TLS policy")
 //!
 //! Bytes are moved by whoever drives [`Handshake::connection`]; nothing here blocks on a network. Trust never ends a
 //! handshake: it is judged afterwards, from [`Handshake::verdict`], so that a peer who can't be trusted is still described.

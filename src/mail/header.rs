@@ -1,4 +1,4 @@
-//! Which of a message's first lines are its header, and which fields are in it? (RFC 5322 2.2, 3.6; sendmail-cli.md 3.4)
+//! Which of a message's first lines are its header, and which fields are in it? (RFC 5322 2.2, 3.6)
 
 use memchr::{memchr, memchr2};
 

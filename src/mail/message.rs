@@ -1,4 +1,4 @@
-//! What is added to a header, and what leaves it, before it may be sent? (RFC 5322 3.6; contract section 7)
+//! What is added to a header, and what leaves it, before it may be sent? (RFC 5322 3.6; sendmail(8))
 
 use super::{
     fold,

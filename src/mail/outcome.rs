@@ -116,7 +116,7 @@ pub fn worst(outcomes: &[Outcome]) -> Fate {
     outcomes.iter().map(|o| o.fate).max_by_key(|f| f.gravity()).unwrap_or(Fate::Deferred)
 }
 
-/// The exit code for the caller: 0 when every recipient was accepted, else the gravest of the others (contract section 5).
+/// The exit code for the caller: 0 when every recipient was accepted, else the gravest of the others (sysexits(3)).
 ///
 /// A refusal weighs more than a deferral: a caller that tried again because of 75 would never learn of it. Among refusals the
 /// message's own fault (65, 77, 76, 69) weighs more than one addressee's (67).

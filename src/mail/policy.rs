@@ -1,4 +1,4 @@
-//! Must TLS be, who is believed, and may we go on? (contract section 3; RFC 3207, 7435, 8314)
+//! Must TLS be, who is believed, and may we go on? (sealpost(1), "TLS policy"; RFC 3207, 7435, 8314)
 //!
 //! The one place that decides. [`after_ehlo`] says what follows the server's capabilities, [`judge`] weighs a handshake, and
 //! only this file can make the two permissions: [`Met`], without which no MAIL is said, and [`AuthPermit`], without which no
@@ -275,7 +275,7 @@ impl AuthPermit {
     }
 }
 
-/// Decides whether the account's secret may be used on this connection (contract section 3, "Secrets").
+/// Decides whether the account's secret may be used on this connection (sealpost(1), "TLS policy").
 ///
 /// # Errors
 /// Why not, for a person.

@@ -1,4 +1,4 @@
-//! How far is a peer's certificate trusted: by an authority and its name, or by a pin? (RFC 5280 6, RFC 9525; contract section 3)
+//! How far is a peer's certificate trusted: by an authority and its name, or by a pin? (RFC 5280 6, RFC 9525; sealpost(1), "TLS policy")
 //!
 //! Says what is wrong in the words of RFC 8460 section 4.3; never decides to send.
 

@@ -1,4 +1,4 @@
-//! Does what happened satisfy a case of callers.json? (design sendmail-cli.md section 6)
+//! Does what happened satisfy a case of callers.json? (the recorded calls of real programs)
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! Who may see the secret, and what a server's answers to AUTH mean. (RFC 4954, 4616; contract section 3 "Secrets")
+//! Who may see the secret, and what a server's answers to AUTH mean. (RFC 4954, 4616; sealpost(1), "TLS policy")
 
 use sealpost::{
     error::Exit,

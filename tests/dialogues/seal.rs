@@ -1,4 +1,4 @@
-//! STARTTLS, implicit TLS and what policy makes of them. (RFC 3207, 8314; contract section 3)
+//! STARTTLS, implicit TLS and what policy makes of them. (RFC 3207, 8314; sealpost(1), "TLS policy")
 
 use sealpost::{
     error::Exit,

@@ -9,7 +9,7 @@ use crate::common::{
     script::{Heard, Server},
 };
 
-/// What `failure` is where the contract leaves it open.
+/// What `failure` is where the manual leaves it open.
 pub(crate) const ANY: Option<&str> = Some("*");
 
 /// One row.

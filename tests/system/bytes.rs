@@ -1,4 +1,4 @@
-//! Does what was piped in arrive, byte for byte where the contract promises it? (contract section 7)
+//! Does what was piped in arrive, byte for byte where sendmail(8) promises it? (sendmail(8))
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 

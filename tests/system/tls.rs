@@ -1,4 +1,4 @@
-//! Is the table of the contract's section 3 what happens, policy by policy, start by start, certificate by certificate?
+//! Is the table of "TLS policy" in sealpost(1) what happens, policy by policy, start by start, certificate by certificate?
 
 use std::thread;
 
@@ -48,7 +48,7 @@ impl Cell {
 }
 
 #[test]
-fn policy_start_and_certificate_decide_as_the_contract_says() {
+fn policy_start_and_certificate_decide_as_the_manual_says() {
     let Some(smarthost) = smarthost() else { return };
     let runs: Vec<(Cell, Run, String)> = thread::scope(|scope| {
         let cells = Cell::all().into_iter();

@@ -1,4 +1,4 @@
-//! What does one account say: where it goes, under which TLS, as whom? (contract section 2)
+//! What does one account say: where it goes, under which TLS, as whom? (sealpost.toml(5))
 
 use std::{net::IpAddr, os::unix::ffi::OsStrExt as _, path::PathBuf};
 

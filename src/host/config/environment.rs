@@ -1,4 +1,4 @@
-//! What do the variables of the environment say, where there is no file? (contract section 2)
+//! What do the variables of the environment say, where there is no file? (sealpost.toml(5))
 
 use std::{borrow::Cow, ffi::OsString};
 

@@ -1,4 +1,4 @@
-//! Which configuration is in force, and may it be read? (contract sections 2 and 6)
+//! Which configuration is in force, and may it be read? (sealpost.toml(5), "FILES")
 
 use std::{
     fs::File,

@@ -1,4 +1,4 @@
-//! How does a written page become the configuration? (contract section 2)
+//! How does a written page become the configuration? (sealpost.toml(5))
 
 use std::{path::PathBuf, time::Duration};
 

@@ -48,7 +48,7 @@ fn two_lines_are_a_configuration_and_the_defaults_are_strict() {
 }
 
 #[test]
-fn every_key_of_the_contract_is_understood() {
+fn every_key_of_the_manual_is_understood() {
     let config = read(include_str!("tests/whole.toml")).unwrap();
     assert_eq!(config.default_account.as_deref(), Some("relay"));
     assert_eq!(config.mail_domain.as_deref(), Some("example.com"));

@@ -1,4 +1,4 @@
-//! What does the text of one setting mean? (contract section 2)
+//! What does the text of one setting mean? (sealpost.toml(5))
 
 use std::{net::IpAddr, time::Duration};
 
@@ -27,7 +27,7 @@ impl Fault {
         self
     }
 
-    /// A setting that the contract knows and this version does not.
+    /// A setting that is planned and that this version does not know.
     pub(super) fn later(what: &str, instead: &str) -> Self {
         Self::new(format!("{what} is not in this version of sealpost")).hint(instead)
     }

@@ -1,4 +1,4 @@
-//! Which facts of a record go to the system's log, under which key, and how grave is it? (contract section 4; RFC 5424 6.2.1)
+//! Which facts of a record go to the system's log, under which key, and how grave is it? (sealpost(1), "The log"; RFC 5424 6.2.1)
 
 use std::fmt::Display;
 

@@ -1,4 +1,4 @@
-//! What does one line of the send log hold? (contract section 4)
+//! What does one line of the send log hold? (sealpost(1), "The log")
 
 use std::{
     fmt::{self, Display},

@@ -153,7 +153,7 @@ fn bare<'a>(account: &'a Account, outcomes: &'a [Outcome]) -> Attempt<'a> {
     }
 }
 
-/// The example of the contract.
+/// The example of the manual.
 fn full() -> Record {
     let (account, facts, met) = (account(), facts(), met());
     let outcomes = [outcome("admin@example.com", Fate::Accepted, Exit::Ok, Some(reply(250, (2, 1, 5), "Ok")))];
@@ -199,7 +199,7 @@ fn partly() -> Record {
 }
 
 #[test]
-fn a_full_record_has_every_key_in_the_order_of_the_contract() {
+fn a_full_record_has_every_key_in_the_order_of_the_manual() {
     let (ab, cd) = ("ab".repeat(32), "cd".repeat(32));
     assert_eq!(
         json(&full()),

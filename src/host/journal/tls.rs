@@ -1,4 +1,4 @@
-//! Which part of a record tells of TLS? (contract sections 3 and 4)
+//! Which part of a record tells of TLS? (sealpost(1), "The log")
 
 use serde::Serialize;
 

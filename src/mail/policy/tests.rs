@@ -1,4 +1,4 @@
-//! The whole table of contract section 3: demand, what the server does, trust, memory; and the rule for secrets.
+//! The whole table of "TLS policy" in sealpost(1): demand, what the server does, trust, memory; and the rule for secrets.
 
 use super::*;
 
@@ -192,7 +192,7 @@ fn secret(met: &Met, reach: Reach, allow_unverified: bool, explicit_mechanism: b
 }
 
 #[test]
-fn secrets_go_only_where_the_contract_lets_them() {
+fn secrets_go_only_where_policy_lets_them() {
     let failed = Some(finding(Failure::ValidationFailure));
     let absent = Some(finding(Failure::StarttlsNotSupported));
     let untrusted = Some(finding(Failure::CertificateNotTrusted));

@@ -1,4 +1,4 @@
-//! What of a server's words may be written down, when it repeats our secret? (contract section 3, "Secrets")
+//! What of a server's words may be written down, when it repeats our secret? (sealpost(1), "TLS policy")
 
 use std::{borrow::Cow, fmt};
 
