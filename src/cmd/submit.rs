@@ -78,6 +78,8 @@ struct Desk<'a> {
 /// A submission that can be sent.
 struct Ready<'c> {
     account: &'c Account,
+    /// The sender that was asked for, by -f or by the header.
+    asked_sender: Option<String>,
     envelope: Envelope,
     message: Message,
     message_id: String,
@@ -135,7 +137,8 @@ impl<'a> Desk<'a> {
         let draft = Intake::read(Input::Descriptor(io::stdin().as_fd()), &options).map_err(late)?;
         let domain = MailDomain::new(self.world, config);
         let read_from = if self.asked.read_envelope_from { from_field(&draft) } else { None };
-        let sender = addressing::sender(asked_sender.or(read_from.as_deref()), account, &domain).map_err(late)?;
+        let asked_sender = self.asked.sender.clone().or(read_from);
+        let sender = addressing::sender(asked_sender.as_deref(), account, &domain).map_err(late)?;
         let named = if self.asked.read_recipients {
             Some(header_recipients(draft.fields().map(|field| (field.name, field.value))).map_err(|e| late(resent(&e)))?)
         } else {
@@ -144,7 +147,7 @@ impl<'a> Desk<'a> {
         let recipients = addressing::recipients(self.asked, named, &domain, config).map_err(late)?;
         let envelope = Envelope { sender, recipients, dsn: self.asked.dsn.clone() };
         let (message, message_id) = self.complete(draft, account, &envelope.sender, &domain).map_err(late)?;
-        Ok(Ready { account, envelope, message, message_id })
+        Ok(Ready { account, asked_sender, envelope, message, message_id })
     }
 
     /// Adds what the header lacks; each value is made only where it is missing.
@@ -194,7 +197,9 @@ impl<'a> Desk<'a> {
             size: Some(crate::mail::content::Content::facts(&ready.message).size),
             ..self.submission()
         };
-        let mut delivery = Delivery::new(self.world, config, &self.journal, &self.narrator, submission);
+        let domain = MailDomain::new(self.world, config);
+        let sender = |account: &Account| addressing::sender(ready.asked_sender.as_deref(), account, &domain);
+        let mut delivery = Delivery::new(self.world, config, &self.journal, &self.narrator, submission, &sender);
         let delivered = delivery.run(ready.account, &ready.envelope, &mut ready.message);
         for error in &delivery.unlogged {
             complain(self.program, ErrorMode::Print, error);
