@@ -79,16 +79,22 @@ impl Pump<'_> {
         session.lost(&lost.to_string());
     }
 
+    /// Tells the terminal, unless the server repeats the secret.
+    fn heard(narrator: Narrator, session: &Session<'_>, bytes: &[u8]) {
+        narrator.heard(if session.repeats_secret(bytes) { b"(left out, because it repeats the login)" } else { bytes });
+    }
+
     fn listen(&mut self, session: &mut Session<'_>, wait: Wait, deadline: Instant) {
         match self.link.hear(deadline) {
             Ok(bytes) => {
-                self.narrator.heard(bytes);
+                Self::heard(*self.narrator, session, bytes);
                 session.receive(bytes);
             }
             Err(Lost::TimedOut) => {
                 let seconds = self.time_for(wait).as_secs_f64();
                 session.lost(&format!("no answer in time: {} did not come within {seconds} s", wait.describe()));
             }
+            Err(Lost::Tls(why)) => session.unsealed_late(&why),
             Err(lost) => session.lost(&format!("{lost} (while waiting for {})", wait.describe())),
         }
     }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use base64::{Engine, engine::general_purpose::STANDARD};
+use memchr::memmem;
 use zeroize::Zeroizing;
 
 use crate::{error::printable, mail::policy::AuthPermit};
@@ -89,6 +91,16 @@ pub struct Credentials {
     pub choice: Choice,
     /// `allow_unverified` of the account.
     pub allow_unverified: bool,
+}
+
+impl Credentials {
+    /// Whether `text` holds the secret, bare or as a mechanism says it: some servers repeat what they refuse.
+    pub fn show_in(&self, text: &[u8]) -> bool {
+        let secret = self.secret.expose().as_bytes();
+        let message = plain(&self.user, &self.secret).unwrap_or_default();
+        let holds = |form: &[u8]| !form.is_empty() && memmem::find(text, form).is_some();
+        holds(secret) || [secret, &message].iter().any(|form| holds(Zeroizing::new(STANDARD.encode(form)).as_bytes()))
+    }
 }
 
 /// Chooses a mechanism among the names that EHLO `offered` behind AUTH.
