@@ -12,5 +12,7 @@ mod kit;
 mod noise;
 #[path = "hostile/outcome.rs"]
 mod outcome;
+#[path = "hostile/path.rs"]
+mod path;
 #[path = "hostile/starting_tls.rs"]
 mod starting_tls;

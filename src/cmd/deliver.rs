@@ -16,10 +16,11 @@ use crate::{
         world::World,
     },
     mail::{
+        address::ReversePath,
         content::Content,
         envelope::Envelope,
         outcome::{Fate, Outcome, exit_code},
-        policy::{Policy, Prior},
+        policy::{Policy, Prior, Reach},
         tls::{Facts, Finding},
     },
     smtp::{
@@ -40,6 +41,8 @@ pub struct Delivery<'a> {
     pub narrator: &'a Narrator,
     /// What the log says of the submission in every record.
     pub submission: Submission<'a>,
+    /// The envelope sender that an account allows, which a fallback is asked for anew.
+    pub sender: &'a dyn Fn(&Account) -> Result<ReversePath, Error>,
     /// What could not be logged, to be said in the end.
     pub unlogged: Vec<Error>,
     attempts: u32,
@@ -70,8 +73,9 @@ impl<'a> Delivery<'a> {
         journal: &'a Journal,
         narrator: &'a Narrator,
         submission: Submission<'a>,
+        sender: &'a dyn Fn(&Account) -> Result<ReversePath, Error>,
     ) -> Self {
-        Self { world, config, journal, narrator, submission, unlogged: Vec::new(), attempts: 0 }
+        Self { world, config, journal, narrator, submission, sender, unlogged: Vec::new(), attempts: 0 }
     }
 
     /// Tries `account`, then its fallbacks for whom it deferred. What is refused or unknown stays so: a second server must not
@@ -82,8 +86,8 @@ impl<'a> Delivery<'a> {
         let mut rest = envelope.clone();
         let mut delivered = Delivered { outcomes: Vec::new(), problem: None, setback: None };
         let mut deferred: Vec<Outcome> = Vec::new();
-        for account in accounts {
-            let ended = self.at(account, &rest, content);
+        for (index, account) in accounts.into_iter().enumerate() {
+            let ended = if index == 0 { self.at(account, &rest, content) } else { self.fall_back(account, &mut rest, content) };
             let before = std::mem::take(&mut deferred).into_iter().map(Some).chain(std::iter::repeat_with(|| None));
             let mut kept = false;
             // Outcomes are in the order of the recipients, and so are those that the account before deferred.
@@ -115,6 +119,15 @@ impl<'a> Delivery<'a> {
         }
         delivered.outcomes.extend(deferred);
         delivered
+    }
+
+    /// A fallback has its own idea of who may be the sender.
+    fn fall_back(&mut self, account: &Account, envelope: &mut Envelope, content: &mut dyn Content) -> Ended {
+        match (self.sender)(account) {
+            Ok(sender) => envelope.sender = sender,
+            Err(error) => return self.reject(account, envelope, error),
+        }
+        self.at(account, envelope, content)
     }
 
     /// One account: an attempt, and where policy allows it a second one in plaintext after a failed handshake.
@@ -174,6 +187,7 @@ impl<'a> Delivery<'a> {
         let report = session.report();
         let problem = problem_of(account, &report);
         let log = Logged {
+            sender: &envelope.sender,
             address: peer.map(|p| p.ip()),
             report: Some(&report),
             facts: facts.as_ref(),
@@ -191,7 +205,8 @@ impl<'a> Delivery<'a> {
             demand: account.tls.demand,
             prior: prior.clone(),
             credentials,
-            reach: link.reach(),
+            // What leads to a proxy on this machine goes on from there.
+            reach: if account.proxy.is_some() { Reach::Network } else { link.reach() },
             nonce: nonce.unwrap_or_default(),
             batch: self.config.limits.recipients,
         }
@@ -215,7 +230,7 @@ impl<'a> Delivery<'a> {
         let error = Error::new(exit, doing(account), format!("cannot connect: {why}")).hint(hint);
         self.narrator.note(&error.summary());
         let outcomes = undecided(envelope, exit);
-        let log = Logged { address: None, report: None, facts: None, sealed_before: false };
+        let log = Logged { sender: &envelope.sender, address: None, report: None, facts: None, sealed_before: false };
         self.record(account, &outcomes, Some(&error), log, begun);
         Ended { outcomes, problem: Some(error), retry_in_plaintext: None }
     }
@@ -225,7 +240,8 @@ impl<'a> Delivery<'a> {
         let recipients: Vec<_> = envelope.recipients.iter().map(|r| r.address.clone()).collect();
         let rejection = Rejection { account: Some(account), recipients: &recipients, error: &error };
         let span = Span { end: self.world.timestamp(), took: std::time::Duration::ZERO };
-        let record = Record::rejected(span, &self.submission, &rejection);
+        let submission = Submission { sender: Some(&envelope.sender), ..self.submission };
+        let record = Record::rejected(span, &submission, &rejection);
         self.unlogged.extend(self.journal.write(&record));
         Ended { outcomes: undecided(envelope, error.exit()), problem: Some(error), retry_in_plaintext: None }
     }
@@ -250,7 +266,8 @@ impl<'a> Delivery<'a> {
             protection,
         };
         let span = Span { end: self.world.timestamp(), took: begun.elapsed() };
-        let record = Record::attempt(span, &self.submission, &attempt);
+        let submission = Submission { sender: Some(log.sender), ..self.submission };
+        let record = Record::attempt(span, &submission, &attempt);
         self.narrator.note(&line::summary(&record));
         self.unlogged.extend(self.journal.write(&record));
     }
@@ -259,6 +276,7 @@ impl<'a> Delivery<'a> {
 /// What a record tells of the connection.
 #[derive(Clone, Copy)]
 struct Logged<'r> {
+    sender: &'r ReversePath,
     address: Option<std::net::IpAddr>,
     report: Option<&'r Report>,
     facts: Option<&'r Facts>,

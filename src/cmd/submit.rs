@@ -78,6 +78,8 @@ struct Desk<'a> {
 /// A submission that can be sent.
 struct Ready<'c> {
     account: &'c Account,
+    /// The sender that was asked for, by -f or by the header.
+    asked: Option<ReversePath>,
     envelope: Envelope,
     message: Message,
     message_id: String,
@@ -147,7 +149,7 @@ impl<'a> Desk<'a> {
             (author, account)
         };
         let late = |error| Refused { error, account: Some(account), unread: false };
-        let sender = addressing::sender(asked, account, &domain).map_err(late)?;
+        let sender = addressing::sender(asked.clone(), account, &domain).map_err(late)?;
         let named = if self.asked.read_recipients {
             Some(header_recipients(draft.fields().map(|field| (field.name, field.value))).map_err(|e| late(resent(e)))?)
         } else {
@@ -156,7 +158,7 @@ impl<'a> Desk<'a> {
         let recipients = addressing::recipients(self.asked, named, &domain, config).map_err(late)?;
         let envelope = Envelope { sender, recipients, dsn: self.asked.dsn.clone() };
         let (message, message_id) = self.complete(draft, account, &envelope.sender, &domain).map_err(late)?;
-        Ok(Ready { account, envelope, message, message_id })
+        Ok(Ready { account, asked, envelope, message, message_id })
     }
 
     /// `-a`, else the account whose `match` covers the sender, else the default one.
@@ -211,7 +213,9 @@ impl<'a> Desk<'a> {
             size: Some(crate::mail::content::Content::facts(&ready.message).size),
             ..self.submission()
         };
-        let mut delivery = Delivery::new(self.world, config, &self.journal, &self.narrator, submission);
+        let domain = MailDomain::new(self.world, config);
+        let sender = |account: &Account| addressing::sender(ready.asked.clone(), account, &domain);
+        let mut delivery = Delivery::new(self.world, config, &self.journal, &self.narrator, submission, &sender);
         let delivered = delivery.run(ready.account, &ready.envelope, &mut ready.message);
         for error in &delivery.unlogged {
             complain(self.program, self.asked.errors, error);

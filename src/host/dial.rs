@@ -64,7 +64,7 @@ pub fn dial(account: &Account, budget: Duration) -> Result<Link, Unreachable> {
     match &account.target {
         Target::Name(name, port) => race(&resolve(name, *port, deadline)?, source, deadline),
         Target::Address(address, port) => race(&[SocketAddr::new(*address, *port)], source, deadline),
-        Target::Unix(path) => unix(path),
+        Target::Unix(path) => unix(path, deadline),
     }
 }
 
@@ -197,15 +197,29 @@ fn begin(address: SocketAddr, source: Option<IpAddr>) -> Result<(Attempt, bool),
     }
 }
 
-fn unix(path: &Path) -> Result<Link, Unreachable> {
+/// Waits where the server's queue of connections is full: only a blocking connect does, and poll(2) can't (unix(7)).
+fn unix(path: &Path, deadline: Instant) -> Result<Link, Unreachable> {
     let connect = || {
         let address = SocketAddrUnix::new(path)?;
-        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let fd = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
-        rustix::net::connect(&fd, &address)?;
-        Ok::<_, rustix::io::Errno>(Link::new(fd, None))
+        let fd = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            sockopt::set_socket_timeout(&fd, sockopt::Timeout::Send, Some(left.max(Duration::from_millis(1))))?;
+            match rustix::net::connect(&fd, &address) {
+                Err(rustix::io::Errno::INTR) => {}
+                other => break other?,
+            }
+        }
+        rustix::io::ioctl_fionbio(&fd, true)?;
+        Ok(Link::new(fd, None))
     };
-    connect().map_err(|errno| Unreachable::NotNow(format!("{}: {}", path.display(), words(errno))))
+    connect().map_err(|errno| {
+        let why = match errno {
+            rustix::io::Errno::AGAIN => "its queue of connections is full".to_owned(),
+            errno => words(errno),
+        };
+        Unreachable::NotNow(format!("{}: {why}", path.display()))
+    })
 }
 
 /// The system's words for an error, in lower case, without its number.
@@ -214,4 +228,27 @@ fn words(errno: rustix::io::Errno) -> String {
     let text = text.split(" (os error").next().unwrap_or_default();
     let mut letters = text.chars();
     letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::{UnixListener, UnixStream};
+
+    use super::*;
+
+    #[test]
+    fn a_unix_socket_whose_queue_is_full_is_waited_for() {
+        let path = std::env::temp_dir().join(format!("sealpost-dial-{}", std::process::id()));
+        let listener = UnixListener::bind(&path).unwrap();
+        rustix::net::listen(&listener, 0).unwrap();
+        let queued = UnixStream::connect(&path).unwrap();
+        let (begun, patience) = (Instant::now(), Duration::from_millis(50));
+        let refused = unix(&path, begun + patience).map(|_| ()).unwrap_err();
+        assert!(refused.to_string().ends_with("its queue of connections is full"), "{refused}");
+        assert!(begun.elapsed() >= patience);
+        listener.accept().unwrap();
+        assert!(unix(&path, Instant::now() + Duration::from_secs(5)).is_ok());
+        drop(queued);
+        std::fs::remove_file(&path).unwrap();
+    }
 }

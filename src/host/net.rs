@@ -19,6 +19,9 @@ use crate::{mail::policy::Reach, smtp::client::Flight};
 /// Most octets that are kept of a server that talks while we write.
 const EARLY_LIMIT: usize = 64 * 1024;
 
+/// Most reads under TLS that may give nothing to hear before the deadline is looked at.
+const FRUITLESS_READS: usize = 16;
+
 /// Why the link is of no more use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Lost {
@@ -221,7 +224,8 @@ impl Link {
             };
         };
         let connection = &mut handshake.connection;
-        loop {
+        // Records without content (tickets, key updates) may come without end: the caller looks at its deadline in between.
+        for _ in 0..FRUITLESS_READS {
             match connection.reader().read(&mut self.buffer) {
                 Ok(0) => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
                 Ok(n) => {
@@ -240,6 +244,7 @@ impl Link {
                 Err(error) => return would_block(error).map(|()| !self.early.is_empty()),
             }
         }
+        Ok(!self.early.is_empty())
     }
 
     fn take_early(&mut self) -> &[u8] {

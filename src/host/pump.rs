@@ -89,6 +89,7 @@ impl Pump<'_> {
                 let seconds = self.time_for(wait).as_secs_f64();
                 session.lost(&format!("no answer in time: {} did not come within {seconds} s", wait.describe()));
             }
+            Err(Lost::Tls(why)) => session.unsealed_late(&why),
             Err(lost) => session.lost(&format!("{lost} (while waiting for {})", wait.describe())),
         }
     }

@@ -153,6 +153,9 @@ impl Handshake {
 
     /// Why the handshake failed, for a person: names the alert, and recognises a port that speaks something else.
     pub fn explain(&self, error: &rustls::Error) -> String {
+        if matches!(error, rustls::Error::InvalidMessage(_)) && !self.connection.is_handshaking() {
+            return format!("what came is no TLS: {error}");
+        }
         words::explain(error, self.rules.start, self.rules.only_tls13)
     }
 

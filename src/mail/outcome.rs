@@ -20,6 +20,9 @@ impl std::fmt::Display for Enhanced {
     }
 }
 
+/// Most octets of a reply's text that are kept once it has been understood.
+const SHOWN: usize = 1000;
+
 /// One complete reply of a server (RFC 5321 4.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
@@ -45,6 +48,23 @@ impl Reply {
     /// 5yz: never.
     pub fn is_permanent(&self) -> bool {
         self.code / 100 == 5
+    }
+
+    /// The reply with no more text than anybody is shown: a server may say 64 KiB, and that is kept for each recipient.
+    #[must_use]
+    pub fn shortened(&self) -> Self {
+        let mut left = SHOWN;
+        let mut lines = Vec::new();
+        for line in &self.lines {
+            if line.len() > left {
+                let cut = (0..=left).rev().find(|at| line.is_char_boundary(*at)).unwrap_or_default();
+                lines.push(format!("{}…", &line[..cut]));
+                break;
+            }
+            left -= line.len();
+            lines.push(line.clone());
+        }
+        Self { lines, ..*self }
     }
 
     /// The text in one line.
@@ -128,4 +148,19 @@ pub fn exit_code(outcomes: &[Outcome]) -> Exit {
         _ => 3,
     };
     outcomes.iter().map(|o| o.exit).max_by_key(|e| weight(*e)).unwrap_or(Exit::TempFail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reply_is_shortened_between_characters() {
+        let reply = |lines: Vec<String>| Reply { code: 550, enhanced: None, lines };
+        let short = reply(vec!["no".into(), "really".into()]);
+        assert_eq!(short.shortened(), short);
+        let long = reply(vec!["é".repeat(400), "ü".repeat(400), "never".into()]).shortened();
+        assert_eq!(long.lines, ["é".repeat(400), format!("{}…", "ü".repeat(100))]);
+        assert_eq!(reply(vec![format!("x{}", "é".repeat(600))]).shortened().lines[0].len(), 999 + "…".len());
+    }
 }

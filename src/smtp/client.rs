@@ -28,7 +28,7 @@ use crate::{
 };
 
 const TOO_MANY: &str = "the server sent more replies than there were commands";
-const UNCONFIRMED: &str = "the server's last word reads like a reply to RCPT, and it did not confirm that nothing followed";
+const UNCONFIRMED: &str = "the server's last word reads like a reply to MAIL or RCPT, and it did not confirm that nothing followed";
 
 /// What one connection is for.
 #[derive(Clone, Debug)]
@@ -238,6 +238,13 @@ impl<'m> Session<'m> {
         self.abandon();
     }
 
+    /// TLS broke. Before the server's first word under it that is a handshake that failed: a TLS 1.3 server that wants a
+    /// certificate of ours says so only then (RFC 8446 4.4.2.4).
+    pub fn unsealed_late(&mut self, detail: &str) {
+        let first = matches!(self.state, State::Greeting | State::Hello);
+        if first { self.unsealed(detail) } else { self.lost(&format!("connection lost: TLS: {detail}")) }
+    }
+
     /// Bytes came from the server.
     pub fn receive(&mut self, bytes: &[u8]) {
         self.parser.push(bytes);
@@ -350,12 +357,12 @@ impl<'m> Session<'m> {
 
     fn on_reply(&mut self, reply: Reply) {
         match &mut self.state {
-            State::Greeting => self.on_greeting(reply),
-            State::Hello => self.on_hello(reply),
+            State::Greeting => self.on_greeting(&reply),
+            State::Hello => self.on_hello(&reply),
             State::Helo if reply.code == 250 => self.introduced(Capabilities::default()),
-            State::Helo => self.rejected("HELO", reply, Exit::Unavailable),
+            State::Helo => self.rejected("HELO", &reply, Exit::Unavailable),
             State::Starttls => self.on_starttls(&reply),
-            State::Auth { .. } => self.on_auth(reply),
+            State::Auth { .. } => self.on_auth(&reply),
             State::Mail(transaction) => {
                 if transaction.on_reply(&reply, &mut self.out).is_err() {
                     return self.doubt(&format!("the server answered what was not asked: {reply}"));

@@ -57,9 +57,9 @@ pub(super) struct Transaction<'m> {
     /// A MAIL that no final reply ended is open at the server.
     open: bool,
     last_word: LastWord,
-    /// The last word left in one flight with its envelope, and this was the last answer to that.
+    /// The last word left in one flight with its envelope, and these were the answers to that.
     together: bool,
-    answered: Option<Reply>,
+    answered: Vec<Reply>,
     /// A success can't be told from the reply to a RCPT of its flight.
     unsure: bool,
     /// The data was left unfinished.
@@ -114,7 +114,7 @@ impl<'m> Transaction<'m> {
             open: false,
             last_word: LastWord::Unsaid,
             together: false,
-            answered: None,
+            answered: Vec::new(),
             unsure: false,
             broke_off: false,
             problem: None,
@@ -146,7 +146,7 @@ impl<'m> Transaction<'m> {
         self.awaited.is_empty() && !self.broke_off
     }
 
-    /// Whether a success may be the reply to a RCPT, one reply too early: in one flight with its envelope the message has no
+    /// Whether a success may be the reply to a MAIL or RCPT, one reply too early: in one flight with its envelope the message has no
     /// point in between at which a reply that nobody asked for would show.
     pub(super) fn is_unsure(&self) -> bool {
         self.unsure
@@ -237,7 +237,7 @@ impl<'m> Transaction<'m> {
             return Err(Unasked);
         }
         if self.together && matches!(awaited, Awaited::Mail | Awaited::Rcpt(_)) {
-            self.answered = Some(reply.clone());
+            self.answered.push(reply.shortened());
         }
         match awaited {
             Awaited::Mail => self.on_mail(reply),
@@ -291,6 +291,7 @@ impl<'m> Transaction<'m> {
     fn next_batch(&mut self, out: &mut Outbox) {
         self.batch = self.ledger.open().take(self.terms.batch.max(1)).collect();
         self.taken.clear();
+        self.answered.clear();
         self.last_word = LastWord::Unsaid;
         if self.batch.is_empty() {
             self.stage = Stage::Closed;
@@ -391,7 +392,7 @@ impl<'m> Transaction<'m> {
         if reply.is_positive() {
             // RFC 3463 3.2: x.1.y is about an address, so not about a message.
             let of_an_address = reply.enhanced.is_some_and(|enhanced| enhanced.subject == 1);
-            self.unsure |= self.together && (of_an_address || self.answered.as_ref() == Some(reply));
+            self.unsure |= self.together && (of_an_address || self.answered.contains(&reply.shortened()));
             for index in std::mem::take(&mut self.taken) {
                 self.ledger.settle(index, reply, Exit::DataErr);
             }

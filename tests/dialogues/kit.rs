@@ -1,7 +1,7 @@
 //! How is a dialogue of the client machine written down and played? (text in, report out; no socket, no clock)
 //!
 //! A script is lines: `C:` what the client must say (lines in a row are one flight), `S:` what the server answers (lines in a row
-//! arrive in one read), `TLS ok|untrusted|failed`, `lost`, `S!` for what arrives while the client is still talking (`S!raw` without
+//! arrive in one read), `TLS ok|untrusted|failed|lost`, `lost`, `S!` for what arrives while the client is still talking (`S!raw` without
 //! a line end), and `S~` for what was heard of a server that broke the link in the middle of the flight.
 
 use std::io;
@@ -154,6 +154,7 @@ impl Setup {
                     }
                 }
                 Action::Listen { .. } => match lines.next().unwrap_or("(end of script)") {
+                    "TLS lost" => session.unsealed_late("certificate required"),
                     "lost" => session.lost("the server closed the connection"),
                     line if line.starts_with("S:") => {
                         let mut bytes = format!("{}\r\n", &line[3..]);

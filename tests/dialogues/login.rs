@@ -97,3 +97,22 @@ fn a_challenge_that_is_no_base64_is_no_server() {
         Exit::NoPerm
     );
 }
+
+#[test]
+fn a_server_that_repeats_the_login_is_not_quoted() {
+    for reply in ["500 what? AUTH PLAIN AG1lAHBhc3MtdzByZA==", "535 pass-w0rd is wrong", "454 cGFzcy13MHJk", "250 pass-w0rd"] {
+        let report = required().plain().play(&format!("{VERIFIED}C: AUTH PLAIN {PLAIN}\nS: {reply}{}", quits(reply)));
+        let told = format!("{report:?}");
+        for secret in ["pass-w0rd", "cGFzcy13MHJk", "AG1lAHBhc3MtdzByZA"] {
+            assert!(!told.contains(secret), "{reply}: {told}");
+        }
+    }
+    // What does not repeat it is told as ever.
+    let report = required().plain().play(&format!("{VERIFIED}C: AUTH PLAIN {PLAIN}\nS: 535 5.7.8 bad\nC: QUIT"));
+    assert!(report.problem.unwrap().because.ends_with("535 5.7.8 bad"));
+}
+
+/// A success that does not belong ends the dialogue without a farewell.
+fn quits(reply: &str) -> &'static str {
+    if reply.starts_with('2') { "" } else { "\nC: QUIT" }
+}

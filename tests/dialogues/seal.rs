@@ -130,6 +130,21 @@ fn a_failed_handshake_asks_for_a_new_connection_only_where_policy_allows() {
 }
 
 #[test]
+fn a_handshake_that_fails_after_our_last_word_of_it_is_no_other_failure() {
+    // TLS 1.3: a server that wants a certificate of ours says so when we believe to be through.
+    let script = "S: 220 mx\nC: EHLO me.test\nS: 250-mx\nS: 250 STARTTLS\nC: STARTTLS\nS: 220 go\nTLS ok\nC: EHLO me.test\n";
+    let report = setup().policy(Policy::Opportunistic).play(&format!("{script}TLS lost"));
+    assert_eq!(report.retry_in_plaintext.unwrap().failure, Failure::ValidationFailure);
+    let report = setup().policy(Policy::Required).play(&format!("{script}TLS lost"));
+    assert!(report.retry_in_plaintext.is_none());
+    assert_eq!(report.finding.unwrap().failure, Failure::ValidationFailure);
+    // Later it is a link that is lost.
+    let report = setup().policy(Policy::Opportunistic).play(&format!("{script}S: 250 mx\nC: MAIL FROM:<me@a.test>\nTLS lost"));
+    assert!(report.retry_in_plaintext.is_none());
+    assert_eq!((report.outcomes[0].fate, report.finding), (Fate::Deferred, None));
+}
+
+#[test]
 fn the_retry_in_plaintext_does_not_ask_for_tls_again_and_keeps_the_reason() {
     let mut retry = setup().policy(Policy::Opportunistic);
     retry.plan.prior.failed_handshake = Some(Finding::new(Failure::ValidationFailure, "no shared cipher"));

@@ -17,7 +17,7 @@ use rustls::{
 
 use super::*;
 use crate::{
-    host::net::Link,
+    host::net::{Link, Lost},
     mail::policy::{Demand, OnDowngrade, Policy},
     smtp::client::Flight,
 };
@@ -99,6 +99,14 @@ fn server_with(identity: &Identity, provider: CryptoProvider, versions: &[&'stat
 
 fn server(identity: &Identity) -> ServerConnection {
     server_with(identity, hybrid::provider(), &[&TLS13, &TLS12])
+}
+
+fn server_of(identity: &Identity, change: impl FnOnce(&mut ServerConfig)) -> ServerConnection {
+    let key = PrivateKeyDer::try_from(identity.key.serialize_der()).unwrap();
+    let builder = ServerConfig::builder_with_provider(Arc::new(hybrid::provider())).with_safe_default_protocol_versions().unwrap();
+    let mut config = builder.with_no_client_auth().with_single_cert(identity.chain.clone(), key).unwrap();
+    change(&mut config);
+    ServerConnection::new(Arc::new(config)).unwrap()
 }
 
 #[derive(Debug)]
@@ -468,4 +476,28 @@ fn a_small_flight_is_one_record() {
     drop(link);
     let raw = serving.join().unwrap();
     assert_eq!(usize::from(u16::from_be_bytes([raw[3], raw[4]])), raw.len() - 5, "more than one record: {raw:?}");
+}
+
+#[test]
+fn records_that_say_nothing_do_not_keep_the_deadline_from_being_looked_at() {
+    let identity = World::new().issue(|_| {});
+    let (ours, mut theirs) = UnixStream::pair().unwrap();
+    ours.set_nonblocking(true).unwrap();
+    let mut socket = ours.try_clone().unwrap();
+    let serving = std::thread::spawn(move || {
+        let mut server = server_of(&identity, |config| config.send_tls13_tickets = 4000);
+        server.set_buffer_limit(None);
+        // Until the socket is full of tickets, and nobody reads.
+        theirs.set_write_timeout(Some(Duration::from_millis(50))).unwrap();
+        let stuck = rustls::Stream::new(&mut server, &mut theirs).read_exact(&mut [0; 6]);
+        assert_eq!(stuck.unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        theirs
+    });
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let mut link = Link::new(ours.into(), None);
+    link.seal(handshake(&settings(Trust::Any)), deadline).unwrap();
+    link.say(Flight { head: b"EHLO\r\n", content: b"", tail: b"", masked: None }, deadline).unwrap();
+    let _theirs = serving.join().unwrap();
+    assert_eq!(link.hear(Instant::now()), Err(Lost::TimedOut));
+    assert!(socket.read(&mut [0; 1]).is_ok(), "it read to the end of what never ends");
 }

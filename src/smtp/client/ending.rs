@@ -98,8 +98,9 @@ impl Session<'_> {
         self.finding = Some(finding);
     }
 
-    pub(super) fn rejected(&mut self, what: &str, reply: Reply, permanent: Exit) {
+    pub(super) fn rejected(&mut self, what: &str, reply: &Reply, permanent: Exit) {
         let (fate, exit) = if reply.is_permanent() { (Fate::Refused, permanent) } else { (Fate::Deferred, Exit::TempFail) };
+        let reply = reply.shortened();
         let because = format!("the server refused {what}: {reply}");
         self.stop(Problem { fate, exit, because, hint: None, reply: Some(reply) });
     }

@@ -22,7 +22,7 @@ use crate::{
 const CHALLENGES: u8 = 8;
 
 impl Session<'_> {
-    pub(super) fn on_greeting(&mut self, reply: Reply) {
+    pub(super) fn on_greeting(&mut self, reply: &Reply) {
         match reply.code {
             220 => self.hello(),
             _ if reply.is_positive() || reply.code / 100 == 3 => self.violated(&format!("the server greeted with {reply}"), None),
@@ -36,10 +36,10 @@ impl Session<'_> {
         self.command(&format!("{verb} {}", self.plan.hello));
     }
 
-    pub(super) fn on_hello(&mut self, reply: Reply) {
+    pub(super) fn on_hello(&mut self, reply: &Reply) {
         let understood = reply.code == 250;
         if understood {
-            return self.introduced(Capabilities::of(&reply));
+            return self.introduced(Capabilities::of(reply));
         }
         if !reply.is_permanent() || self.plan.lmtp || self.met.is_some() {
             return self.rejected(if self.plan.lmtp { "LHLO" } else { "EHLO" }, reply, Exit::Unavailable);
@@ -123,7 +123,7 @@ impl Session<'_> {
         }
     }
 
-    pub(super) fn on_auth(&mut self, reply: Reply) {
+    pub(super) fn on_auth(&mut self, reply: &Reply) {
         let State::Auth { mechanism, exchange, challenges } = &mut self.state else { return };
         let mechanism = *mechanism;
         if reply.code == 334 {

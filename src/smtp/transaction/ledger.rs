@@ -37,7 +37,7 @@ impl Ledger {
     /// Decides over one recipient.
     pub(super) fn decide(&mut self, index: usize, fate: Fate, exit: Exit, reply: Option<&Reply>) {
         if let Some(slot) = self.0.get_mut(index) {
-            slot.get_or_insert_with(|| Decision { fate, exit, reply: reply.cloned() });
+            slot.get_or_insert_with(|| Decision { fate, exit, reply: reply.map(Reply::shortened) });
         }
     }
 
