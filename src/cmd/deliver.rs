@@ -2,6 +2,11 @@
 
 use std::time::Instant;
 
+mod tally;
+
+pub use tally::Delivered;
+use tally::Tally;
+
 use crate::{
     error::{Error, Exit},
     host::{
@@ -48,16 +53,6 @@ pub struct Delivery<'a> {
     attempts: u32,
 }
 
-/// What a delivery came to.
-pub struct Delivered {
-    /// One for each recipient.
-    pub outcomes: Vec<Outcome>,
-    /// Why the attempt that counts ended early, where it did.
-    pub problem: Option<Error>,
-    /// Why a fallback was of no help.
-    pub setback: Option<Error>,
-}
-
 /// How one attempt ended.
 struct Ended {
     outcomes: Vec<Outcome>,
@@ -84,41 +79,15 @@ impl<'a> Delivery<'a> {
         let fallbacks = account.fallback.iter().filter_map(|name| self.config.account(name));
         let accounts: Vec<&Account> = std::iter::once(account).chain(fallbacks).collect();
         let mut rest = envelope.clone();
-        let mut delivered = Delivered { outcomes: Vec::new(), problem: None, setback: None };
-        let mut deferred: Vec<Outcome> = Vec::new();
+        let mut tally = Tally::default();
         for (index, account) in accounts.into_iter().enumerate() {
             let ended = if index == 0 { self.at(account, &rest, content) } else { self.fall_back(account, &mut rest, content) };
-            let before = std::mem::take(&mut deferred).into_iter().map(Some).chain(std::iter::repeat_with(|| None));
-            let mut kept = false;
-            // Outcomes are in the order of the recipients, and so are those that the account before deferred.
-            let recipients = std::mem::take(&mut rest.recipients).into_iter();
-            for ((recipient, outcome), before) in recipients.zip(ended.outcomes).zip(before) {
-                let outcome =
-                    match before.filter(|before| before.exit == Exit::TempFail && is_trouble(&outcome, ended.problem.as_ref())) {
-                        Some(before) => {
-                            kept = true;
-                            before
-                        }
-                        None => outcome,
-                    };
-                if outcome.fate == Fate::Deferred {
-                    rest.recipients.push(recipient);
-                    deferred.push(outcome);
-                } else {
-                    delivered.outcomes.push(outcome);
-                }
-            }
-            if kept {
-                delivered.setback = ended.problem;
-            } else {
-                delivered.problem = ended.problem.or(delivered.problem);
-            }
-            if deferred.is_empty() {
+            rest.recipients = tally.add(rest.recipients, ended.outcomes, ended.problem);
+            if rest.recipients.is_empty() {
                 break;
             }
         }
-        delivered.outcomes.extend(deferred);
-        delivered
+        tally.finish()
     }
 
     /// A fallback has its own idea of who may be the sender.
@@ -281,12 +250,6 @@ struct Logged<'r> {
     report: Option<&'r Report>,
     facts: Option<&'r Facts>,
     sealed_before: bool,
-}
-
-/// Whether an outcome comes from what went wrong at the account (no such host, no password, the login refused) and says nothing
-/// of the recipient or the message: at a fallback that must not turn "later" into "never".
-fn is_trouble(outcome: &Outcome, problem: Option<&Error>) -> bool {
-    outcome.fate != Fate::Accepted && outcome.fate != Fate::Unknown && problem.is_some_and(|p| p.exit() == outcome.exit)
 }
 
 fn unmet(report: &Report, sealed_before: bool) -> Option<Protection<'_>> {

@@ -252,7 +252,7 @@ impl<'m> Session<'m> {
             match self.parser.next_reply() {
                 Ok(Some(reply)) => {
                     self.turn += 1;
-                    self.on_reply(reply);
+                    self.on_reply(&reply);
                     self.hold_in_step();
                 }
                 Ok(None) => return,
@@ -355,16 +355,16 @@ impl<'m> Session<'m> {
         }
     }
 
-    fn on_reply(&mut self, reply: Reply) {
+    fn on_reply(&mut self, reply: &Reply) {
         match &mut self.state {
-            State::Greeting => self.on_greeting(&reply),
-            State::Hello => self.on_hello(&reply),
+            State::Greeting => self.on_greeting(reply),
+            State::Hello => self.on_hello(reply),
             State::Helo if reply.code == 250 => self.introduced(Capabilities::default()),
-            State::Helo => self.rejected("HELO", &reply, Exit::Unavailable),
-            State::Starttls => self.on_starttls(&reply),
-            State::Auth { .. } => self.on_auth(&reply),
+            State::Helo => self.rejected("HELO", reply, Exit::Unavailable),
+            State::Starttls => self.on_starttls(reply),
+            State::Auth { .. } => self.on_auth(reply),
             State::Mail(transaction) => {
-                if transaction.on_reply(&reply, &mut self.out).is_err() {
+                if transaction.on_reply(reply, &mut self.out).is_err() {
                     return self.doubt(&format!("the server answered what was not asked: {reply}"));
                 }
                 self.close_if_over();

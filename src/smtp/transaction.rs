@@ -5,8 +5,10 @@
 
 use std::collections::VecDeque;
 
+mod answer;
 mod ledger;
 
+use answer::{Awaited, is_too_many};
 use ledger::Ledger;
 
 use super::{
@@ -65,19 +67,6 @@ pub(super) struct Transaction<'m> {
     /// The data was left unfinished.
     broke_off: bool,
     problem: Option<String>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Awaited {
-    Reset,
-    Mail,
-    Rcpt(usize),
-    /// 354.
-    Go,
-    /// A chunk that is not the last.
-    Chunk,
-    /// What decides over the message; with LMTP once per recipient taken.
-    End,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -232,7 +221,7 @@ impl<'m> Transaction<'m> {
             return if had_enough { Ok(()) } else { Err(Unasked) };
         };
         let premature = awaited == Awaited::End && self.last_word != LastWord::Said && reply.is_positive();
-        if premature || !can_answer(awaited, reply) {
+        if premature || !awaited.takes(reply) {
             self.awaited.push_front(awaited);
             return Err(Unasked);
         }
@@ -346,11 +335,7 @@ impl<'m> Transaction<'m> {
 
     fn on_mail(&mut self, reply: &Reply) {
         if !reply.is_positive() {
-            let exit = match reply.code {
-                552 => Exit::DataErr,
-                530 | 535 | 538 => Exit::NoPerm,
-                _ => Exit::Unavailable,
-            };
+            let exit = answer::exit_of_mail(reply);
             self.refuse_all(reply, exit);
             self.unsaid.clear();
         }
@@ -444,22 +429,6 @@ impl<'m> Transaction<'m> {
     }
 }
 
-/// A 235 to MAIL, a 250 to DATA, a 354 to RCPT: a success that doesn't belong is no success (RFC 5321 4.3.2).
-fn can_answer(awaited: Awaited, reply: &Reply) -> bool {
-    let success: &[u16] = match awaited {
-        Awaited::Rcpt(_) => &[250, 251, 252],
-        Awaited::Go => &[354],
-        Awaited::Reset | Awaited::Mail | Awaited::Chunk | Awaited::End => &[250],
-    };
-    reply.is_transient() || reply.is_permanent() || success.contains(&reply.code)
-}
-
 fn sender_needs_smtputf8(envelope: &Envelope) -> bool {
     matches!(&envelope.sender, crate::mail::address::ReversePath::Address(address) if address.needs_smtputf8())
-}
-
-/// 452, and the 552 that RFC 5321 4.5.3.1.10 wants read as 452, except where the enhanced code says that a mailbox is full.
-fn is_too_many(reply: &Reply) -> bool {
-    let mailbox_full = reply.enhanced.is_some_and(|e| (e.subject, e.detail) == (2, 2));
-    reply.code == 452 || (reply.code == 552 && !mailbox_full)
 }
