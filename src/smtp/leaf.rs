@@ -63,7 +63,8 @@ pub fn rfc3339(seconds: i64) -> String {
     jiff::Timestamp::from_second(seconds).map(|time| time.to_string()).unwrap_or_default()
 }
 
-fn parse(der: &[u8]) -> Option<X509Certificate<'_>> {
+/// The certificate `der` with its extensions found but unread.
+pub(super) fn parse(der: &[u8]) -> Option<X509Certificate<'_>> {
     // Extensions stay unread: one that is odd must not hide the rest.
     let (_, certificate) = X509CertificateParser::new().with_deep_parse_extensions(false).parse(der).ok()?;
     Some(certificate)
