@@ -133,10 +133,15 @@ impl Path<'_> {
         let found = self.build(self.anchors.candidates(), self.intermediates, now);
         match found {
             Err(Error::CertRevoked) | Ok(()) => found,
-            // Without anchors the leaf can't pass, but its dates are looked at first.
+            // Without anchors no leaf can pass, but its dates are looked at before anything else.
             Err(_) if self.anchors.lists_leaf() => match self.build(&[], &[], now) {
-                Err(dates) if failure(&dates) == Failure::CertificateExpired => Err(dates),
-                _ => Ok(()),
+                Err(
+                    Error::UnknownIssuer
+                    | Error::CaUsedAsEndEntity
+                    | Error::RequiredEkuNotFoundContext(_)
+                    | Error::EmptyEkuExtension,
+                ) => Ok(()),
+                dates => dates,
             },
             Err(_) => found,
         }
@@ -192,7 +197,9 @@ fn gravest(mut findings: Vec<Finding>) -> Verdict {
 /// RFC 8460 4.3: "not trusted" covers every fault of a chain that is neither its dates nor the name.
 fn failure(error: &Error) -> Failure {
     match error {
-        Error::CertExpired { .. } | Error::CertNotValidYet { .. } | Error::InvalidCertValidity => Failure::CertificateExpired,
+        Error::CertExpired { .. } | Error::CertNotValidYet { .. } | Error::InvalidCertValidity | Error::BadDerTime => {
+            Failure::CertificateExpired
+        }
         Error::CertNotValidForName(_) => Failure::CertificateHostMismatch,
         _ => Failure::CertificateNotTrusted,
     }
@@ -238,7 +245,7 @@ fn unknown_issuer(chain: &[CertificateDer<'_>], origin: &str) -> String {
 
 /// Whose dates they are: the server's own certificate, or that of an authority above it.
 fn out_of_date(error: &Error, day: UnixTime, chain: &[CertificateDer<'_>]) -> String {
-    let (day, own) = (date(&day), chain.first().map(|der| leaf::describe(der)).unwrap_or_default());
+    let (day, own) = (date(day), chain.first().map(|der| leaf::describe(der)).unwrap_or_default());
     let (own_day, what) = match error {
         Error::CertExpired { .. } => (own.not_after, "expired at"),
         _ => (own.not_before, "is not valid before"),
@@ -247,14 +254,15 @@ fn out_of_date(error: &Error, day: UnixTime, chain: &[CertificateDer<'_>]) -> St
     format!("{whose} {what} {day}")
 }
 
-fn date(time: &UnixTime) -> String {
+fn date(time: UnixTime) -> String {
     i64::try_from(time.as_secs()).map(leaf::rfc3339).unwrap_or_default()
 }
 
 fn words(error: &Error) -> String {
     let text = match error {
-        Error::CrlExpired { next_update, .. } => return format!("the revocation list is out of date since {}", date(next_update)),
+        Error::CrlExpired { next_update, .. } => return format!("the revocation list is out of date since {}", date(*next_update)),
         Error::InvalidCertValidity => "the certificate ends before it begins",
+        Error::BadDerTime => "the certificate's dates can't be read",
         Error::CertRevoked => "the certificate was revoked",
         Error::EndEntityUsedAsCa => "the certificate was issued by one that is no authority",
         Error::PathLenConstraintViolated => "the chain is longer than one of its authorities allows",
@@ -274,7 +282,7 @@ fn words(error: &Error) -> String {
         | Error::MaximumSignatureChecksExceeded
         | Error::MaximumNameConstraintComparisonsExceeded => "the chain is made so that checking it would take too long",
         Error::UnsupportedSignatureAlgorithmContext(_) | Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => {
-            "a signature in the chain is of a kind that is not accepted (SHA-1, or a key too short)"
+            "a signature in the chain is of a kind that is not accepted, such as SHA-1, DSA, or a curve other than P-256 and P-384"
         }
         other => return format!("the certificate can't be accepted: {other}"),
     };

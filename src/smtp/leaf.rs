@@ -17,8 +17,9 @@ use x509_parser::{
 
 use crate::mail::tls::Certificate;
 
-/// Names kept of one certificate: more say nothing to a person and would swell every log record.
-const MOST_NAMES: usize = 100;
+/// Names kept of one certificate: more say nothing to a person and would swell every log record. The log shows one fewer, and
+/// that there are more.
+const MOST_NAMES: usize = 101;
 /// Octets kept of one name.
 const LONGEST_NAME: usize = 1024;
 /// subjectAltName, 2.5.29.17.

@@ -199,6 +199,23 @@ fn another_certificate_with_the_name_of_a_trusted_one_is_refused() {
 }
 
 #[test]
+fn dates_that_cant_be_read_are_out_of_date_even_in_the_bundle() {
+    let (sound, month, zone) = ("260101000000Z", "261301000000Z", "260101000000+");
+    let table =
+        [(sound, "270101000000Z", "trusted"), (month, "270101000000Z", EXPIRED), (sound, zone, EXPIRED), (sound, month, EXPIRED)];
+    for (not_before, not_after, expected) in table {
+        let mut der = self_signed(|_| ()).to_vec();
+        for (old, new) in [(sound, not_before), ("270101000000Z", not_after)] {
+            let at = memchr::memmem::find(&der, old.as_bytes()).unwrap();
+            der[at..at + old.len()].copy_from_slice(new.as_bytes());
+        }
+        let leaf = CertificateDer::from(der);
+        let seen = verdict(std::slice::from_ref(&leaf), &[&leaf], "mx.test", None);
+        assert_eq!(failure_of(&seen), expected, "{not_before} to {not_after}: {seen:?}");
+    }
+}
+
+#[test]
 fn a_server_certificate_in_the_bundle_vouches_for_no_other() {
     let (params, key) = (params(&["mx.test"]), KeyPair::generate().unwrap());
     let (der, server) = (params.self_signed(&key).unwrap().der().clone(), Issuer::new(params, key));
