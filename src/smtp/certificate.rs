@@ -5,10 +5,10 @@
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, ServerName, UnixTime, pem::PemObject};
 use webpki::{
     CertRevocationList, EndEntityCert, Error, ExpirationPolicy, KeyUsage, OwnedCertRevocationList, RevocationOptions,
-    RevocationOptionsBuilder, UnknownStatusPolicy, anchor_from_trusted_cert,
+    RevocationOptionsBuilder, UnknownStatusPolicy, VerifiedPath, anchor_from_trusted_cert,
 };
 
-use super::{anchors::Anchors, leaf};
+use super::{anchors::Anchors, issuer, leaf};
 use crate::mail::tls::{Failure, Finding, Verdict};
 
 /// What a server showed, and what it was asked for.
@@ -112,7 +112,16 @@ impl Path<'_> {
         let second = valid_day.and_then(|day| self.check(day).err()).filter(|error| failure(error) != Failure::CertificateExpired);
         let finding = |error: Error| {
             let detail = match error {
-                Error::UnknownIssuer | Error::CaUsedAsEndEntity => unknown_issuer(peer.chain, origin),
+                Error::UnknownIssuer => unknown_issuer(peer.chain, origin),
+                Error::CaUsedAsEndEntity if self.certificate.issuer() == self.certificate.subject() => {
+                    unknown_issuer(peer.chain, origin)
+                }
+                Error::CaUsedAsEndEntity => format!(
+                    "the server showed the certificate of an authority (CA:TRUE), which counts only where it is itself in {origin}"
+                ),
+                Error::CertExpired { not_after: day, .. } | Error::CertNotValidYet { not_before: day, .. } => {
+                    out_of_date(&error, day, peer.chain)
+                }
                 _ => words(&error),
             };
             Finding::new(failure(&error), detail)
@@ -124,21 +133,32 @@ impl Path<'_> {
         let found = self.build(self.anchors.candidates(), self.intermediates, now);
         match found {
             Err(Error::CertRevoked) | Ok(()) => found,
-            // Without anchors the leaf can't pass, but its dates are looked at first.
+            // Without anchors no leaf can pass, but its dates are looked at before anything else.
             Err(_) if self.anchors.lists_leaf() => match self.build(&[], &[], now) {
-                Err(dates) if failure(&dates) == Failure::CertificateExpired => Err(dates),
-                _ => Ok(()),
+                Err(
+                    Error::UnknownIssuer
+                    | Error::CaUsedAsEndEntity
+                    | Error::RequiredEkuNotFoundContext(_)
+                    | Error::EmptyEkuExtension,
+                ) => Ok(()),
+                dates => dates,
             },
             Err(_) => found,
         }
     }
 
     fn build(&self, anchors: &[CertificateDer<'_>], intermediates: &[CertificateDer<'_>], now: UnixTime) -> Result<(), Error> {
-        let anchors: Vec<_> = anchors.iter().filter_map(|der| anchor_from_trusted_cert(der).ok()).collect();
+        let read = |der| Some((anchor_from_trusted_cert(der).ok()?, der));
+        let (anchors, ders): (Vec<_>, Vec<_>) = anchors.iter().filter_map(read).unzip();
         let lists: Vec<_> = self.lists.iter().collect();
         let (algorithms, usage) = (webpki::ALL_VERIFICATION_ALGS, KeyUsage::server_auth());
         let revocation = revocation(&lists);
-        self.certificate.verify_for_usage(algorithms, &anchors, intermediates, now, usage, revocation, None).map(|_| ())
+        let may_end = |path: &VerifiedPath<'_>| {
+            let between = path.intermediate_certificates().filter(|between| between.issuer() != between.subject()).count();
+            let der = anchors.iter().zip(&ders).find(|(anchor, _)| std::ptr::eq(*anchor, path.anchor()));
+            der.map_or(Err(Error::UnknownIssuer), |(_, der)| issuer::may_vouch(der, between, now))
+        };
+        self.certificate.verify_for_usage(algorithms, &anchors, intermediates, now, usage, revocation, Some(&may_end)).map(|_| ())
     }
 }
 
@@ -177,7 +197,9 @@ fn gravest(mut findings: Vec<Finding>) -> Verdict {
 /// RFC 8460 4.3: "not trusted" covers every fault of a chain that is neither its dates nor the name.
 fn failure(error: &Error) -> Failure {
     match error {
-        Error::CertExpired { .. } | Error::CertNotValidYet { .. } | Error::InvalidCertValidity => Failure::CertificateExpired,
+        Error::CertExpired { .. } | Error::CertNotValidYet { .. } | Error::InvalidCertValidity | Error::BadDerTime => {
+            Failure::CertificateExpired
+        }
         Error::CertNotValidForName(_) => Failure::CertificateHostMismatch,
         _ => Failure::CertificateNotTrusted,
     }
@@ -191,6 +213,10 @@ fn wrong_name(error: &Error, peer: Peer<'_>) -> Finding {
     };
     let names = peer.chain.first().map(|der| leaf::describe(der).names).unwrap_or_default();
     let detail = match names.as_slice() {
+        // RFC 9525 section 6.5.
+        names if matches!(peer.name, ServerName::IpAddress(_)) && names.iter().any(|name| *name == wanted) => {
+            format!("the certificate has {wanted} only as the name of a host, not as an address")
+        }
         [] => {
             format!("the certificate names no host in its subjectAltName, and {wanted} was wanted (a common name does not count)")
         }
@@ -217,13 +243,26 @@ fn unknown_issuer(chain: &[CertificateDer<'_>], origin: &str) -> String {
     )
 }
 
+/// Whose dates they are: the server's own certificate, or that of an authority above it.
+fn out_of_date(error: &Error, day: UnixTime, chain: &[CertificateDer<'_>]) -> String {
+    let (day, own) = (date(day), chain.first().map(|der| leaf::describe(der)).unwrap_or_default());
+    let (own_day, what) = match error {
+        Error::CertExpired { .. } => (own.not_after, "expired at"),
+        _ => (own.not_before, "is not valid before"),
+    };
+    let whose = if day == own_day { "the certificate" } else { "the certificate of an authority above the server's" };
+    format!("{whose} {what} {day}")
+}
+
+fn date(time: UnixTime) -> String {
+    i64::try_from(time.as_secs()).map(leaf::rfc3339).unwrap_or_default()
+}
+
 fn words(error: &Error) -> String {
-    let date = |time: &UnixTime| i64::try_from(time.as_secs()).map(leaf::rfc3339).unwrap_or_default();
     let text = match error {
-        Error::CertExpired { not_after, .. } => return format!("the certificate expired at {}", date(not_after)),
-        Error::CertNotValidYet { not_before, .. } => return format!("the certificate is not valid before {}", date(not_before)),
-        Error::CrlExpired { next_update, .. } => return format!("the revocation list is out of date since {}", date(next_update)),
+        Error::CrlExpired { next_update, .. } => return format!("the revocation list is out of date since {}", date(*next_update)),
         Error::InvalidCertValidity => "the certificate ends before it begins",
+        Error::BadDerTime => "the certificate's dates can't be read",
         Error::CertRevoked => "the certificate was revoked",
         Error::EndEntityUsedAsCa => "the certificate was issued by one that is no authority",
         Error::PathLenConstraintViolated => "the chain is longer than one of its authorities allows",
@@ -233,10 +272,17 @@ fn words(error: &Error) -> String {
         Error::UnsupportedCertVersion => {
             "the certificate is of an old version without extensions; only X.509 version 3 can be checked"
         }
-        Error::InvalidSignatureForPublicKey => "a signature in the chain is wrong",
+        Error::InvalidSignatureForPublicKey => {
+            "a signature in the chain is wrong, or of a key that is too short (RSA below 2048 bits)"
+        }
         Error::InvalidCrlSignatureForPublicKey => "the signature of the revocation list is wrong",
+        Error::IssuerNotCrlSigner => "the issuer of the revocation list may not issue such lists",
+        Error::MaximumPathDepthExceeded => "the chain is longer than anybody needs",
+        Error::MaximumPathBuildCallsExceeded
+        | Error::MaximumSignatureChecksExceeded
+        | Error::MaximumNameConstraintComparisonsExceeded => "the chain is made so that checking it would take too long",
         Error::UnsupportedSignatureAlgorithmContext(_) | Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => {
-            "a signature in the chain is of a kind that is not accepted (SHA-1, or a key too short)"
+            "a signature in the chain is of a kind that is not accepted, such as SHA-1, DSA, or a curve other than P-256 and P-384"
         }
         other => return format!("the certificate can't be accepted: {other}"),
     };

@@ -17,8 +17,9 @@ use x509_parser::{
 
 use crate::mail::tls::Certificate;
 
-/// Names kept of one certificate: more say nothing to a person and would swell every log record.
-const MOST_NAMES: usize = 100;
+/// Names kept of one certificate: more say nothing to a person and would swell every log record. The log shows one fewer, and
+/// that there are more.
+const MOST_NAMES: usize = 101;
 /// Octets kept of one name.
 const LONGEST_NAME: usize = 1024;
 /// subjectAltName, 2.5.29.17.
@@ -63,7 +64,8 @@ pub fn rfc3339(seconds: i64) -> String {
     jiff::Timestamp::from_second(seconds).map(|time| time.to_string()).unwrap_or_default()
 }
 
-fn parse(der: &[u8]) -> Option<X509Certificate<'_>> {
+/// The certificate `der` with its extensions found but unread.
+pub(super) fn parse(der: &[u8]) -> Option<X509Certificate<'_>> {
     // Extensions stay unread: one that is odd must not hide the rest.
     let (_, certificate) = X509CertificateParser::new().with_deep_parse_extensions(false).parse(der).ok()?;
     Some(certificate)

@@ -1,6 +1,6 @@
 //! How are TLS's own words told to people and the log? (IANA TLS parameters; RFC 8446 section 6)
 
-use rustls::{AlertDescription, CipherSuite, InvalidMessage, NamedGroup, PeerIncompatible, ProtocolVersion};
+use rustls::{AlertDescription, CertificateError, CipherSuite, InvalidMessage, NamedGroup, PeerIncompatible, ProtocolVersion};
 
 use crate::mail::policy::Start;
 
@@ -42,6 +42,11 @@ pub(super) fn explain(error: &rustls::Error, start: Start, only_tls13: bool) -> 
             "the server ended the handshake with the alert certificate_required: it wants client_cert and client_key".to_owned()
         }
         rustls::Error::AlertReceived(alert) => format!("the server ended the handshake with the alert {}", alert_name(*alert)),
+        rustls::Error::InvalidCertificate(CertificateError::BadSignature) => {
+            "the server could not prove that it holds its certificate's key: the signature is wrong, or the key too short (RSA below \
+             2048 bits)"
+                .to_owned()
+        }
         rustls::Error::InvalidCertificate(why) => format!("the server could not prove that it holds its certificate's key: {why}"),
         other => other.to_string(),
     }

@@ -199,6 +199,63 @@ fn another_certificate_with_the_name_of_a_trusted_one_is_refused() {
 }
 
 #[test]
+fn dates_that_cant_be_read_are_out_of_date_even_in_the_bundle() {
+    let (sound, month, zone) = ("260101000000Z", "261301000000Z", "260101000000+");
+    let table =
+        [(sound, "270101000000Z", "trusted"), (month, "270101000000Z", EXPIRED), (sound, zone, EXPIRED), (sound, month, EXPIRED)];
+    for (not_before, not_after, expected) in table {
+        let mut der = self_signed(|_| ()).to_vec();
+        for (old, new) in [(sound, not_before), ("270101000000Z", not_after)] {
+            let at = memchr::memmem::find(&der, old.as_bytes()).unwrap();
+            der[at..at + old.len()].copy_from_slice(new.as_bytes());
+        }
+        let leaf = CertificateDer::from(der);
+        let seen = verdict(std::slice::from_ref(&leaf), &[&leaf], "mx.test", None);
+        assert_eq!(failure_of(&seen), expected, "{not_before} to {not_after}: {seen:?}");
+    }
+}
+
+#[test]
+fn a_server_certificate_in_the_bundle_vouches_for_no_other() {
+    let (params, key) = (params(&["mx.test"]), KeyPair::generate().unwrap());
+    let (der, server) = (params.self_signed(&key).unwrap().der().clone(), Issuer::new(params, key));
+    assert_eq!(verdict(std::slice::from_ref(&der), &[&der], "mx.test", None), Ok(()));
+    let forged = leaf_of(&server, |p| p.subject_alt_names = vec![SanType::DnsName("other.test".try_into().unwrap())]);
+    let finding = verdict(&[forged], &[&der], "other.test", None).unwrap_err();
+    assert_eq!((finding.failure, finding.detail.contains("no authority")), (Failure::CertificateNotTrusted, true), "{finding}");
+}
+
+#[test]
+fn an_authority_out_of_its_dates_is_passed_by_for_its_successor_and_told_where_there_is_none() {
+    let key = KeyPair::generate().unwrap();
+    let mut old = authority_params("Root");
+    old.not_after = date_time_ymd(2026, 11, 1);
+    let old_der = old.self_signed(&key).unwrap().der().clone();
+    let new_der = authority_params("Root").self_signed(&key).unwrap().der().clone();
+    let leaf = leaf_of(&Issuer::new(old, key), |_| ());
+    let chain = [leaf];
+    assert_eq!(verdict(&chain, &[&old_der, &new_der], "mx.test", None), Ok(()));
+    let finding = verdict(&chain, &[&old_der], "mx.test", None).unwrap_err();
+    assert_eq!(finding.failure, Failure::CertificateExpired);
+    assert!(finding.detail.contains("authority above the server's expired at 2026-11-01T00:00:00Z"), "{finding}");
+}
+
+#[test]
+fn what_is_wrong_is_told_in_words_that_help() {
+    let (root, ca) = root();
+    let authority = leaf_of(&ca, |p| p.is_ca = IsCa::Ca(BasicConstraints::Unconstrained));
+    let digits = leaf_of(&ca, |p| p.subject_alt_names = vec![SanType::DnsName("192.0.2.1".try_into().unwrap())]);
+    let table = [
+        (authority, "mx.test", "certificate of an authority (CA:TRUE), which counts only where it is itself in ca.pem"),
+        (digits, "192.0.2.1", "has 192.0.2.1 only as the name of a host"),
+    ];
+    for (leaf, name, words) in table {
+        let finding = verdict(&[leaf], &[&root], name, None).unwrap_err();
+        assert!(finding.detail.contains(words), "{finding}");
+    }
+}
+
+#[test]
 fn of_several_faults_the_gravest_names_the_type_and_all_are_told() {
     let (root, ca) = root();
     let expired = |p: &mut CertificateParams| p.not_after = date_time_ymd(2026, 5, 1);
