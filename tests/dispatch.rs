@@ -102,6 +102,17 @@ fn the_native_command_line_returns_64_for_a_mistake_and_help_on_standard_output(
 }
 
 #[test]
+fn who_asks_in_json_hears_of_a_fault_in_json_too() {
+    for action in ["check", "show", "path"] {
+        let (code, stdout, stderr) = answer("sealpost", &["config", action, "--json", "-C", "/nonexistent/c.toml"]);
+        let told: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+        assert_eq!((code, &told["ok"], stdout.lines().count()), (78, &false.into(), 1), "{action}");
+        assert_eq!(told["error"], "reading /nonexistent/c.toml: the file does not exist", "{action}");
+        assert!(told["hint"].is_string() && stderr.starts_with("sealpost: reading /nonexistent/c.toml: "), "{action}: {stderr}");
+    }
+}
+
+#[test]
 fn oeq_keeps_a_mistake_silent() {
     assert_eq!(answer("sendmail", &["-oeq", "-Z", "bob@x"]), (64, String::new(), String::new()));
 }

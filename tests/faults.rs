@@ -61,7 +61,7 @@ fn every_fault_ends_in_the_right_exit_code_record_and_advice() {
     let mut wrong = Vec::new();
     for (fault, (name, exit, status, result, failure)) in FAULTS.iter().zip(TABLE) {
         assert_eq!(fault.name, name, "the table follows the order of the faults");
-        let run = suffer(fault);
+        let run = suffer(fault, "");
         let seen = (run.code, run.field("/status"), run.field("/tls/result"), run.field("/tls/failure"));
         if seen != (exit, status, result, failure) {
             wrong.push(format!("{name}: {seen:?}\n{}", run.stderr));
@@ -74,8 +74,20 @@ fn every_fault_ends_in_the_right_exit_code_record_and_advice() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Sends a message to a sink with the fault, and with what the fault needs.
-fn suffer(fault: &'static Fault) -> common::Run {
+#[test]
+fn after_a_failed_handshake_an_opportunistic_account_goes_on_in_plaintext_unless_it_refuses() {
+    for name in ["starttls-close", "handshake-garbage"] {
+        let fault = FAULTS.iter().find(|fault| fault.name == name).unwrap();
+        for (on_downgrade, code, result, attempts) in [("warn", 0, "plaintext", 2), ("refuse", 75, "none", 1)] {
+            let run = suffer(fault, &format!("policy = \"opportunistic\", on_downgrade = \"{on_downgrade}\", "));
+            let seen = (run.code, run.field("/tls/result"), run.field("/tls/failure"), run.records.len());
+            assert_eq!(seen, (code, result, "validation-failure", attempts), "{name}, {on_downgrade}: {}", run.stderr);
+        }
+    }
+}
+
+/// Sends a message to a sink with the fault, and with what the fault needs; `tls` is put before the account's other TLS keys.
+fn suffer(fault: &'static Fault, tls: &str) -> common::Run {
     let login = fault.premise() == Some(Premise::Login);
     let implicit = fault.premise() == Some(Premise::Implicit);
     let sink = Sink::start(Settings {
@@ -88,7 +100,7 @@ fn suffer(fault: &'static Fault) -> common::Run {
     let start = if implicit { "implicit" } else { "starttls" };
     let auth = if login { format!("auth = {{ user = {USER:?}, password = {PASSWORD:?} }}\n") } else { String::new() };
     let sealpost = Sealpost::new(&format!(
-        "[accounts.relay]\nhost = \"localhost\"\nport = {}\ntls = {{ start = \"{start}\", ca_file = \"ca.pem\" }}\n{auth}",
+        "[accounts.relay]\nhost = \"localhost\"\nport = {}\ntls = {{ {tls}start = \"{start}\", ca_file = \"ca.pem\" }}\n{auth}",
         sink.address.port()
     ));
     sealpost.scratch.write("ca.pem", sink.ca_pem.as_deref().unwrap());

@@ -59,6 +59,11 @@ pub fn path(world: &dyn World, explicit: Option<&Path>, json: bool) -> Result<St
     Ok(text(std::iter::once(origin).chain(passed)))
 }
 
+/// What `--json` answers where one of the commands fails: `ok` is false, `error` says why and `hint` what to do.
+pub fn fault(error: &Error) -> String {
+    line(&json!({"ok": false, "error": error.summary(), "hint": error.advice()}))
+}
+
 fn as_json(config: &Config, trace: &Trace) -> String {
     let settings = settings::of(config).into_iter().map(|setting| {
         let value = json!({"value": setting.value, "from": setting.origin(trace)});

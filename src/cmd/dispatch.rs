@@ -92,14 +92,19 @@ fn native(args: Vec<OsString>) -> Exit {
 }
 
 fn configuration(action: &ConfigAction) -> Exit {
-    let told = match action {
-        ConfigAction::Check(options) => config::check(&Machine, options.file.as_deref(), options.json),
-        ConfigAction::Show(options) => config::show(&Machine, options.file.as_deref(), options.json),
-        ConfigAction::Path(options) => config::path(&Machine, options.file.as_deref(), options.json),
+    let (told, json) = match action {
+        ConfigAction::Check(options) => (config::check(&Machine, options.file.as_deref(), options.json), options.json),
+        ConfigAction::Show(options) => (config::show(&Machine, options.file.as_deref(), options.json), options.json),
+        ConfigAction::Path(options) => (config::path(&Machine, options.file.as_deref(), options.json), options.json),
     };
     match told {
         Ok(text) => print(&text),
-        Err(error) => complain("sealpost", ErrorMode::Print, &error),
+        Err(error) => {
+            if json {
+                print(&config::fault(&error));
+            }
+            complain("sealpost", ErrorMode::Print, &error)
+        }
     }
 }
 

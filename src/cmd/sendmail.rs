@@ -66,7 +66,6 @@ pub enum Invocation {
 
 /// Everything the flags say about one message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the caller, and none depends on another")]
 pub struct Submission {
     /// `-a`.
     pub account: Option<String>,

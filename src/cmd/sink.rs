@@ -42,7 +42,6 @@ const GRACE: Duration = Duration::from_secs(5);
 /// Be a smarthost for development: TLS with a throw-away CA, AUTH, a Maildir, and faults to test clients with.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct Options {
     /// Where to listen; a port alone is one of 127.0.0.1, port 0 any free one
     #[arg(long, value_name = "[ADDRESS:]PORT", default_value = "127.0.0.1:2525", value_parser = address)]

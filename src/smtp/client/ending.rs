@@ -84,7 +84,9 @@ impl Session<'_> {
             }
             Failure::CertificateHostMismatch => "host (or server_name) must be a name that the certificate has",
             Failure::CertificateExpired => "the server's operator must renew the certificate; check this machine's clock too",
-            Failure::CertificateNotTrusted => "ca_file names another authority; trust = \"pin\" believes this one certificate",
+            Failure::CertificateNotTrusted => {
+                "if its operator confirms the certificate: ca_file names another authority, trust = \"pin\" believes this one alone"
+            }
             _ => "the log's tls.detail and certificate say what was seen",
         };
         self.stop(Problem {
