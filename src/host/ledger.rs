@@ -28,7 +28,7 @@ use rustix::fs::OFlags;
 
 use self::{
     entry::Entry,
-    follow::Watch,
+    follow::{Growing, Watch},
     lines::{LONGEST, Line, Lines},
 };
 use crate::error::{Error, Exit};
@@ -101,7 +101,7 @@ impl Ledger {
         let watch = Watch::new(&self.path);
         let mut gaps = Gaps::default();
         if self.older(since, visit, &mut gaps).is_continue() {
-            let growing = self.current.take().map(|file| Lines::new(file, LONGEST));
+            let growing = self.current.take().map(Growing::lines);
             let _ = follow::run(&self.path, &watch, growing, visit, caught_up, output, &mut gaps);
         }
         gaps

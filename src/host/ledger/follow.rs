@@ -1,11 +1,14 @@
 //! How does a reader learn of new lines without asking all the time, and survive rotation and truncation? (inotify(7))
 
 use std::{
-    fs::{File, Metadata},
-    io::{self, Seek as _},
+    fs::File,
+    io::{self, Read},
     mem::MaybeUninit,
     ops::ControlFlow,
-    os::fd::{BorrowedFd, OwnedFd},
+    os::{
+        fd::{BorrowedFd, OwnedFd},
+        unix::fs::FileExt as _,
+    },
     path::Path,
 };
 
@@ -20,6 +23,9 @@ use super::{Gaps, LONGEST, Lines, Visitor, broken, open, same, show};
 const WATCHED: Timespec = Timespec { tv_sec: 2, tv_nsec: 0 };
 /// How long to wait where it does not.
 const UNWATCHED: Timespec = Timespec { tv_sec: 0, tv_nsec: 250_000_000 };
+
+/// Octets that are remembered, to see whether they still stand: the end of a record, which no other one has.
+const LAST: usize = 256;
 
 /// Tells when something may have changed in the directory of the log.
 pub(super) struct Watch(Option<OwnedFd>);
@@ -64,7 +70,7 @@ impl Watch {
 pub(super) fn run(
     path: &Path,
     watch: &Watch,
-    mut growing: Option<Lines<File>>,
+    mut growing: Option<Lines<Growing>>,
     visit: &mut Visitor<'_>,
     caught_up: &mut dyn FnMut() -> ControlFlow<()>,
     output: BorrowedFd<'_>,
@@ -75,25 +81,28 @@ pub(super) fn run(
     }
     caught_up()?;
     loop {
-        if let Some(fresh) = successor(path, growing.as_ref()) {
-            // The last lines of the old file may have come after it was read.
-            if let Some(old) = &mut growing {
-                drain(path, old, visit, gaps)?;
-                if let Some(line) = old.rest() {
-                    show(&line, visit, gaps)?;
+        match changed(path, growing.as_ref()) {
+            Some(Change::Rotated(fresh)) => {
+                // The last lines of the old file may have come after it was read.
+                if let Some(old) = &mut growing {
+                    drain(path, old, visit, gaps)?;
+                    if let Some(line) = old.rest() {
+                        show(&line, visit, gaps)?;
+                    }
                 }
+                growing = Some(fresh);
             }
-            drain(path, growing.insert(fresh), visit, gaps)?;
-            continue;
+            Some(Change::Cut(fresh)) => growing = Some(fresh),
+            None => {}
         }
-        watch.wait(output)?;
         if let Some(lines) = &mut growing {
             drain(path, lines, visit, gaps)?;
         }
+        watch.wait(output)?;
     }
 }
 
-fn drain(path: &Path, lines: &mut Lines<File>, visit: &mut Visitor<'_>, gaps: &mut Gaps) -> ControlFlow<()> {
+fn drain(path: &Path, lines: &mut Lines<Growing>, visit: &mut Visitor<'_>, gaps: &mut Gaps) -> ControlFlow<()> {
     loop {
         match lines.advance() {
             Ok(Some(line)) => show(&line, visit, gaps)?,
@@ -106,25 +115,62 @@ fn drain(path: &Path, lines: &mut Lines<File>, visit: &mut Visitor<'_>, gaps: &m
     }
 }
 
-/// What is to be read instead of `growing`, where that is no longer what the log's name stands for: another file, or the same
-/// one, cut shorter than what was read of it.
-fn successor(path: &Path, growing: Option<&Lines<File>>) -> Option<Lines<File>> {
+/// What became of the file that is being read, and what to read instead.
+enum Change {
+    /// The log's name stands for another file.
+    Rotated(Lines<Growing>),
+    /// The file was emptied, and may have grown again.
+    Cut(Lines<Growing>),
+}
+
+fn changed(path: &Path, growing: Option<&Lines<Growing>>) -> Option<Change> {
     let file = open(path).ok()?;
     let old = growing.map(Lines::source);
-    if same(file.metadata().ok().as_ref(), old.and_then(|old| old.metadata().ok()).as_ref()) {
-        let is_cut = |old: &File| Ok::<_, io::Error>(length(&file)? < seen(old)?);
-        if !old.is_some_and(|old| is_cut(old).unwrap_or(false)) {
-            return None;
-        }
+    if !same(file.metadata().ok().as_ref(), old.and_then(|old| old.file.metadata().ok()).as_ref()) {
+        return Some(Change::Rotated(Growing::lines(file)));
     }
-    Some(Lines::new(file, LONGEST))
+    old.is_some_and(Growing::is_cut).then(|| Change::Cut(Growing::lines(file)))
 }
 
-fn length(file: &File) -> io::Result<u64> {
-    file.metadata().as_ref().map(Metadata::len).map_err(|error| error.kind().into())
+/// A file that is read while it is written. Its size alone does not tell that it was emptied: it may have grown beyond what was
+/// read of it since.
+pub(super) struct Growing {
+    file: File,
+    /// The last octets that were read, and where they end.
+    last: Vec<u8>,
+    end: u64,
+    is_cut: bool,
 }
 
-/// Octets that were read.
-fn seen(mut file: &File) -> io::Result<u64> {
-    file.stream_position()
+impl Growing {
+    pub(super) fn lines(file: File) -> Lines<Self> {
+        Lines::new(Self { file, last: Vec::new(), end: 0, is_cut: false }, LONGEST)
+    }
+
+    fn is_cut(&self) -> bool {
+        self.is_cut || !self.stands().unwrap_or(true)
+    }
+
+    /// Whether the last octets that were read are still where they were.
+    fn stands(&self) -> io::Result<bool> {
+        let mut now = vec![0; self.last.len()];
+        let length = self.file.read_at(&mut now, self.end.saturating_sub(self.last.len() as u64))?;
+        Ok(now.get(..length) == Some(&self.last))
+    }
+}
+
+impl Read for Growing {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.file.read_at(buffer, self.end)?;
+        // Looked at after the reading: what was read is its continuation only if it still stands.
+        if !self.stands()? {
+            self.is_cut = true;
+            return Ok(0);
+        }
+        let read = buffer.get(..length).unwrap_or_default();
+        self.last.extend_from_slice(&read[length.saturating_sub(LAST)..]);
+        self.last.drain(..self.last.len().saturating_sub(LAST));
+        self.end += length as u64;
+        Ok(length)
+    }
 }
