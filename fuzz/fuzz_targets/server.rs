@@ -3,15 +3,14 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use sealpost::smtp::server::{Action, Server, Settings, Stored, fault::Faults};
+use sealpost::smtp::server::{Action, Seal, Server, Settings, Stored, fault::Faults};
 
 fuzz_target!(|input: (u8, bool, Vec<u8>)| {
     let (step, lmtp, bytes) = input;
     let mut server = Server::new(Settings {
         name: "fuzz.test".to_owned(),
         lmtp,
-        starttls: true,
-        sealed: false,
+        seal: Seal::Offered,
         auth: None,
         lone_lf: false,
         message_size: 10_000,
