@@ -1,6 +1,11 @@
 //! Which aliases does this machine have? (aliases(5); sealpost.toml(5))
 
-use std::{fs, io, path::Path};
+use std::{
+    fs::File,
+    io::{self, Read as _},
+    os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _},
+    path::Path,
+};
 
 use super::config::Aliases as Place;
 use crate::{
@@ -10,6 +15,9 @@ use crate::{
 
 /// Where aliases are by tradition.
 const DEFAULT: &str = "/etc/aliases";
+
+/// The largest alias file that is read, in octets.
+const LARGEST: u64 = 64 << 20;
 
 /// The alias table; empty where there is none. A faulty line of it concerns only who is looked up in it.
 ///
@@ -39,10 +47,44 @@ fn path(place: &Place) -> Option<(&Path, bool)> {
 
 fn read(place: &Place) -> Result<Option<Vec<u8>>, Error> {
     let Some((path, may_miss)) = path(place) else { return Ok(None) };
-    match fs::read(path) {
+    match contents(path) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if may_miss && error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Error::new(Exit::Config, format!("reading the aliases in {}", path.display()), error.to_string())
             .hint("make it readable, name another file with `aliases`, or set aliases = \"\"")),
+    }
+}
+
+/// Never waits and never grows without end, whatever stands at the path.
+fn contents(path: &Path) -> io::Result<Vec<u8>> {
+    let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
+    let file = File::options().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
+    let metadata = file.metadata()?;
+    if metadata.file_type().is_fifo() {
+        return Err(io::Error::other("it is a FIFO"));
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len().min(LARGEST)).unwrap_or(0) + 1);
+    file.take(LARGEST + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LARGEST { Err(io::Error::other("it is larger than 64 MiB")) } else { Ok(bytes) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_file_is_told_at_once_and_in_little_memory() {
+        let dir = tempfile::tempdir().unwrap();
+        let fifo = dir.path().join("fifo");
+        rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0).unwrap();
+        for (path, why) in
+            [(fifo.as_path(), "it is a FIFO"), (Path::new("/dev/zero"), "larger than 64 MiB"), (dir.path(), "directory")]
+        {
+            let error = load(&Place::File(path.to_owned())).unwrap_err();
+            assert_eq!(error.exit(), Exit::Config);
+            assert!(error.because().contains(why), "{error}");
+        }
+        assert!(load(&Place::File("/dev/null".into())).is_ok());
+        assert_eq!(load(&Place::File("/nonexistent/aliases".into())).unwrap_err().exit(), Exit::Config);
     }
 }

@@ -205,8 +205,11 @@ impl Opening {
     }
 
     fn overfull(&mut self) -> Result<Option<Start>, TooLarge> {
+        // A field as long as that is no text either: its addresses may be those of a Bcc.
+        let unfinished =
+            split_name(&self.raw[self.line..]).and_then(|(name, _)| std::str::from_utf8(name).ok()).is_some_and(is_known);
         match self.end(End::Text, self.line) {
-            start if start.header.is_empty() => Ok(Some(start)),
+            start if start.header.is_empty() && !unfinished => Ok(Some(start)),
             _ => Err(TooLarge),
         }
     }

@@ -109,6 +109,12 @@ fn a_header_without_end_is_refused_and_a_text_without_end_is_not() {
     long.resize(LARGEST + 1, b'a');
     assert_eq!(open(&[&long]), Err(TooLarge));
 
+    for name in ["Bcc: ", "From mbox\nBcc :"] {
+        let mut first = name.as_bytes().to_vec();
+        first.resize(LARGEST + 1, b'a');
+        assert_eq!(open(&[&first]), Err(TooLarge), "{name}");
+    }
+
     let text = b"key: value\n".repeat(LARGEST / 11 + 1);
     assert_eq!(open(&[&text]).unwrap().1.len(), text.len());
     let line = vec![b'a'; 2 * LARGEST];
