@@ -7,7 +7,7 @@ use std::{
 };
 
 use clap::{Args, ValueEnum, ValueHint};
-use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp};
 
 use super::{
     caller::print,
@@ -121,9 +121,7 @@ pub fn run(world: &dyn World, options: &Options) -> Result<Exit, Error> {
 fn summed(world: &dyn World, options: &Options, source: &Source) -> Result<(Report, Gaps), Error> {
     let now = world.now();
     let filter = options.selection.filter(world);
-    // The days of RFC 8460 are those of UTC; a person lives in other ones.
-    let zone = if options.format == Format::Tlsrpt { TimeZone::UTC } else { now.time_zone().clone() };
-    let mut summary = Summary::new(zone);
+    let mut summary = Summary::new(now.time_zone().clone());
     let mut visit = |_: &str, entry| {
         if filter.admits(&entry) {
             summary.add(&entry);

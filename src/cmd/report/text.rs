@@ -19,7 +19,7 @@ use crate::{
 
 const WIDTH: usize = 80;
 /// Columns of the chart, behind a gap of two.
-const CHART: usize = 13;
+const CHART: usize = 11;
 /// Days that have a row of their own; older ones share one.
 const ROWS: usize = 31;
 /// Where the words of a line begin that is no row.
@@ -95,7 +95,7 @@ impl Style {
         let failures: Vec<String> = total.failures.iter().map(|(failure, count)| format!("{failure} {count}")).collect();
         text += &line("failures", &failures.join(", "));
         if total.downgrades > 0 {
-            let told = format!("{} sessions without the TLS that this host offered before", total.downgrades);
+            let told = format!("{} without the TLS that this host offered before", total.downgrades);
             text += &self.alarm(&line("downgrades", &told), "31");
         }
         let ending =
@@ -107,24 +107,27 @@ impl Style {
         text
     }
 
-    /// As long as the day was busy; what happened at all has a block as long as there is room.
+    /// As long as the day was busy; whatever happened has a block: a single mail in plaintext does not vanish beside a thousand
+    /// verified ones.
     fn bar(self, counts: &Counts, busiest: u64) -> String {
-        let columns = |count: u64| usize::try_from((count * CHART as u64).div_ceil(busiest.max(1))).unwrap_or(CHART).min(CHART);
-        let length = columns(counts.attempts);
-        let mut bar = String::new();
-        let mut free = length;
-        // From the worst to the best: a single mail in plaintext must not vanish beside a thousand verified ones.
-        for (result, block, shade) in BLOCKS.iter().rev() {
-            let width = match result {
-                TlsResult::Verified if counts.with_result(*result) > 0 => free,
-                _ => columns(counts.with_result(*result)).min(free),
-            };
-            free -= width;
-            if width > 0 {
-                bar = self.painted(&block.to_string().repeat(width), shade) + &bar;
+        let part = |count: u64, of: u64, columns: u64| usize::try_from(count * columns / of.max(1)).unwrap_or(CHART);
+        let length = part(counts.attempts, busiest, CHART as u64).max(usize::from(counts.attempts > 0));
+        let results = BLOCKS.map(|(result, ..)| counts.with_result(result));
+        let mut widths = results.map(|count| part(count, counts.attempts, length as u64).max(usize::from(count > 0)));
+        // The most frequent result gets what rounding left, or gives what the rare ones took.
+        let most = results.iter().copied().max().unwrap_or(0);
+        let others: usize = results.iter().zip(widths).filter(|(count, _)| **count != most).map(|(_, width)| width).sum();
+        let equals = results.iter().filter(|count| **count == most).count();
+        for (count, width) in results.iter().zip(&mut widths) {
+            if *count == most && most > 0 {
+                *width = (length.saturating_sub(others) / equals).max(1);
             }
         }
-        bar
+        BLOCKS
+            .iter()
+            .zip(widths)
+            .filter(|(_, width)| *width > 0)
+            .fold(String::new(), |bar, ((_, block, shade), width)| bar + &self.painted(&block.to_string().repeat(width), shade))
     }
 
     fn painted(self, text: &str, shade: &str) -> String {
@@ -160,7 +163,7 @@ fn line(label: &str, words: &str) -> String {
 }
 
 fn end_of(certificate: &Certificate, now: Timestamp) -> String {
-    let days = certificate.not_after.duration_since(now).as_hours().div_euclid(24);
+    let days = certificate.not_after.duration_since(now).as_secs().div_euclid(86_400);
     let when = match days {
         ..0 => "has expired".to_owned(),
         0 => "expires today".to_owned(),
@@ -168,4 +171,76 @@ fn end_of(certificate: &Certificate, now: Timestamp) -> String {
         _ => format!("expires in {days} days"),
     };
     format!("{when}, at {:.0}: {}", certificate.not_after, certificate.subject)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::ledger::entry::Entry;
+
+    const PLAIN: Style = Style { chart: true, colour: false };
+
+    fn counts(results: [u64; 4]) -> Counts {
+        let results = TlsResult::ALL.into_iter().zip(results).collect();
+        let mut counts = Counts { results, ..Counts::default() };
+        counts.attempts = counts.results.values().sum();
+        counts
+    }
+
+    #[test]
+    fn a_bar_is_as_long_as_the_day_was_busy_and_hides_nothing_that_happened() {
+        for (results, busiest, bar) in [
+            ([11, 0, 0, 0], 11, "███████████"),
+            ([1000, 1, 1, 1], 1003, "████████▓▒░"),
+            ([0, 0, 0, 1], 1000, "░"),
+            ([500, 0, 0, 0], 1000, "█████"),
+            ([0, 6, 5, 0], 11, "▓▓▓▓▓▓▒▒▒▒▒"),
+            ([1, 1, 1, 1], 4, "██▓▓▒▒░░"),
+            ([1, 1, 1, 1], 4000, "█▓▒░"),
+            ([0, 0, 0, 0], 0, ""),
+        ] {
+            assert_eq!(PLAIN.bar(&counts(results), busiest), bar, "{results:?}");
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_certificate_is_told_for_three_weeks_before_it() {
+        let now: Timestamp = "2026-11-23T12:00:00Z".parse().unwrap();
+        for (not_after, told) in [
+            ("2026-12-14T12:00:01Z", None),
+            ("2026-12-14T12:00:00Z", Some("expires in 21 days, at")),
+            ("2026-12-02T13:00:00Z", Some("expires in 9 days, at")),
+            ("2026-11-24T13:00:00Z", Some("expires in 1 day, at")),
+            ("2026-11-23T13:00:00Z", Some("expires today, at")),
+            ("2026-11-23T11:59:00Z", Some("has expired, at")),
+        ] {
+            let certificate = format!(r#"{{"subject":"CN=a","not_after":"{not_after}"}}"#);
+            let line = format!(
+                r#"{{"time":"2026-11-23T00:00:00Z","event":"send","status":"sent","host":"a","tls":{{"result":"verified","certificate":{certificate}}}}}"#
+            );
+            let mut summary = crate::host::ledger::summary::Summary::new(jiff::tz::TimeZone::UTC);
+            summary.add(&Entry::parse(line.as_bytes()).unwrap().1);
+            let page = render(&Report { summary, strangers: 0, now, since: None, until: None }, PLAIN);
+            let words = page.lines().find_map(|line| line.strip_prefix("  certificate  "));
+            assert_eq!(words.map(|words| words.split(" 2026").next().unwrap()), told, "{not_after}: {page}");
+        }
+    }
+
+    #[test]
+    fn days_beyond_a_month_share_a_row_and_foreign_names_forge_none() {
+        let mut summary = crate::host::ledger::summary::Summary::new(jiff::tz::TimeZone::UTC);
+        for day in 0..40 {
+            let time = Timestamp::from_second(1_790_000_000 + day * 86_400).unwrap();
+            let line = format!(
+                r#"{{"time":"{time}","event":"send","status":"sent","host":"a\n\u001b[2J","tls":{{"result":"verified"}}}}"#
+            );
+            summary.add(&Entry::parse(line.as_bytes()).unwrap().1);
+        }
+        let page = render(&Report { summary, strangers: 0, now: Timestamp::UNIX_EPOCH, since: None, until: None }, PLAIN);
+        let rows: Vec<&str> = page.lines().collect();
+        assert_eq!(rows[0], r"a\n\u{1b}[2J");
+        assert!(rows[2].starts_with("  older              9     9         9"), "{page}");
+        assert_eq!(rows.iter().filter(|row| row.starts_with("  2026-")).count(), ROWS);
+        assert!(rows.iter().all(|row| row.chars().count() <= WIDTH), "{page}");
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::Report;
@@ -23,7 +24,9 @@ pub(super) struct Author {
 /// Of policies that a domain publishes (DANE, MTA-STS) the log knows nothing: what held was our own configuration, which is
 /// `no-policy-found` in the words of the RFC.
 pub(super) fn render(report: &Report, author: &Author) -> String {
+    // RFC 3339 has no years before 0; who asks for all of time means the time of mail.
     let (start, end) = report.span();
+    let (start, end) = (start.max(Timestamp::UNIX_EPOCH), end.max(Timestamp::UNIX_EPOCH));
     let policies: Vec<Value> = report.summary.hosts.iter().filter_map(|(name, host)| policy(name, host)).collect();
     let value = json!({
         "organization-name": author.domain,
