@@ -45,6 +45,7 @@ pub mod smtp {
 /// The machine: every effect, each behind a small type.
 pub mod host {
     pub mod alias_file;
+    mod careful;
     pub mod config;
     pub mod dial;
     pub mod hybrid;

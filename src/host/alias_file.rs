@@ -1,13 +1,8 @@
 //! Which aliases does this machine have? (aliases(5); sealpost.toml(5))
 
-use std::{
-    fs::File,
-    io::{self, Read as _},
-    os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _},
-    path::Path,
-};
+use std::{io, path::Path};
 
-use super::config::Aliases as Place;
+use super::{careful, config::Aliases as Place};
 use crate::{
     error::{Error, Exit},
     mail::aliases::{Aliases, Fault},
@@ -47,25 +42,12 @@ fn path(place: &Place) -> Option<(&Path, bool)> {
 
 fn read(place: &Place) -> Result<Option<Vec<u8>>, Error> {
     let Some((path, may_miss)) = path(place) else { return Ok(None) };
-    match contents(path) {
+    match careful::read(path, LARGEST) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if may_miss && error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Error::new(Exit::Config, format!("reading the aliases in {}", path.display()), error.to_string())
             .hint("make it readable, name another file with `aliases`, or set aliases = \"\"")),
     }
-}
-
-/// Never waits and never grows without end, whatever stands at the path.
-fn contents(path: &Path) -> io::Result<Vec<u8>> {
-    let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
-    let file = File::options().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
-    let metadata = file.metadata()?;
-    if metadata.file_type().is_fifo() {
-        return Err(io::Error::other("it is a FIFO"));
-    }
-    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len().min(LARGEST)).unwrap_or(0) + 1);
-    file.take(LARGEST + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > LARGEST { Err(io::Error::other("it is larger than 64 MiB")) } else { Ok(bytes) }
 }
 
 #[cfg(test)]

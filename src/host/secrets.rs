@@ -3,7 +3,7 @@
 use std::{
     fs::{File, Metadata},
     io::{self, Read as _},
-    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
+    os::unix::fs::MetadataExt as _,
     path::Path,
     time::Duration,
 };
@@ -11,6 +11,7 @@ use std::{
 use zeroize::Zeroizing;
 
 use super::{
+    careful,
     config::{Auth, SecretSource},
     world::World,
 };
@@ -87,9 +88,8 @@ fn from_file(world: &dyn World, path: &Path, doing: &str) -> Result<Secret, Erro
         };
         Error::new(Exit::Config, doing, because).hint("is password_file right, and may you read it?")
     };
-    // Without waiting for a FIFO's writer; links are followed, since that is how orchestrators exchange secrets.
-    let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
-    let mut file = File::options().read(true).custom_flags(flags.bits().cast_signed()).open(path).map_err(unreadable)?;
+    // Links are followed, since that is how orchestrators exchange secrets.
+    let mut file = careful::open(path).map_err(unreadable)?;
     let metadata = file.metadata().map_err(unreadable)?;
     if !metadata.is_file() {
         return Err(Error::new(Exit::Config, doing, format!("{} is not a regular file", path.display())));

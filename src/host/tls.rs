@@ -6,7 +6,7 @@
 use std::{
     borrow::Cow,
     ffi::OsString,
-    fs::{self, File},
+    fs::File,
     io::{self, Read as _},
     path::{Path, PathBuf},
     sync::Arc,
@@ -24,8 +24,9 @@ use rustls::{
     version::{TLS12, TLS13},
 };
 use webpki::{EndEntityCert, RawPublicKeyEntity};
+use zeroize::Zeroizing;
 
-use super::{config, hybrid};
+use super::{careful, config, hybrid};
 use crate::{
     error::{Error, Exit},
     mail::{
@@ -49,6 +50,11 @@ const SYSTEM_BUNDLES: &[&str] = &[
     "/usr/local/share/certs/ca-root-nss.crt",
     "/etc/openssl/certs/ca-certificates.crt",
 ];
+
+/// The largest bundle or revocation list, in octets; real ones have a few hundred KiB.
+const LARGEST: u64 = 64 << 20;
+/// The largest certificate chain or key of our own.
+const LARGEST_IDENTITY: u64 = 1 << 20;
 
 /// Makes the TLS side of connections to one account's server.
 #[derive(Clone, Debug)]
@@ -170,14 +176,16 @@ impl Rules {
             Finding::new(Failure::ValidationFailure, format!("can't read {what} {}: {error}", path.display()))
         };
         let bundle = match &self.ca_file {
-            Some(path) => File::open(path).map(|file| (path.clone(), file)).map_err(|e| unreadable("ca_file", path, &e)),
+            Some(path) => {
+                careful::open_bounded(path, LARGEST).map(|file| (path.clone(), file)).map_err(|e| unreadable("ca_file", path, &e))
+            }
             None => system_bundle(std::env::var_os("SSL_CERT_FILE"), SYSTEM_BUNDLES)
                 .map_err(|why| Finding::new(Failure::ValidationFailure, why)),
         };
         let (origin, bundle) = bundle?;
         let anchors = search(bundle, chain).map_err(|error| unreadable("the certificate authorities in", &origin, &error))?;
         let lists = match &self.crl_file {
-            Some(path) => Some(fs::read(path).map_err(|error| unreadable("crl_file", path, &error))?),
+            Some(path) => Some(careful::read(path, LARGEST).map_err(|error| unreadable("crl_file", path, &error))?),
             None => None,
         };
         let peer = Peer { chain, name: &self.name, now: UnixTime::now() };
@@ -189,14 +197,14 @@ impl Rules {
 }
 
 /// The bundle that `named` (`SSL_CERT_FILE`, as OpenSSL has it) says, else the first of `places` that exists.
-fn system_bundle(named: Option<OsString>, places: &[&str]) -> Result<(PathBuf, File), String> {
+fn system_bundle(named: Option<OsString>, places: &[&str]) -> Result<(PathBuf, io::Take<File>), String> {
     let unreadable =
         |path: &Path, error: &io::Error| format!("can't read the certificate authorities in {}: {error}", path.display());
     if let Some(path) = named.filter(|path| !path.is_empty()).map(PathBuf::from) {
-        return File::open(&path).map_err(|error| unreadable(&path, &error)).map(|file| (path, file));
+        return careful::open_bounded(&path, LARGEST).map_err(|error| unreadable(&path, &error)).map(|file| (path, file));
     }
     for path in places.iter().map(PathBuf::from) {
-        match File::open(&path) {
+        match careful::open_bounded(&path, LARGEST) {
             Ok(file) => return Ok((path, file)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(unreadable(&path, &error)),
@@ -206,7 +214,7 @@ fn system_bundle(named: Option<OsString>, places: &[&str]) -> Result<(PathBuf, F
 }
 
 /// Reads the bundle through once, without keeping it.
-fn search(mut bundle: File, chain: &[CertificateDer<'_>]) -> io::Result<Option<Anchors>> {
+fn search(mut bundle: io::Take<File>, chain: &[CertificateDer<'_>]) -> io::Result<Option<Anchors>> {
     let mut search = Search::new(chain);
     let mut buffer = vec![0; 16 * 1024];
     loop {
@@ -246,12 +254,14 @@ fn client_config(settings: &config::Tls) -> Result<ClientConfig, Error> {
 }
 
 fn client_identity(chain: &Path, key: &Path) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), Error> {
-    let certificates: Result<Vec<_>, _> = CertificateDer::pem_file_iter(chain).and_then(Iterator::collect);
+    let read = |path: &Path| careful::read(path, LARGEST_IDENTITY).map(Zeroizing::new).map_err(pem::Error::Io);
+    let certificates = read(chain).and_then(|text| CertificateDer::pem_slice_iter(&text).collect::<Result<Vec<_>, _>>());
     let certificates = certificates.map_err(|error| unusable_pem("client_cert", chain, &error))?;
     if certificates.is_empty() {
         return Err(unusable_pem("client_cert", chain, &pem::Error::NoItemsFound));
     }
-    let key_der = PrivateKeyDer::from_pem_file(key).map_err(|error| unusable_pem("client_key", key, &error))?;
+    let key_der =
+        read(key).and_then(|text| PrivateKeyDer::from_pem_slice(&text)).map_err(|error| unusable_pem("client_key", key, &error))?;
     Ok((certificates, key_der))
 }
 

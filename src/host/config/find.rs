@@ -3,14 +3,14 @@
 use std::{
     fs::File,
     io::{self, Read as _},
-    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
 
 use super::{Account, Config, Origin, SecretSource, Trace, environment::Environment, names, page::Page, read};
 use crate::{
     error::{Error, Exit},
-    host::{secrets, world::World},
+    host::{careful, secrets, world::World},
 };
 
 /// Larger than any configuration, small enough to be read at once.
@@ -134,7 +134,7 @@ fn open(world: &dyn World, explicit: Option<&Path>) -> Result<(Option<Opened>, V
 
 /// Opens a file that somebody named: it has to be there.
 fn named(path: &Path, by: &str) -> Result<Opened, Error> {
-    match raw_open(path) {
+    match careful::open(path) {
         Ok(file) => Ok((path.to_owned(), file)),
         Err(error) => Err(unreadable(path, &error).hint(format!("{by} names this file: is the path right, and may you read it?"))),
     }
@@ -142,7 +142,7 @@ fn named(path: &Path, by: &str) -> Result<Opened, Error> {
 
 /// Opens a file at a usual place; `Err` within says why there is none. One that exists must be readable.
 fn present(path: &Path) -> Result<Result<File, &'static str>, Error> {
-    let error = match raw_open(path) {
+    let error = match careful::open(path) {
         Ok(file) => return Ok(Ok(file)),
         Err(error) => error,
     };
@@ -161,12 +161,6 @@ fn unreadable(path: &Path, error: &io::Error) -> Error {
         _ => format!("the file can't be read: {error}"),
     };
     Error::new(Exit::Config, format!("reading {}", path.display()), because)
-}
-
-/// Opens without waiting for a FIFO's writer.
-fn raw_open(path: &Path) -> io::Result<File> {
-    let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
-    File::options().read(true).custom_flags(flags.bits().cast_signed()).open(path)
 }
 
 /// Reads the whole file, if it is a regular one of a sensible size; overwritten when dropped, since it may hold a password.

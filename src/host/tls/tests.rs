@@ -30,14 +30,14 @@ impl Scratch {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("sealpost-tls-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let path = std::env::temp_dir().join(name);
-        fs::write(&path, content).unwrap();
+        std::fs::write(&path, content).unwrap();
         Self(path)
     }
 }
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
+        let _ = std::fs::remove_file(&self.0);
     }
 }
 
@@ -350,7 +350,7 @@ fn the_systems_authorities_are_the_named_file_or_the_first_that_exists() {
     let (one, two) = (Scratch::new("one"), Scratch::new("two"));
     let path = |file: &Scratch| file.0.to_str().unwrap().to_owned();
     let places = ["/nonexistent/a", &path(&one), &path(&two)];
-    let held = |(_, file): (PathBuf, File)| std::io::read_to_string(file).unwrap();
+    let held = |(_, file): (PathBuf, io::Take<File>)| std::io::read_to_string(file).unwrap();
     assert_eq!(held(system_bundle(None, &places).unwrap()), "one");
     assert_eq!(held(system_bundle(Some("".into()), &places).unwrap()), "one");
     assert_eq!(held(system_bundle(Some(two.0.clone().into()), &places).unwrap()), "two");
@@ -500,4 +500,15 @@ fn records_that_say_nothing_do_not_keep_the_deadline_from_being_looked_at() {
     let _theirs = serving.join().unwrap();
     assert_eq!(link.hear(Instant::now()), Err(Lost::TimedOut));
     assert!(socket.read(&mut [0; 1]).is_ok(), "it read to the end of what never ends");
+}
+
+#[test]
+fn what_is_no_file_is_told_at_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let fifo = directory.path().join("fifo");
+    rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0).unwrap();
+    assert!(system_bundle(Some(fifo.clone().into()), &[]).unwrap_err().contains("it is a FIFO"));
+    assert!(client_identity(&fifo, &fifo).unwrap_err().because().contains("it is a FIFO"));
+    let endless = Path::new("/dev/zero");
+    assert!(client_identity(endless, endless).unwrap_err().because().contains("larger than 1 MiB"));
 }
