@@ -51,6 +51,7 @@ pub mod host {
     pub mod listen;
     pub mod narrate;
     pub mod net;
+    pub mod probe;
     pub mod pump;
     pub mod secrets;
     pub mod signals;
@@ -66,6 +67,7 @@ pub mod cmd {
     pub mod aliases;
     pub mod args;
     pub mod caller;
+    pub mod check;
     pub mod config;
     pub mod deliver;
     pub mod demo;

@@ -70,7 +70,7 @@ fn a_command_that_does_not_work_is_noticed() {
 fn every_command_that_a_help_shows_can_be_parsed() {
     let sealpost = Sealpost::new("");
     let mut seen = 0;
-    for topic in [&["--help"][..], &["config", "--help"], &["sink", "--help"], &["demo", "--help"]] {
+    for topic in [&["--help"][..], &["check", "--help"], &["config", "--help"], &["sink", "--help"], &["demo", "--help"]] {
         let run = sealpost.command(topic, b"");
         assert_eq!(run.code, 0, "{topic:?}");
         let examples = run.stdout.split("Examples:\n").nth(1).unwrap_or_default();
@@ -81,7 +81,7 @@ fn every_command_that_a_help_shows_can_be_parsed() {
             seen += 1;
         }
     }
-    assert!(seen >= 9, "{seen} examples: is the search right?");
+    assert!(seen >= 13, "{seen} examples: is the search right?");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::{ffi::OsString, path::PathBuf};
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
-use super::{demo, sink};
+use super::{check, demo, sink};
 
 /// What `sealpost --help` ends with.
 const EXAMPLES: &str = "\
@@ -15,6 +15,7 @@ command lines: see sendmail(8). The manual is sealpost(1).
 Examples:
   sealpost demo                         the main job, without any set-up
   sealpost config check                 is the configuration right?
+  sealpost check                        would a mail go out now, and how sealed?
   echo hi | sealpost sendmail -v you@example.com
                                         send, and tell what happens
   ln -s $(command -v sealpost) /usr/sbin/sendmail
@@ -52,6 +53,8 @@ pub enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
+    /// Say whether an account would send now, what its server shows, and what could be better
+    Check(check::Options),
     /// Check or show the configuration, or say which one is in force
     #[command(after_help = CONFIG_EXAMPLES)]
     Config {
@@ -113,12 +116,12 @@ mod tests {
     }
 
     #[test]
-    fn the_manual_lists_every_option_of_sink_and_demo_and_no_other() {
+    fn the_manual_lists_every_option_of_check_sink_and_demo_and_no_other() {
         let cli = Cli::command();
-        for name in ["sink", "demo"] {
+        for name in ["check", "sink", "demo"] {
             let mut table = std::collections::BTreeMap::new();
             for option in cli.find_subcommand(name).unwrap().get_arguments() {
-                table.insert(option.get_long().unwrap(), option.get_action().takes_values());
+                table.extend(option.get_long().map(|name| (name, option.get_action().takes_values())));
             }
             table.remove("help");
             let section = manual(&format!("sealpost {name}"));

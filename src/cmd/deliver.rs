@@ -119,7 +119,7 @@ impl<'a> Delivery<'a> {
 
     /// One account: an attempt, and where policy allows it a second one in plaintext after a failed handshake.
     fn at(&mut self, account: &Account, envelope: &Envelope, content: &mut dyn Content) -> Ended {
-        let prepared = self.credentials(account).and_then(|credentials| {
+        let prepared = Self::credentials(self.world, account).and_then(|credentials| {
             let connector = Connector::new(&account.tls, &account.target)?;
             Ok((credentials, connector))
         });
@@ -141,11 +141,11 @@ impl<'a> Delivery<'a> {
     }
 
     /// The secret, and randomness for the mechanisms that want it; nothing is asked for where the account does not log in.
-    fn credentials(&self, account: &Account) -> Result<Option<(Credentials, [u8; 18])>, Error> {
+    pub(super) fn credentials(world: &dyn World, account: &Account) -> Result<Option<(Credentials, [u8; 18])>, Error> {
         let Some(auth) = &account.auth else { return Ok(None) };
-        let secret = secrets::fetch(self.world, &account.name, auth)?;
+        let secret = secrets::fetch(world, &account.name, auth)?;
         let mut nonce = [0; 18];
-        self.world.random(&mut nonce)?;
+        world.random(&mut nonce)?;
         let user = auth.user.clone();
         Ok(Some((Credentials { user, secret, choice: auth.choice, allow_unverified: auth.allow_unverified }, nonce)))
     }
@@ -167,9 +167,9 @@ impl<'a> Delivery<'a> {
             Err(unreachable) => return self.unreachable(account, envelope, &unreachable, begun),
         };
         let peer = link.peer().filter(|_| account.proxy.is_none());
-        let plan = self.plan(account, &link, credentials, prior);
+        let plan = Self::plan(self.world, self.config, account, &link, credentials, prior);
         let mut session = Session::new(plan, envelope, content.facts());
-        let mut pump = Pump { link, connector, timeouts: self.config.limits.timeouts, narrator: self.narrator };
+        let mut pump = Pump { link, connector, timeouts: self.config.limits.timeouts, narrator: self.narrator, witness: None };
         let facts = pump.run(&mut session, content);
         let report = session.report();
         let problem = problem_of(account, &report);
@@ -183,38 +183,32 @@ impl<'a> Delivery<'a> {
         Ended { outcomes: report.outcomes, problem, retry_in_plaintext: report.retry_in_plaintext }
     }
 
-    fn plan(&self, account: &Account, link: &Link, credentials: Option<(Credentials, [u8; 18])>, prior: &Prior) -> Plan {
+    /// What a connection of this account is for.
+    pub(super) fn plan(
+        world: &dyn World,
+        config: &Config,
+        account: &Account,
+        link: &Link,
+        credentials: Option<(Credentials, [u8; 18])>,
+        prior: &Prior,
+    ) -> Plan {
         let (credentials, nonce) = credentials.unzip();
         Plan {
             lmtp: account.protocol == Protocol::Lmtp,
-            hello: account.hello.clone().unwrap_or_else(|| self.hello(link)),
+            hello: account.hello.clone().unwrap_or_else(|| hello(world, link)),
             demand: account.tls.demand,
             prior: prior.clone(),
             credentials,
             reach: link.reach(),
             nonce: nonce.unwrap_or_default(),
-            batch: self.config.limits.recipients,
-        }
-    }
-
-    /// The host's full name, else an address literal (RFC 5321 4.1.4).
-    fn hello(&self, link: &Link) -> String {
-        let name = self.world.host_name();
-        match link.local().map(|local| local.ip().to_canonical()) {
-            Some(std::net::IpAddr::V4(address)) if !name.contains('.') => format!("[{address}]"),
-            Some(std::net::IpAddr::V6(address)) if !name.contains('.') => format!("[IPv6:{address}]"),
-            _ => name,
+            batch: config.limits.recipients,
         }
     }
 
     fn unreachable(&mut self, account: &Account, envelope: &Envelope, why: &Unreachable, begun: Instant) -> Ended {
-        let (exit, hint) = match why {
-            Unreachable::NoSuchHost(_) => (Exit::NoHost, "check the spelling of host in the configuration"),
-            Unreachable::NotNow(_) => (Exit::TempFail, "check host and port; the message is still with the caller"),
-        };
-        let error = Error::new(exit, doing(account), format!("cannot connect: {why}")).hint(hint);
+        let error = no_connection(account, why);
         self.narrator.note(&error.summary());
-        let outcomes = undecided(envelope, exit);
+        let outcomes = undecided(envelope, error.exit());
         let log = Logged { address: None, report: None, facts: None, sealed_before: false };
         self.record(account, &outcomes, Some(&error), log, begun);
         Ended { outcomes, problem: Some(error), retry_in_plaintext: None }
@@ -281,7 +275,27 @@ fn decisive(outcomes: &[Outcome]) -> Option<&crate::mail::outcome::Reply> {
     outcomes.iter().find(|o| o.fate == worst && o.reply.is_some()).and_then(|o| o.reply.as_ref())
 }
 
-fn problem_of(account: &Account, report: &Report) -> Option<Error> {
+/// The host's full name, else an address literal (RFC 5321 4.1.4).
+fn hello(world: &dyn World, link: &Link) -> String {
+    let name = world.host_name();
+    match link.local().map(|local| local.ip().to_canonical()) {
+        Some(std::net::IpAddr::V4(address)) if !name.contains('.') => format!("[{address}]"),
+        Some(std::net::IpAddr::V6(address)) if !name.contains('.') => format!("[IPv6:{address}]"),
+        _ => name,
+    }
+}
+
+/// What it means for a message that its smarthost can't be reached.
+pub(super) fn no_connection(account: &Account, why: &Unreachable) -> Error {
+    let (exit, hint) = match why {
+        Unreachable::NoSuchHost(_) => (Exit::NoHost, "check the spelling of host in the configuration"),
+        Unreachable::NotNow(_) => (Exit::TempFail, "check host and port; the message is still with the caller"),
+    };
+    Error::new(exit, doing(account), format!("cannot connect: {why}")).hint(hint)
+}
+
+/// What ended a session early, as the caller reads it.
+pub(super) fn problem_of(account: &Account, report: &Report) -> Option<Error> {
     let problem = report.problem.as_ref()?;
     let error = Error::new(problem.exit, doing(account), problem.because.clone());
     Some(match &problem.hint {

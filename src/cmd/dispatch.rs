@@ -14,7 +14,7 @@ use super::{
     aliases,
     args::{Cli, Command, ConfigAction},
     caller::{complain, print},
-    config, demo, flags,
+    check, config, demo, flags,
     sendmail::{self, ErrorMode, Invocation, Name, Refusal},
     sink, submit,
 };
@@ -84,6 +84,7 @@ fn native(args: Vec<OsString>) -> Exit {
     };
     match cli.command {
         Command::Sendmail { args } => compatible(Name::Sendmail, OsStr::new("sendmail"), args.into_iter()),
+        Command::Check(options) => finish(check::run(&Machine, &options, &mut io::stdout())),
         Command::Config { action } => configuration(&action),
         Command::Sink(options) => finish(sink::run(&options, &mut io::stdout(), &mut io::stderr())),
         Command::Demo(options) => finish(demo::run(&options, &mut io::stdout(), &mut io::stderr())),

@@ -81,15 +81,7 @@ impl Connector {
             return Err(Error::new(Exit::Config, "preparing TLS", format!("trust = \"{trust}\" is not supported yet"))
                 .hint("use trust = \"system\" with ca_file, or trust = \"pin\""));
         }
-        let rules = Rules {
-            name: server_name(settings, target)?,
-            start: settings.demand.start,
-            only_tls13: settings.only_tls13,
-            trust: settings.demand.trust,
-            ca_file: settings.ca_file.clone(),
-            crl_file: settings.crl_file.clone(),
-            pins: settings.pins.clone(),
-        };
+        let rules = Rules::new(settings, server_name(settings, target)?);
         Ok(Self { config: Arc::new(client_config(settings)?), rules: Arc::new(rules) })
     }
 
@@ -135,13 +127,15 @@ impl Handshake {
         if self.connection.is_handshaking() {
             return Err(Finding::new(Failure::ValidationFailure, "the TLS handshake is not finished"));
         }
-        match self.rules.trust {
-            Trust::Any => Ok(()),
-            Trust::Pin => certificate::by_pin(self.chain(), &self.rules.pins),
-            Trust::System => self.rules.by_authority(self.chain()),
-            // `Connector::new` lets nobody come here with these.
-            Trust::Tofu | Trust::Dane => Err(Finding::new(Failure::ValidationFailure, "this kind of trust is not supported yet")),
-        }
+        self.rules.verdict(self.chain())
+    }
+
+    /// What other settings than the account's own would say of the same peer, under the same name.
+    ///
+    /// # Errors
+    /// The finding, as [`Handshake::verdict`] has it.
+    pub fn verdict_for(&self, settings: &config::Tls) -> Verdict {
+        Rules::new(settings, self.rules.name.clone()).verdict(self.chain())
     }
 
     /// The channel binding `tls-exporter` for SCRAM-*-PLUS (RFC 9266); only TLS 1.3 has one that is safe and agreed upon.
@@ -156,12 +150,35 @@ impl Handshake {
         words::explain(error, self.rules.start, self.rules.only_tls13)
     }
 
-    fn chain(&self) -> &[CertificateDer<'static>] {
+    /// The certificates that the server showed, its own first; none before the handshake is finished.
+    pub fn chain(&self) -> &[CertificateDer<'static>] {
         self.connection.peer_certificates().unwrap_or_default()
     }
 }
 
 impl Rules {
+    fn new(settings: &config::Tls, name: ServerName<'static>) -> Self {
+        Self {
+            name,
+            start: settings.demand.start,
+            only_tls13: settings.only_tls13,
+            trust: settings.demand.trust,
+            ca_file: settings.ca_file.clone(),
+            crl_file: settings.crl_file.clone(),
+            pins: settings.pins.clone(),
+        }
+    }
+
+    fn verdict(&self, chain: &[CertificateDer<'_>]) -> Verdict {
+        match self.trust {
+            Trust::Any => Ok(()),
+            Trust::Pin => certificate::by_pin(chain, &self.pins),
+            Trust::System => self.by_authority(chain),
+            // `Connector::new` lets nobody come here with these.
+            Trust::Tofu | Trust::Dane => Err(Finding::new(Failure::ValidationFailure, "this kind of trust is not supported yet")),
+        }
+    }
+
     fn by_authority(&self, chain: &[CertificateDer<'_>]) -> Verdict {
         let unreadable = |what: &str, path: &Path, error: &io::Error| {
             Finding::new(Failure::ValidationFailure, format!("can't read {what} {}: {error}", path.display()))
