@@ -2,8 +2,10 @@
 
 use std::time::Instant;
 
+mod before;
 mod tally;
 
+use before::Before;
 pub use tally::Delivered;
 use tally::Tally;
 
@@ -25,7 +27,7 @@ use crate::{
         content::Content,
         envelope::Envelope,
         outcome::{Fate, Outcome, exit_code},
-        policy::{Policy, Prior, Reach},
+        policy::{Demand, Policy, Prior, Reach},
         tls::{Facts, Finding},
     },
     smtp::{
@@ -101,17 +103,22 @@ impl<'a> Delivery<'a> {
 
     /// One account: an attempt, and where policy allows it a second one in plaintext after a failed handshake.
     fn at(&mut self, account: &Account, envelope: &Envelope, content: &mut dyn Content) -> Ended {
-        let prepared = self.credentials(account).and_then(|credentials| {
-            let connector = Connector::new(&account.tls, &account.target)?;
-            Ok((credentials, connector))
-        });
-        let (credentials, connector) = match prepared {
-            Ok(prepared) => prepared,
+        let credentials = match self.credentials(account) {
+            Ok(credentials) => credentials,
             Err(error) => return self.reject(account, envelope, error),
         };
-        let mut prior = Prior::default();
+        let before = match before::find_out(account) {
+            Ok(before) => before,
+            Err(finding) => return self.withhold(account, envelope, &finding),
+        };
+        let connector = match Connector::new(&account.tls, &account.target, before.known) {
+            Ok(connector) => connector,
+            Err(error) => return self.reject(account, envelope, error),
+        };
+        let Before { demand, mut prior, .. } = before;
         loop {
-            let ended = self.attempt(account, &connector, credentials.clone(), &prior, envelope, content);
+            let plan = (demand, &prior);
+            let ended = self.attempt(account, &connector, credentials.clone(), plan, envelope, content);
             match &ended.retry_in_plaintext {
                 Some(finding) if prior.failed_handshake.is_none() => {
                     self.narrator.note("the account is opportunistic: once more in plaintext");
@@ -137,7 +144,7 @@ impl<'a> Delivery<'a> {
         account: &Account,
         connector: &Connector,
         credentials: Option<(Credentials, [u8; 18])>,
-        prior: &Prior,
+        (demand, prior): (Demand, &Prior),
         envelope: &Envelope,
         content: &mut dyn Content,
     ) -> Ended {
@@ -149,7 +156,7 @@ impl<'a> Delivery<'a> {
             Err(unreachable) => return self.unreachable(account, envelope, &unreachable, begun),
         };
         let peer = link.peer().filter(|_| account.proxy.is_none());
-        let plan = self.plan(account, &link, credentials, prior);
+        let plan = self.plan(account, &link, credentials, (demand, prior));
         let mut session = Session::new(plan, envelope, content.facts());
         let mut pump = Pump { link, connector, timeouts: self.config.limits.timeouts, narrator: self.narrator };
         let facts = pump.run(&mut session, content);
@@ -160,18 +167,25 @@ impl<'a> Delivery<'a> {
             address: peer.map(|p| p.ip()),
             report: Some(&report),
             facts: facts.as_ref(),
+            finding: report.finding.as_ref(),
             sealed_before: prior.sealed_before,
         };
         self.record(account, &report.outcomes, problem.as_ref(), log, begun);
         Ended { outcomes: report.outcomes, problem, retry_in_plaintext: report.retry_in_plaintext }
     }
 
-    fn plan(&self, account: &Account, link: &Link, credentials: Option<(Credentials, [u8; 18])>, prior: &Prior) -> Plan {
+    fn plan(
+        &self,
+        account: &Account,
+        link: &Link,
+        credentials: Option<(Credentials, [u8; 18])>,
+        (demand, prior): (Demand, &Prior),
+    ) -> Plan {
         let (credentials, nonce) = credentials.unzip();
         Plan {
             lmtp: account.protocol == Protocol::Lmtp,
             hello: account.hello.clone().unwrap_or_else(|| self.hello(link)),
-            demand: account.tls.demand,
+            demand,
             prior: prior.clone(),
             credentials,
             // What leads to a proxy on this machine goes on from there.
@@ -199,8 +213,22 @@ impl<'a> Delivery<'a> {
         let error = Error::new(exit, doing(account), format!("cannot connect: {why}")).hint(hint);
         self.narrator.note(&error.summary());
         let outcomes = undecided(envelope, exit);
-        let log = Logged { sender: &envelope.sender, address: None, report: None, facts: None, sealed_before: false };
+        let log =
+            Logged { sender: &envelope.sender, address: None, report: None, facts: None, finding: None, sealed_before: false };
         self.record(account, &outcomes, Some(&error), log, begun);
+        Ended { outcomes, problem: Some(error), retry_in_plaintext: None }
+    }
+
+    /// What is known of the server beforehand is enough to send it nothing; may work later.
+    fn withhold(&mut self, account: &Account, envelope: &Envelope, finding: &Finding) -> Ended {
+        let because = format!("TLS policy \"{}\" not met: {finding}", account.tls.demand.policy.as_str());
+        let error = Error::new(Exit::TempFail, doing(account), because).hint(finding.failure.advice());
+        self.attempts += 1;
+        self.narrator.note(&error.summary());
+        let outcomes = undecided(envelope, Exit::TempFail);
+        let sender = &envelope.sender;
+        let log = Logged { sender, address: None, report: None, facts: None, finding: Some(finding), sealed_before: false };
+        self.record(account, &outcomes, Some(&error), log, Instant::now());
         Ended { outcomes, problem: Some(error), retry_in_plaintext: None }
     }
 
@@ -217,9 +245,10 @@ impl<'a> Delivery<'a> {
 
     fn record(&mut self, account: &Account, outcomes: &[Outcome], problem: Option<&Error>, log: Logged<'_>, begun: Instant) {
         let report = log.report;
-        let protection = match report.and_then(|r| r.met.as_ref().map(Protection::Met).or_else(|| unmet(r, log.sealed_before))) {
-            Some(protection) => protection,
-            None => Protection::Unreached,
+        let protection = match (report.and_then(|r| r.met.as_ref()), log.finding) {
+            (Some(met), _) => Protection::Met(met),
+            (None, Some(finding)) => Protection::Unmet { finding, sealed_before: log.sealed_before },
+            (None, None) => Protection::Unreached,
         };
         let reply = report.and_then(|r| r.problem.as_ref().and_then(|p| p.reply.as_ref()).or_else(|| decisive(&r.outcomes)));
         let attempt = Attempt {
@@ -249,11 +278,9 @@ struct Logged<'r> {
     address: Option<std::net::IpAddr>,
     report: Option<&'r Report>,
     facts: Option<&'r Facts>,
+    /// Why the policy is not met.
+    finding: Option<&'r Finding>,
     sealed_before: bool,
-}
-
-fn unmet(report: &Report, sealed_before: bool) -> Option<Protection<'_>> {
-    report.finding.as_ref().map(|finding| Protection::Unmet { finding, sealed_before })
 }
 
 /// The reply that decided over the message: of the worst recipient, or of all.

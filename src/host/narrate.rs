@@ -4,7 +4,7 @@ use std::{borrow::Cow, io::Write};
 
 use crate::{
     error::printable,
-    mail::tls::{Facts, Verdict},
+    mail::tls::{Facts, Standing, Verdict},
     smtp::client::Flight,
 };
 
@@ -46,7 +46,9 @@ impl Narrator {
         }
         let or_unknown = |fact: &Option<String>| fact.clone().unwrap_or_else(|| "?".to_owned());
         let believed = match verdict {
-            Ok(()) => "trusted".to_owned(),
+            Ok(Standing::Proven) => "trusted".to_owned(),
+            Ok(Standing::FirstUse) => "a key that is met for the first time".to_owned(),
+            Ok(Standing::Unchecked) => "not checked".to_owned(),
             Err(finding) => format!("not trusted: {finding}"),
         };
         self.note(&format!(

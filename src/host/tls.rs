@@ -31,7 +31,7 @@ use crate::{
     error::{Error, Exit},
     mail::{
         policy::{Start, Trust},
-        tls::{Facts, Failure, Finding, Verdict},
+        tls::{Facts, Failure, Finding, Standing, Verdict},
     },
     smtp::{
         anchors::{Anchors, Search},
@@ -63,6 +63,16 @@ pub struct Connector {
     rules: Arc<Rules>,
 }
 
+/// What was found out about a server before the connection, as far as the account's trust needs it.
+#[derive(Clone, Debug, Default)]
+pub enum Known {
+    /// Nothing is needed.
+    #[default]
+    Nothing,
+    /// `trust = "tofu"`: SHA-256 of the `SubjectPublicKeyInfo` that was seen first; `None`: this is the first time.
+    Key(Option<[u8; 32]>),
+}
+
 /// What an account asks of the peer.
 #[derive(Debug)]
 struct Rules {
@@ -73,6 +83,7 @@ struct Rules {
     ca_file: Option<PathBuf>,
     crl_file: Option<PathBuf>,
     pins: Vec<[u8; 32]>,
+    known: Known,
 }
 
 impl Connector {
@@ -81,12 +92,7 @@ impl Connector {
     ///
     /// # Errors
     /// `EX_CONFIG`: a server name that is none, a client certificate or key that can't be used, a trust that is not there yet.
-    pub fn new(settings: &config::Tls, target: &config::Target) -> Result<Self, Error> {
-        if matches!(settings.demand.trust, Trust::Tofu | Trust::Dane) {
-            let trust = settings.demand.trust.as_str();
-            return Err(Error::new(Exit::Config, "preparing TLS", format!("trust = \"{trust}\" is not supported yet"))
-                .hint("use trust = \"system\" with ca_file, or trust = \"pin\""));
-        }
+    pub fn new(settings: &config::Tls, target: &config::Target, known: Known) -> Result<Self, Error> {
         let rules = Rules {
             name: server_name(settings, target)?,
             start: settings.demand.start,
@@ -95,6 +101,7 @@ impl Connector {
             ca_file: settings.ca_file.clone(),
             crl_file: settings.crl_file.clone(),
             pins: settings.pins.clone(),
+            known,
         };
         Ok(Self { config: Arc::new(client_config(settings)?), rules: Arc::new(rules) })
     }
@@ -133,7 +140,7 @@ impl Handshake {
 
     /// What the account's trust says of the peer. Reads authorities and revocation lists where that trust needs them.
     ///
-    /// With `trust = "any"` nobody is checked and the answer is always yes: policy never calls that verified.
+    /// With `trust = "any"` the answer is always yes, and that nobody looked.
     ///
     /// # Errors
     /// The finding: what is wrong with the peer, or why it could not be checked.
@@ -141,12 +148,14 @@ impl Handshake {
         if self.connection.is_handshaking() {
             return Err(Finding::new(Failure::ValidationFailure, "the TLS handshake is not finished"));
         }
-        match self.rules.trust {
-            Trust::Any => Ok(()),
-            Trust::Pin => certificate::by_pin(self.chain(), &self.rules.pins),
-            Trust::System => self.rules.by_authority(self.chain()),
-            // `Connector::new` lets nobody come here with these.
-            Trust::Tofu | Trust::Dane => Err(Finding::new(Failure::ValidationFailure, "this kind of trust is not supported yet")),
+        match (self.rules.trust, &self.rules.known) {
+            (Trust::Any, _) => Ok(Standing::Unchecked),
+            (Trust::Pin, _) => certificate::by_pin(self.chain(), &self.rules.pins),
+            (Trust::System, _) => self.rules.by_authority(self.chain()),
+            (Trust::Tofu, Known::Key(remembered)) => certificate::by_first_use(self.chain(), remembered.as_ref()),
+            (Trust::Tofu | Trust::Dane, _) => {
+                Err(Finding::new(Failure::ValidationFailure, "nothing was found out about the server beforehand"))
+            }
         }
     }
 

@@ -4,7 +4,7 @@
 //! only this file can make the two permissions: [`Met`], without which no MAIL is said, and [`AuthPermit`], without which no
 //! secret is used.
 
-use super::tls::{Failure, Finding, Verdict};
+use super::tls::{Failure, Finding, Standing, Verdict};
 
 /// Whether TLS must be (ordered from careless to strict; ask the predicates, never compare).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -99,6 +99,19 @@ pub enum OnDowngrade {
     Refuse,
 }
 
+/// What DNSSEC says of the TLSA records of a host (RFC 7672 2.2), for accounts with `trust = "dane"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Tlsa {
+    /// Nobody asked yet, or the account trusts in another way.
+    Unasked,
+    /// There are records that can be matched: they make TLS and a match mandatory.
+    Usable,
+    /// There are records, and none that we understand: TLS is mandatory, and nobody can be authenticated.
+    Unusable,
+    /// There are none, or the zone is not signed.
+    Absent,
+}
+
 /// What an account asks of TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Demand {
@@ -110,22 +123,48 @@ pub struct Demand {
     pub start: Start,
     /// What a stripped STARTTLS means.
     pub on_downgrade: OnDowngrade,
+    /// What DNSSEC says, where `trust` is `dane`; see [`Demand::informed`].
+    pub tlsa: Tlsa,
 }
 
 impl Demand {
-    /// Whether a message may only leave under TLS. A demand with `trust = "dane"` stands for usable TLSA records, which make
-    /// opportunistic TLS mandatory (RFC 7672 2.2); where DNSSEC says that there are none, it is made without DANE.
+    /// Whether a message may only leave under TLS: TLSA records make opportunistic TLS mandatory (RFC 7672 2.2).
     pub fn must_encrypt(self) -> bool {
-        self.policy.must_encrypt() || self.trusts_dane()
+        self.policy.must_encrypt() || (self.trusts_dane() && self.tlsa != Tlsa::Absent)
     }
 
     /// Whether a peer that is not trusted ends the attempt.
     pub fn must_trust(self) -> bool {
-        self.policy.must_trust() || self.trusts_dane()
+        // Before anybody asked, the strictest answer is assumed.
+        self.policy.must_trust() || (self.trusts_dane() && matches!(self.tlsa, Tlsa::Usable | Tlsa::Unasked))
     }
 
-    fn trusts_dane(self) -> bool {
+    /// The demand on a connection to a host of which DNSSEC says `tlsa`.
+    ///
+    /// # Errors
+    /// `dane-required`, where the policy is `required` and there is no record that could be matched: no connection is needed to know
+    /// that nothing may be sent.
+    pub fn informed(self, tlsa: Tlsa) -> Result<Self, Finding> {
+        if self.trusts_dane() && self.policy.must_trust() {
+            match tlsa {
+                Tlsa::Absent => return Err(Finding::new(Failure::DaneRequired, "DNSSEC says that there are no TLSA records")),
+                Tlsa::Unusable => {
+                    return Err(Finding::new(Failure::TlsaInvalid, "there are TLSA records, but none of a usable kind"));
+                }
+                Tlsa::Unasked | Tlsa::Usable => {}
+            }
+        }
+        Ok(Self { tlsa, ..self })
+    }
+
+    /// Whether DNSSEC is to be asked for TLSA records before the connection.
+    pub fn trusts_dane(self) -> bool {
         self.policy.wants_tls() && self.trust == Trust::Dane
+    }
+
+    /// Whether the key that was seen first is to be known before the connection, and remembered after it.
+    pub fn trusts_first_use(self) -> bool {
+        self.policy.wants_tls() && self.trust == Trust::Tofu
     }
 
     /// Whether `on_downgrade` forbids plaintext. A handshake that just failed counts as TLS seen before: the server offered
@@ -174,6 +213,7 @@ pub struct Met {
     channel: Channel,
     finding: Option<Finding>,
     downgrade: bool,
+    first_use: bool,
 }
 
 impl Met {
@@ -192,6 +232,11 @@ impl Met {
         self.downgrade
     }
 
+    /// Whether the peer's key was met for the first time, so that it should be remembered.
+    pub fn first_use(&self) -> bool {
+        self.first_use
+    }
+
     /// Whether plaintext took the place of a handshake that failed: there no secret goes, not even to this machine, where
     /// another may have taken the port.
     fn follows_failed_handshake(&self) -> bool {
@@ -203,7 +248,7 @@ impl Met {
 /// Decides what follows EHLO (or HELO, which offers nothing), `offered` telling whether STARTTLS was among the capabilities.
 pub fn after_ehlo(demand: Demand, offered: bool, prior: &Prior) -> Next {
     if !demand.policy.wants_tls() {
-        return Next::Clear(Met { channel: Channel::Plaintext, finding: None, downgrade: false });
+        return Next::Clear(Met { channel: Channel::Plaintext, finding: None, downgrade: false, first_use: false });
     }
     if let Some(finding) = &prior.failed_handshake {
         return clear(demand, finding.clone(), prior);
@@ -233,11 +278,12 @@ pub fn may_retry_in_plaintext(demand: Demand) -> bool {
 /// # Errors
 /// The finding, where the policy demands a trusted peer.
 pub fn judge(demand: Demand, verdict: Verdict) -> Result<Met, Finding> {
-    let met = |channel, finding| Met { channel, finding, downgrade: false };
+    let first_use = verdict == Ok(Standing::FirstUse);
+    let met = |channel, finding| Met { channel, finding, downgrade: false, first_use };
     match verdict {
-        // Trusting anybody is encryption without authentication: never called verified.
-        Ok(()) if demand.trust == Trust::Any => Ok(met(Channel::Unverified, None)),
-        Ok(()) => Ok(met(Channel::Verified, None)),
+        Ok(Standing::Proven) if demand.trust != Trust::Any => Ok(met(Channel::Verified, None)),
+        // Encryption without authentication: never called verified.
+        Ok(_) => Ok(met(Channel::Unverified, None)),
         Err(finding) if demand.must_trust() => Err(finding),
         Err(finding) => Ok(met(Channel::Unverified, Some(finding))),
     }
@@ -294,7 +340,7 @@ fn clear(demand: Demand, finding: Finding, prior: &Prior) -> Next {
     if demand.must_encrypt() || demand.start == Start::Implicit || demand.refuses_downgrade(prior) {
         return Next::Stop(finding);
     }
-    Next::Clear(Met { channel: Channel::Plaintext, finding: Some(finding), downgrade: prior.sealed_before })
+    Next::Clear(Met { channel: Channel::Plaintext, finding: Some(finding), downgrade: prior.sealed_before, first_use: false })
 }
 
 #[cfg(test)]

@@ -37,6 +37,26 @@ impl Failure {
             Self::DaneRequired => "dane-required",
         }
     }
+
+    /// What a person can do about it where it kept a message from being sent.
+    pub fn advice(self) -> &'static str {
+        match self {
+            Self::StarttlsNotSupported => {
+                "policy = \"opportunistic\" would send in plaintext; ask the provider for its TLS port first"
+            }
+            Self::CertificateHostMismatch => "host (or server_name) must be a name that the certificate has",
+            Self::CertificateExpired => "the server's operator must renew the certificate; check this machine's clock too",
+            Self::CertificateNotTrusted => {
+                "if its operator confirms the certificate: ca_file names another authority, trust = \"pin\" believes this one alone"
+            }
+            Self::ValidationFailure => "the log's tls.detail and certificate say what was seen",
+            Self::TlsaInvalid => "the server's operator must publish TLSA records that match the certificate",
+            Self::DnssecInvalid => {
+                "the zone's operator must mend DNSSEC, or the name server of this machine fails; it is tried again"
+            }
+            Self::DaneRequired => "the zone has no TLSA records: another trust can check this server, such as \"system\"",
+        }
+    }
 }
 
 impl fmt::Display for Failure {
@@ -67,8 +87,19 @@ impl fmt::Display for Finding {
     }
 }
 
+/// How well a peer is known that trust has nothing against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Standing {
+    /// It proved to be who the account trusts.
+    Proven,
+    /// It is met for the first time, and its key is to be remembered: nobody vouched for it yet (`trust = "tofu"`).
+    FirstUse,
+    /// Nobody looked.
+    Unchecked,
+}
+
 /// What the trust configured for an account says of the peer that finished the handshake; never a decision to send.
-pub type Verdict = Result<(), Finding>;
+pub type Verdict = Result<Standing, Finding>;
 
 /// The certificate that the server showed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

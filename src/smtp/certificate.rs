@@ -9,7 +9,7 @@ use webpki::{
 };
 
 use super::{anchors::Anchors, issuer, leaf};
-use crate::mail::tls::{Failure, Finding, Verdict};
+use crate::mail::tls::{Failure, Finding, Standing, Verdict};
 
 /// What a server showed, and what it was asked for.
 #[derive(Clone, Copy, Debug)]
@@ -73,7 +73,7 @@ pub fn by_pin(chain: &[CertificateDer<'_>], pins: &[[u8; 32]]) -> Verdict {
     let certificate = leaf::sha256(der);
     let key = leaf::public_key(der).map(leaf::sha256);
     if pins.iter().any(|pin| *pin == certificate || Some(*pin) == key) {
-        return Ok(());
+        return Ok(Standing::Proven);
     }
     let wanted = match pins {
         [] => "no pin is configured".to_owned(),
@@ -89,6 +89,24 @@ pub fn by_pin(chain: &[CertificateDer<'_>], pins: &[[u8; 32]]) -> Verdict {
             "{wanted}; the server's certificate is sha256:{certificate}{seen}; if the server's owner confirms it: pins = [\"sha256:{accept}\"]"
         ),
     ))
+}
+
+/// Checks that the key is the one that was seen first (`remembered`: SHA-256 of its `SubjectPublicKeyInfo`), whoever signed for it.
+///
+/// # Errors
+/// `validation-failure` with both digests, where the key changed.
+pub fn by_first_use(chain: &[CertificateDer<'_>], remembered: Option<&[u8; 32]>) -> Verdict {
+    let Some(key) = chain.first().and_then(|der| leaf::public_key(der)).map(leaf::sha256) else {
+        return Err(Finding::new(Failure::ValidationFailure, "the server showed no certificate with a key that can be read"));
+    };
+    match remembered {
+        None => Ok(Standing::FirstUse),
+        Some(first) if *first == key => Ok(Standing::Proven),
+        Some(first) => Err(Finding::new(
+            Failure::ValidationFailure,
+            format!("the server's key changed: remembered is sha256:{}, shown is sha256:{}", leaf::hex(first), leaf::hex(&key)),
+        )),
+    }
 }
 
 /// A leaf and what may lead from it to somebody trusted.
@@ -189,7 +207,7 @@ fn gravest(mut findings: Vec<Finding>) -> Verdict {
         Failure::CertificateHostMismatch => 1,
         _ => 2,
     });
-    let Some(first) = findings.first() else { return Ok(()) };
+    let Some(first) = findings.first() else { return Ok(Standing::Proven) };
     let details: Vec<_> = findings.iter().map(|finding| finding.detail.as_str()).collect();
     Err(Finding::new(first.failure, details.join("; ")))
 }

@@ -11,7 +11,7 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime},
 };
 use sealpost::{
-    mail::tls::{Failure, Verdict},
+    mail::tls::{Failure, Standing, Verdict},
     smtp::{
         anchors::Search,
         certificate::{Authorities, Peer, by_authority, by_pin},
@@ -118,7 +118,7 @@ fn a_certificate_of_a_megabyte_is_described_shortly_never_trusted_and_can_be_pin
     let pin = leaf::sha256(&leaf);
     let chain = [leaf];
     assert_eq!(kind(verdict(&chain, &root.pem())), NOT_TRUSTED);
-    assert_eq!(by_pin(&chain, &[pin]), Ok(()));
+    assert_eq!(by_pin(&chain, &[pin]), Ok(Standing::Proven));
     assert!(by_pin(&chain, &[[0; 32]]).unwrap_err().detail.len() < SHORT);
 }
 

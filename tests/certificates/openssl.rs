@@ -10,10 +10,13 @@ use std::{
 };
 
 use sealpost::{
-    host::{config, tls::Connector},
+    host::{
+        config,
+        tls::{Connector, Known},
+    },
     mail::{
-        policy::{Demand, OnDowngrade, Policy, Start, Trust},
-        tls::Failure,
+        policy::{Demand, OnDowngrade, Policy, Start, Tlsa, Trust},
+        tls::{Failure, Standing},
     },
 };
 use serde_json::Value;
@@ -59,8 +62,13 @@ impl Drop for Server {
 
 /// Shakes hands with the server as a send does.
 fn end(server: &Server, ca_file: &Path) -> (End, String) {
-    let demand =
-        Demand { policy: Policy::Required, trust: Trust::System, start: Start::Implicit, on_downgrade: OnDowngrade::Refuse };
+    let demand = Demand {
+        policy: Policy::Required,
+        trust: Trust::System,
+        start: Start::Implicit,
+        on_downgrade: OnDowngrade::Refuse,
+        tlsa: Tlsa::Unasked,
+    };
     let settings = config::Tls {
         demand,
         ca_file: Some(ca_file.to_owned()),
@@ -71,7 +79,7 @@ fn end(server: &Server, ca_file: &Path) -> (End, String) {
         client_identity: None,
     };
     let target = config::Target::Name("localhost".to_owned(), server.port);
-    let mut handshake = Connector::new(&settings, &target).unwrap().start().unwrap();
+    let mut handshake = Connector::new(&settings, &target, Known::Nothing).unwrap().start().unwrap();
     let mut socket = TcpStream::connect(("127.0.0.1", server.port)).unwrap();
     socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     while handshake.connection.is_handshaking() {
@@ -81,7 +89,10 @@ fn end(server: &Server, ca_file: &Path) -> (End, String) {
         }
     }
     match handshake.verdict() {
-        Ok(()) => (End::Verified, String::new()),
+        Ok(standing) => {
+            assert_eq!(standing, Standing::Proven);
+            (End::Verified, String::new())
+        }
         Err(finding) => (End::Doubted(finding.failure), finding.detail),
     }
 }

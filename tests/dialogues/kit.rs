@@ -11,8 +11,8 @@ use sealpost::{
         address::{Address, ReversePath},
         content::{Content, Facts, Form},
         envelope::{Dsn, Envelope, Recipient},
-        policy::{Demand, OnDowngrade, Policy, Prior, Reach, Start, Trust},
-        tls::{Failure, Finding},
+        policy::{Demand, OnDowngrade, Policy, Prior, Reach, Start, Tlsa, Trust},
+        tls::{Failure, Finding, Standing},
     },
     smtp::{
         client::{Action, Plan, Report, Session},
@@ -66,7 +66,13 @@ pub(crate) fn address(text: &str) -> Address {
 }
 
 pub(crate) fn setup() -> Setup {
-    let demand = Demand { policy: Policy::Off, trust: Trust::System, start: Start::Starttls, on_downgrade: OnDowngrade::Warn };
+    let demand = Demand {
+        policy: Policy::Off,
+        trust: Trust::System,
+        start: Start::Starttls,
+        on_downgrade: OnDowngrade::Warn,
+        tlsa: Tlsa::Unasked,
+    };
     Setup {
         plan: Plan {
             lmtp: false,
@@ -176,7 +182,9 @@ impl Setup {
                     }
                 }
                 Action::Handshake => match lines.next().unwrap_or("(end of script)") {
-                    "TLS ok" => session.sealed(Ok(())),
+                    "TLS ok" => session.sealed(Ok(Standing::Proven)),
+                    "TLS first use" => session.sealed(Ok(Standing::FirstUse)),
+                    "TLS unchecked" => session.sealed(Ok(Standing::Unchecked)),
                     "TLS untrusted" => session.sealed(Err(Finding::new(Failure::CertificateNotTrusted, "unknown issuer"))),
                     "TLS failed" => session.unsealed("handshake failure"),
                     other => panic!("the client shakes hands, the script has: {other}"),

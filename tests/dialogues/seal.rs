@@ -166,11 +166,13 @@ fn an_untrusted_peer_is_told_nothing_under_required_and_recorded_under_opportuni
 
 #[test]
 fn trusting_anybody_is_never_called_verified() {
-    let script = format!(
-        "S: 220 mx\nC: EHLO me.test\nS: 250-mx\nS: 250 STARTTLS\nC: STARTTLS\nS: 220 go\nTLS ok\nC: EHLO me.test\nS: 250 mx\n{SENT_IN_THE_CLEAR}"
-    );
-    let met = setup().policy(Policy::Required).trust(Trust::Any).play(&script).met.unwrap();
-    assert_eq!(met.channel(), Channel::Unverified);
+    for (trust, tls) in [(Trust::Any, "TLS unchecked"), (Trust::Any, "TLS ok"), (Trust::Tofu, "TLS first use")] {
+        let script = format!(
+            "S: 220 mx\nC: EHLO me.test\nS: 250-mx\nS: 250 STARTTLS\nC: STARTTLS\nS: 220 go\n{tls}\nC: EHLO me.test\nS: 250 mx\n{SENT_IN_THE_CLEAR}"
+        );
+        let met = setup().policy(Policy::Required).trust(trust).play(&script).met.unwrap();
+        assert_eq!(met.channel(), Channel::Unverified);
+    }
 }
 
 #[test]

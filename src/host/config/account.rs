@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    mail::policy::{Demand, OnDowngrade, Policy, Start, Trust},
+    mail::policy::{Demand, OnDowngrade, Policy, Start, Tlsa, Trust},
     smtp::sasl::{Choice, Mechanism, Secret},
 };
 
@@ -166,7 +166,7 @@ fn tls(section: &Section<'_>, target: &Target, start: Option<Found<'_, Start>>) 
     let downgrades = [("warn", OnDowngrade::Warn), ("refuse", OnDowngrade::Refuse)];
     let on_downgrade = section.word("on_downgrade", &downgrades)?.map_or(OnDowngrade::Warn, |found| found.value);
     Ok(Tls {
-        demand: Demand { policy, trust, start: begin, on_downgrade },
+        demand: Demand { policy, trust, start: begin, on_downgrade, tlsa: Tlsa::Unasked },
         ca_file: section.path("ca_file")?,
         crl_file: section.path("crl_file")?,
         pins,

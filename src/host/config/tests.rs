@@ -8,7 +8,7 @@ use super::*;
 use crate::{
     error::Error,
     host::world::Pretend,
-    mail::policy::{OnDowngrade, Policy, Start, Trust},
+    mail::policy::{OnDowngrade, Policy, Start, Tlsa, Trust},
     smtp::sasl::Mechanism,
 };
 
@@ -42,7 +42,13 @@ fn two_lines_are_a_configuration_and_the_defaults_are_strict() {
     assert_eq!(account.target, Target::Name("smtp.example.com".into(), 587));
     assert_eq!(account.protocol, Protocol::Smtp);
     assert_eq!(account.from_policy, FromPolicy::Free);
-    let strict = Demand { policy: Policy::Required, trust: Trust::System, start: Start::Starttls, on_downgrade: OnDowngrade::Warn };
+    let strict = Demand {
+        policy: Policy::Required,
+        trust: Trust::System,
+        start: Start::Starttls,
+        on_downgrade: OnDowngrade::Warn,
+        tlsa: Tlsa::Unasked,
+    };
     assert_eq!(account.tls.demand, strict);
     assert!(account.auth.is_none());
 }

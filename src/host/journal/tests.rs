@@ -29,8 +29,8 @@ use crate::{
     mail::{
         address::{Address, ReversePath},
         outcome::{Enhanced, Fate, Outcome, Reply, exit_code},
-        policy::{Demand, Met, Next, OnDowngrade, Policy, Prior, Start, Trust, after_ehlo, judge},
-        tls::{Certificate, Facts, Failure, Finding},
+        policy::{Demand, Met, Next, OnDowngrade, Policy, Prior, Start, Tlsa, Trust, after_ehlo, judge},
+        tls::{Certificate, Facts, Failure, Finding, Standing},
     },
     smtp::sasl::{Choice, Mechanism, Secret},
 };
@@ -67,7 +67,13 @@ fn account() -> Account {
         source: SecretSource::Inline(Secret::new(SECRET.into())),
         allow_unverified: false,
     };
-    let demand = Demand { policy: Policy::Required, trust: Trust::System, start: Start::Starttls, on_downgrade: OnDowngrade::Warn };
+    let demand = Demand {
+        policy: Policy::Required,
+        trust: Trust::System,
+        start: Start::Starttls,
+        on_downgrade: OnDowngrade::Warn,
+        tlsa: Tlsa::Unasked,
+    };
     let tls =
         Tls { demand, ca_file: None, crl_file: None, pins: vec![], server_name: None, only_tls13: false, client_identity: None };
     Account {
@@ -125,7 +131,7 @@ fn facts() -> Facts {
 }
 
 fn met() -> Met {
-    judge(account().tls.demand, Ok(())).unwrap()
+    judge(account().tls.demand, Ok(Standing::Proven)).unwrap()
 }
 
 /// Plaintext to a host that offered STARTTLS before.

@@ -81,7 +81,7 @@ impl Tls {
             group: name(|f| &f.group),
             resumed: facts.and_then(|f| f.resumed),
             failure: finding.map(|f| f.failure.as_str()),
-            detail: finding.map(|f| Words::new(&f.detail)),
+            detail: detail(protection),
             downgrade: downgrade(protection),
             certificate: facts.and_then(|f| f.certificate.as_ref()).map(Certificate::new),
         }
@@ -126,6 +126,14 @@ fn finding(protection: Protection<'_>) -> Option<&Finding> {
     }
 }
 
+fn detail(protection: Protection<'_>) -> Option<Words> {
+    match (protection, finding(protection)) {
+        (_, Some(finding)) => Some(Words::new(&finding.detail)),
+        (Protection::Met(met), None) if met.first_use() => Some(Words::new("the server's key is met for the first time")),
+        (_, None) => None,
+    }
+}
+
 /// A certificate that is refused on a host that had TLS before is no downgrade; a missing STARTTLS is.
 fn downgrade(protection: Protection<'_>) -> bool {
     match protection {
@@ -138,18 +146,21 @@ fn downgrade(protection: Protection<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mail::policy::{OnDowngrade, Policy, Prior, Start, Trust, after_ehlo, judge};
+    use crate::mail::{
+        policy::{OnDowngrade, Policy, Prior, Start, Tlsa, Trust, after_ehlo, judge},
+        tls::Standing,
+    };
 
     fn demand(policy: Policy, trust: Trust) -> Demand {
-        Demand { policy, trust, start: Start::Starttls, on_downgrade: OnDowngrade::Warn }
+        Demand { policy, trust, start: Start::Starttls, on_downgrade: OnDowngrade::Warn, tlsa: Tlsa::Unasked }
     }
 
     #[test]
     fn the_result_is_what_the_policy_said() {
         let expired = || Finding::new(Failure::CertificateExpired, "expired in May");
         let table = [
-            (judge(demand(Policy::Required, Trust::System), Ok(())), "verified", None),
-            (judge(demand(Policy::Required, Trust::Any), Ok(())), "unverified", None),
+            (judge(demand(Policy::Required, Trust::System), Ok(Standing::Proven)), "verified", None),
+            (judge(demand(Policy::Required, Trust::Any), Ok(Standing::Unchecked)), "unverified", None),
             (judge(demand(Policy::Opportunistic, Trust::System), Err(expired())), "unverified", Some("certificate-expired")),
             (judge(demand(Policy::Required, Trust::System), Err(expired())), "none", Some("certificate-expired")),
         ];

@@ -18,7 +18,7 @@ use rustls::{
 use super::*;
 use crate::{
     host::net::{Link, Lost},
-    mail::policy::{Demand, OnDowngrade, Policy},
+    mail::policy::{Demand, OnDowngrade, Policy, Tlsa},
     smtp::client::Flight,
 };
 
@@ -70,7 +70,13 @@ impl World {
 
 fn settings(trust: Trust) -> config::Tls {
     config::Tls {
-        demand: Demand { policy: Policy::Required, trust, start: Start::Starttls, on_downgrade: OnDowngrade::Warn },
+        demand: Demand {
+            policy: Policy::Required,
+            trust,
+            start: Start::Starttls,
+            on_downgrade: OnDowngrade::Warn,
+            tlsa: Tlsa::Unasked,
+        },
         ca_file: None,
         crl_file: None,
         pins: Vec::new(),
@@ -85,7 +91,7 @@ fn target() -> config::Target {
 }
 
 fn handshake(settings: &config::Tls) -> Handshake {
-    Connector::new(settings, &target()).unwrap().start().unwrap()
+    Connector::new(settings, &target(), Known::Nothing).unwrap().start().unwrap()
 }
 
 fn server_with(identity: &Identity, provider: CryptoProvider, versions: &[&'static SupportedProtocolVersion]) -> ServerConnection {
@@ -159,7 +165,7 @@ fn a_trusted_server_is_verified_over_tls13_with_hybrid_keys_and_its_facts_are_kn
     assert_eq!(client.facts(), Facts::default());
     let mut server = server(&identity);
     shake(&mut client, &mut server).unwrap();
-    assert_eq!(client.verdict(), Ok(()));
+    assert_eq!(client.verdict(), Ok(Standing::Proven));
     let facts = client.facts();
     assert_eq!(facts.version.as_deref(), Some("TLSv1.3"));
     assert_eq!(facts.cipher.as_deref(), Some("TLS_AES_256_GCM_SHA384"));
@@ -254,7 +260,7 @@ fn a_certificate_that_no_chain_check_accepts_can_still_be_pinned_and_described()
     for version in [&TLS13, &TLS12] {
         let mut client = handshake(&config::Tls { pins: vec![pin], ..settings(Trust::Pin) });
         shake(&mut client, &mut server_with(&identity, hybrid::provider(), &[version])).unwrap();
-        assert_eq!(client.verdict(), Ok(()));
+        assert_eq!(client.verdict(), Ok(Standing::Proven));
         let mut client = handshake(&config::Tls { ca_file: Some(ca_file.0.clone()), ..settings(Trust::System) });
         shake(&mut client, &mut server_with(&identity, hybrid::provider(), &[version])).unwrap();
         assert_eq!(client.verdict().unwrap_err().failure, Failure::CertificateNotTrusted);
@@ -276,11 +282,11 @@ fn names_are_indicated_addresses_are_not_and_both_are_verified() {
     ];
     for (target, identity, indicated) in table {
         let settings = config::Tls { ca_file: Some(ca_file.0.clone()), ..settings(Trust::System) };
-        let mut client = Connector::new(&settings, &target).unwrap().start().unwrap();
+        let mut client = Connector::new(&settings, &target, Known::Nothing).unwrap().start().unwrap();
         let mut server = server(identity);
         shake(&mut client, &mut server).unwrap();
         assert_eq!(server.server_name(), indicated, "{target:?}");
-        assert_eq!(client.verdict(), Ok(()), "{target:?}");
+        assert_eq!(client.verdict(), Ok(Standing::Proven), "{target:?}");
     }
 }
 
@@ -298,8 +304,6 @@ fn what_can_never_work_is_a_configuration_error_at_once() {
         ..settings(Trust::System)
     };
     let table = [
-        (settings(Trust::Tofu), "tofu"),
-        (settings(Trust::Dane), "dane"),
         (config::Tls { server_name: Some("no name".to_owned()), ..settings(Trust::System) }, "no name"),
         (config::Tls { server_name: Some(String::new()), ..settings(Trust::System) }, "can't be a server's name"),
         (identity(&missing, &missing), "/nonexistent/x.pem"),
@@ -307,7 +311,7 @@ fn what_can_never_work_is_a_configuration_error_at_once() {
         (identity(&root.0, &empty.0), "no private key"),
     ];
     for (settings, part) in table {
-        let error = Connector::new(&settings, &target()).unwrap_err();
+        let error = Connector::new(&settings, &target(), Known::Nothing).unwrap_err();
         assert_eq!(error.exit(), Exit::Config);
         assert!(error.summary().contains(part), "{error}");
     }
@@ -318,7 +322,7 @@ fn a_key_file_is_never_quoted_in_an_error() {
     let key = Scratch::new("-----BEGIN PRIVATE KEY---\nc2VjcmV0\n-----END PRIVATE KEY-----\n");
     let chain = Scratch::new(&World::new().root.pem());
     let settings = config::Tls { client_identity: Some((chain.0.clone(), key.0.clone())), ..settings(Trust::Any) };
-    let error = Connector::new(&settings, &target()).unwrap_err();
+    let error = Connector::new(&settings, &target(), Known::Nothing).unwrap_err();
     assert!(!error.render("x").contains("c2Vj") && error.summary().contains("not valid PEM"), "{error}");
 }
 
@@ -401,7 +405,7 @@ fn a_second_connection_is_never_resumed() {
     let builder =
         ServerConfig::builder_with_provider(Arc::new(hybrid::provider())).with_protocol_versions(&[&TLS13, &TLS12]).unwrap();
     let config = Arc::new(builder.with_no_client_auth().with_single_cert(identity.chain, key).unwrap());
-    let connector = Connector::new(&settings(Trust::Any), &target()).unwrap();
+    let connector = Connector::new(&settings(Trust::Any), &target(), Known::Nothing).unwrap();
     for _ in 0..2 {
         let mut client = connector.start().unwrap();
         shake(&mut client, &mut ServerConnection::new(config.clone()).unwrap()).unwrap();

@@ -19,7 +19,7 @@ fn demands(policy: Policy, trusts: &[Trust], on_downgrade: &[OnDowngrade]) -> Ve
     let mut all = Vec::new();
     for trust in trusts {
         for on_downgrade in on_downgrade {
-            all.push(Demand { policy, trust: *trust, start: Start::Starttls, on_downgrade: *on_downgrade });
+            all.push(Demand { policy, trust: *trust, start: Start::Starttls, on_downgrade: *on_downgrade, tlsa: Tlsa::Unasked });
         }
     }
     all
@@ -46,7 +46,8 @@ fn play(demand: Demand, server: Server, sealed_before: bool) -> String {
             }
             Breaks => Next::Stop(finding(Failure::ValidationFailure)),
             _ => {
-                let verdict = if server == Trusted { Ok(()) } else { Err(finding(Failure::CertificateNotTrusted)) };
+                let known = if demand.trust == Trust::Any { Standing::Unchecked } else { Standing::Proven };
+                let verdict = if server == Trusted { Ok(known) } else { Err(finding(Failure::CertificateNotTrusted)) };
                 judge(demand, verdict).map_or_else(Next::Stop, Next::Clear)
             }
         };
@@ -150,6 +151,45 @@ fn trusting_anybody_is_never_called_verified() {
 }
 
 #[test]
+fn a_key_that_is_met_for_the_first_time_is_taken_and_not_called_verified() {
+    for policy in [Policy::Opportunistic, Policy::Required] {
+        for demand in demands(policy, &[Trust::Tofu], EITHER) {
+            let met = judge(demand, Ok(Standing::FirstUse)).unwrap();
+            assert_eq!((met.channel(), met.finding(), met.first_use()), (Channel::Unverified, None, true));
+        }
+    }
+}
+
+#[test]
+fn what_dnssec_says_of_tlsa_records_decides_over_a_dane_account() {
+    let dane = |policy| demands(policy, &[Trust::Dane], EITHER);
+    // TLSA records, then for an opportunistic account: must encrypt, must trust; for a required one: why nothing is sent.
+    let table = [
+        (Tlsa::Usable, (true, true), None),
+        (Tlsa::Unusable, (true, false), Some(Failure::TlsaInvalid)),
+        (Tlsa::Absent, (false, false), Some(Failure::DaneRequired)),
+    ];
+    for (tlsa, opportunistic, required) in table {
+        for demand in dane(Policy::Opportunistic) {
+            let demand = demand.informed(tlsa).unwrap();
+            assert_eq!((demand.must_encrypt(), demand.must_trust()), opportunistic, "{tlsa:?}");
+        }
+        for demand in dane(Policy::Required) {
+            let informed = demand.informed(tlsa);
+            assert_eq!(informed.as_ref().err().map(|finding| finding.failure), required, "{tlsa:?}");
+            assert!(informed.is_err() || demand.must_encrypt() && demand.must_trust());
+        }
+        for demand in dane(Policy::Off) {
+            let demand = demand.informed(tlsa).unwrap();
+            assert!(!demand.must_encrypt() && !demand.must_trust());
+        }
+    }
+    for demand in demands(Policy::Required, &[Trust::System, Trust::Any], EITHER) {
+        assert_eq!(demand.informed(Tlsa::Absent), Ok(Demand { tlsa: Tlsa::Absent, ..demand }), "no other trust cares");
+    }
+}
+
+#[test]
 fn a_port_with_implicit_tls_has_no_plaintext_to_fall_back_to() {
     let failed = Prior { sealed_before: false, failed_handshake: Some(finding(Failure::ValidationFailure)) };
     for policy in [Policy::Opportunistic, Policy::Required] {
@@ -179,7 +219,7 @@ fn a_refusal_is_recorded_in_the_words_of_the_server() {
 }
 
 fn met(channel: Channel, finding: Option<Finding>) -> Met {
-    Met { channel, finding, downgrade: false }
+    Met { channel, finding, downgrade: false, first_use: false }
 }
 
 /// Whether a reusable secret may go, only a proof, or nothing.

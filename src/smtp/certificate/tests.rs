@@ -69,7 +69,7 @@ fn verdict(chain: &[CertificateDer<'_>], trusted: &[&CertificateDer<'_>], name: 
 }
 
 fn failure_of(verdict: &Verdict) -> &'static str {
-    verdict.as_ref().map_or_else(|finding| finding.failure.as_str(), |()| "trusted")
+    verdict.as_ref().map_or_else(|finding| finding.failure.as_str(), |_| "trusted")
 }
 
 const NOT_TRUSTED: &str = "certificate-not-trusted";
@@ -162,7 +162,7 @@ fn a_fault_of_the_chain_is_not_trusted() {
 fn a_trusted_intermediate_is_an_anchor_too() {
     let (_, ca) = root();
     let (middle_der, middle) = below(&ca, authority_params("Middle"));
-    assert_eq!(verdict(&[leaf_of(&middle, |_| ())], &[&middle_der], "mx.test", None), Ok(()));
+    assert_eq!(verdict(&[leaf_of(&middle, |_| ())], &[&middle_der], "mx.test", None), Ok(Standing::Proven));
 }
 
 #[test]
@@ -219,7 +219,7 @@ fn dates_that_cant_be_read_are_out_of_date_even_in_the_bundle() {
 fn a_server_certificate_in_the_bundle_vouches_for_no_other() {
     let (params, key) = (params(&["mx.test"]), KeyPair::generate().unwrap());
     let (der, server) = (params.self_signed(&key).unwrap().der().clone(), Issuer::new(params, key));
-    assert_eq!(verdict(std::slice::from_ref(&der), &[&der], "mx.test", None), Ok(()));
+    assert_eq!(verdict(std::slice::from_ref(&der), &[&der], "mx.test", None), Ok(Standing::Proven));
     let forged = leaf_of(&server, |p| p.subject_alt_names = vec![SanType::DnsName("other.test".try_into().unwrap())]);
     let finding = verdict(&[forged], &[&der], "other.test", None).unwrap_err();
     assert_eq!((finding.failure, finding.detail.contains("no authority")), (Failure::CertificateNotTrusted, true), "{finding}");
@@ -234,7 +234,7 @@ fn an_authority_out_of_its_dates_is_passed_by_for_its_successor_and_told_where_t
     let new_der = authority_params("Root").self_signed(&key).unwrap().der().clone();
     let leaf = leaf_of(&Issuer::new(old, key), |_| ());
     let chain = [leaf];
-    assert_eq!(verdict(&chain, &[&old_der, &new_der], "mx.test", None), Ok(()));
+    assert_eq!(verdict(&chain, &[&old_der, &new_der], "mx.test", None), Ok(Standing::Proven));
     let finding = verdict(&chain, &[&old_der], "mx.test", None).unwrap_err();
     assert_eq!(finding.failure, Failure::CertificateExpired);
     assert!(finding.detail.contains("authority above the server's expired at 2026-11-01T00:00:00Z"), "{finding}");
@@ -330,8 +330,8 @@ fn a_pin_of_certificate_or_key_is_enough_whatever_else_is_wrong() {
     let leaf = self_signed(|p| p.not_after = date_time_ymd(2026, 2, 1));
     let (certificate, key) = (leaf::sha256(&leaf), leaf::sha256(leaf::public_key(&leaf).unwrap()));
     let chain = [leaf];
-    assert_eq!(by_pin(&chain, &[certificate]), Ok(()));
-    assert_eq!(by_pin(&chain, &[[0; 32], key]), Ok(()));
+    assert_eq!(by_pin(&chain, &[certificate]), Ok(Standing::Proven));
+    assert_eq!(by_pin(&chain, &[[0; 32], key]), Ok(Standing::Proven));
 }
 
 #[test]

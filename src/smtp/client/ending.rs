@@ -5,7 +5,7 @@ use crate::{
     error::Exit,
     mail::{
         outcome::{Fate, Outcome, Reply},
-        tls::{Failure, Finding},
+        tls::Finding,
     },
     smtp::{action::Action, command},
 };
@@ -78,22 +78,11 @@ impl Session<'_> {
 
     /// The policy of the account is not met: nothing is sent, and it may work later.
     pub(super) fn unmet(&mut self, finding: Finding) {
-        let hint = match finding.failure {
-            Failure::StarttlsNotSupported => {
-                "policy = \"opportunistic\" would send in plaintext; ask the provider for its TLS port first"
-            }
-            Failure::CertificateHostMismatch => "host (or server_name) must be a name that the certificate has",
-            Failure::CertificateExpired => "the server's operator must renew the certificate; check this machine's clock too",
-            Failure::CertificateNotTrusted => {
-                "if its operator confirms the certificate: ca_file names another authority, trust = \"pin\" believes this one alone"
-            }
-            _ => "the log's tls.detail and certificate say what was seen",
-        };
         self.stop(Problem {
             fate: Fate::Deferred,
             exit: Exit::TempFail,
             because: format!("TLS policy \"{}\" not met: {finding}", self.plan.demand.policy.as_str()),
-            hint: Some(hint.to_owned()),
+            hint: Some(finding.failure.advice().to_owned()),
             reply: None,
         });
         self.met = None;

@@ -7,20 +7,25 @@ use super::{
     *,
 };
 use crate::mail::{
-    policy::{Demand, Met, OnDowngrade, Policy, Reach, SecretRule, Start, Trust, judge, may_authenticate},
-    tls::{Failure, Finding, Verdict},
+    policy::{Demand, Met, OnDowngrade, Policy, Reach, SecretRule, Start, Tlsa, Trust, judge, may_authenticate},
+    tls::{Failure, Finding, Standing, Verdict},
 };
 
 const ENTROPY: Entropy = Entropy { nonce: [7; 18], salt: [9; 16] };
 
 fn met(verdict: Verdict) -> Met {
-    let demand =
-        Demand { policy: Policy::Opportunistic, trust: Trust::System, start: Start::Starttls, on_downgrade: OnDowngrade::Warn };
+    let demand = Demand {
+        policy: Policy::Opportunistic,
+        trust: Trust::System,
+        start: Start::Starttls,
+        on_downgrade: OnDowngrade::Warn,
+        tlsa: Tlsa::Unasked,
+    };
     judge(demand, verdict).unwrap()
 }
 
 fn permit(verified: bool) -> AuthPermit {
-    let verdict = if verified { Ok(()) } else { Err(Finding::new(Failure::CertificateNotTrusted, "")) };
+    let verdict = if verified { Ok(Standing::Proven) } else { Err(Finding::new(Failure::CertificateNotTrusted, "")) };
     may_authenticate(&met(verdict), Reach::Network, SecretRule { allow_unverified: false, explicit_mechanism: false }).unwrap()
 }
 

@@ -7,7 +7,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    mail::policy::{Demand, OnDowngrade, Policy, Reach, SecretRule, Start, Trust, judge, may_authenticate},
+    mail::{
+        policy::{Demand, OnDowngrade, Policy, Reach, SecretRule, Start, Tlsa, Trust, judge, may_authenticate},
+        tls::Standing,
+    },
     smtp::sasl::{Choice, Credentials, Exchange, Mechanism, Secret},
 };
 
@@ -540,9 +543,15 @@ fn scram_runs_through_the_dialogue_and_a_forged_signature_is_noticed_by_its_clie
 }
 
 fn scram_client() -> Exchange {
-    let demand = Demand { policy: Policy::Required, trust: Trust::System, start: Start::Starttls, on_downgrade: OnDowngrade::Warn };
+    let demand = Demand {
+        policy: Policy::Required,
+        trust: Trust::System,
+        start: Start::Starttls,
+        on_downgrade: OnDowngrade::Warn,
+        tlsa: Tlsa::Unasked,
+    };
     let rule = SecretRule { allow_unverified: false, explicit_mechanism: false };
-    let permit = may_authenticate(&judge(demand, Ok(())).unwrap(), Reach::Network, rule).unwrap();
+    let permit = may_authenticate(&judge(demand, Ok(Standing::Proven)).unwrap(), Reach::Network, rule).unwrap();
     let secret = Secret::new("pw".to_owned());
     let credentials = Credentials { user: "tim".to_owned(), secret, choice: Choice::Auto, allow_unverified: false };
     Exchange::new(Mechanism::ScramSha256, &credentials, &permit, &[3; 18]).unwrap()
