@@ -50,10 +50,12 @@ pub mod host {
     pub mod dial;
     pub mod hybrid;
     pub mod journal;
+    pub mod ledger;
     pub mod listen;
     pub mod narrate;
     pub mod net;
     pub mod pump;
+    pub mod replace;
     pub mod secrets;
     pub mod signals;
     mod socks;
@@ -74,6 +76,9 @@ pub mod cmd {
     pub mod dispatch;
     pub mod flags;
     pub mod getopt;
+    pub mod log;
+    pub mod report;
+    pub mod selection;
     pub mod sendmail;
     pub mod sink;
     pub mod submit;

@@ -70,8 +70,9 @@ fn a_command_that_does_not_work_is_noticed() {
 fn every_command_that_a_help_shows_can_be_parsed() {
     let sealpost = Sealpost::new("");
     let mut seen = 0;
-    for topic in [&["--help"][..], &["config", "--help"], &["sink", "--help"], &["demo", "--help"]] {
-        let run = sealpost.command(topic, b"");
+    for command in ["", "config", "log", "report", "sink", "demo"] {
+        let topic: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
+        let run = sealpost.command(&topic, b"");
         assert_eq!(run.code, 0, "{topic:?}");
         let examples = run.stdout.split("Examples:\n").nth(1).unwrap_or_default();
         for line in examples.lines().filter_map(|line| line.strip_prefix("  sealpost ")) {

@@ -5,7 +5,7 @@ use std::{ffi::OsString, path::PathBuf};
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
-use super::{demo, sink};
+use super::{demo, log, report, sink};
 
 /// What `sealpost --help` ends with.
 const EXAMPLES: &str = "\
@@ -17,6 +17,8 @@ Examples:
   sealpost config check                 is the configuration right?
   echo hi | sealpost sendmail -v you@example.com
                                         send, and tell what happens
+  sealpost log --follow                 what becomes of each mail
+  sealpost report --since 7d            what was encrypted, in sums
   ln -s $(command -v sealpost) /usr/sbin/sendmail
                                         take the place of sendmail";
 
@@ -59,6 +61,10 @@ pub enum Command {
         #[command(subcommand)]
         action: ConfigAction,
     },
+    /// Show the log: a line for each attempt, with what TLS did for it
+    Log(Box<log::Options>),
+    /// Sum up what TLS did: per host and day, with failures, downgrades and certificates that end soon
+    Report(Box<report::Options>),
     /// Be a smarthost for development: TLS with a throw-away CA, AUTH, a Maildir, faults on request
     Sink(Box<sink::Options>),
     /// Show the main job end to end, without any set-up, against a sink of its own
@@ -113,9 +119,9 @@ mod tests {
     }
 
     #[test]
-    fn the_manual_lists_every_option_of_sink_and_demo_and_no_other() {
+    fn the_manual_lists_every_option_of_a_command_and_no_other() {
         let cli = Cli::command();
-        for name in ["sink", "demo"] {
+        for name in ["sink", "demo", "log", "report"] {
             let mut table = std::collections::BTreeMap::new();
             for option in cli.find_subcommand(name).unwrap().get_arguments() {
                 table.insert(option.get_long().unwrap(), option.get_action().takes_values());

@@ -14,7 +14,7 @@ use super::{
     aliases,
     args::{Cli, Command, ConfigAction},
     caller::{complain, print},
-    config, demo, flags,
+    config, demo, flags, log, report,
     sendmail::{self, ErrorMode, Invocation, Name, Refusal},
     sink, submit,
 };
@@ -85,6 +85,8 @@ fn native(args: Vec<OsString>) -> Exit {
     match cli.command {
         Command::Sendmail { args } => compatible(Name::Sendmail, OsStr::new("sendmail"), args.into_iter()),
         Command::Config { action } => configuration(&action),
+        Command::Log(options) => finish(log::run(&Machine, &options)),
+        Command::Report(options) => finish(report::run(&Machine, &options)),
         Command::Sink(options) => finish(sink::run(&options, &mut io::stdout(), &mut io::stderr())),
         Command::Demo(options) => finish(demo::run(&options, &mut io::stdout(), &mut io::stderr())),
         Command::Completions { shell } => completions(shell),

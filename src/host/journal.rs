@@ -25,7 +25,7 @@ use std::{
 
 pub use self::{
     id::Id,
-    record::{Attempt, Record, Rejection, Span, Submission},
+    record::{Attempt, Record, Rejection, Span, Status, Submission},
     tls::{Protection, Seen},
 };
 use crate::{

@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// Why TLS is not what was wished for, in the words of RFC 8460 section 4.3.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Failure {
     /// STARTTLS was not offered, or was refused.
     StarttlsNotSupported,
@@ -24,6 +24,23 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// Every failure.
+    pub const ALL: [Self; 8] = [
+        Self::StarttlsNotSupported,
+        Self::CertificateHostMismatch,
+        Self::CertificateExpired,
+        Self::CertificateNotTrusted,
+        Self::ValidationFailure,
+        Self::TlsaInvalid,
+        Self::DnssecInvalid,
+        Self::DaneRequired,
+    ];
+
+    /// The failure that RFC 8460 calls so.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|failure| failure.as_str() == name)
+    }
+
     /// The result type as RFC 8460 spells it.
     pub fn as_str(self) -> &'static str {
         match self {

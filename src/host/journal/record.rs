@@ -125,7 +125,7 @@ pub struct Rejection<'a> {
 }
 
 /// What became of a submission.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Status {
     /// Every recipient was accepted.
     Sent,
@@ -237,6 +237,14 @@ impl From<&Outcome> for Recipient {
 }
 
 impl Status {
+    /// Every status.
+    pub const ALL: [Self; 5] = [Self::Sent, Self::Deferred, Self::Failed, Self::Unknown, Self::Rejected];
+
+    /// The status that a word of the log names.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == word)
+    }
+
     /// The word in the log.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -1,0 +1,63 @@
+//! How does a program read the sums? (sealpost(1), "sealpost report")
+
+use serde_json::{Map, Value, json};
+
+use super::Report;
+use crate::host::{
+    journal::Status,
+    ledger::{
+        entry::TlsResult,
+        summary::{Counts, Host},
+    },
+};
+
+/// One JSON object and a newline.
+pub(super) fn render(report: &Report) -> String {
+    let (since, until) = report.span();
+    let hosts: Vec<Value> = report.summary.hosts.iter().map(|(name, summed)| host(name, summed)).collect();
+    let value = json!({
+        "since": since.to_string(),
+        "until": until.to_string(),
+        "hosts": hosts,
+        "left_out": {"lines": report.strangers, "records": report.summary.crowd},
+    });
+    format!("{value}\n")
+}
+
+fn host(name: &str, host: &Host) -> Value {
+    let days = host.days.iter().map(|(day, sums)| {
+        let mut day_first = Map::from_iter([("day".to_owned(), day.to_string().into())]);
+        day_first.extend(counts(sums));
+        Value::Object(day_first)
+    });
+    let certificate = host
+        .certificate
+        .as_ref()
+        .map(|certificate| json!({"subject": certificate.subject, "not_after": certificate.not_after.to_string()}));
+    let mut value = Map::from_iter([
+        // Submissions that ended before a host was known have none.
+        ("host".to_owned(), if name.is_empty() { Value::Null } else { name.into() }),
+        ("latest".to_owned(), host.latest.to_string().into()),
+        ("certificate".to_owned(), certificate.into()),
+        ("days".to_owned(), days.collect()),
+    ]);
+    value.extend(counts(&host.total()));
+    Value::Object(value)
+}
+
+/// Every status and result is there, so that nobody has to ask whether.
+fn counts(counts: &Counts) -> Map<String, Value> {
+    let statuses: Map<_, _> = Status::ALL.map(|s| (s.as_str().to_owned(), counts.with_status(s).into())).into_iter().collect();
+    let results: Map<_, _> = TlsResult::ALL.map(|r| (r.as_str().to_owned(), counts.with_result(r).into())).into_iter().collect();
+    let failures: Map<_, _> = counts.failures.iter().map(|(failure, n)| (failure.to_string(), (*n).into())).collect();
+    Map::from_iter([
+        ("attempts".to_owned(), counts.attempts.into()),
+        ("status".to_owned(), statuses.into()),
+        ("tls".to_owned(), results.into()),
+        ("versions".to_owned(), json!(counts.versions)),
+        ("ciphers".to_owned(), json!(counts.ciphers)),
+        ("groups".to_owned(), json!(counts.groups)),
+        ("failures".to_owned(), failures.into()),
+        ("downgrades".to_owned(), counts.downgrades.into()),
+    ])
+}

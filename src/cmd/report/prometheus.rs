@@ -1,0 +1,100 @@
+//! How does the textfile collector of `node_exporter` read the sums? (the text format of Prometheus)
+
+use std::fmt::Write as _;
+
+use super::Report;
+use crate::{
+    error::printable,
+    host::{
+        journal::Status,
+        ledger::{
+            entry::TlsResult,
+            summary::{Counts, Host, Tally},
+        },
+    },
+    mail::tls::Failure,
+};
+
+/// Gauges, not counters: a log that is rotated away takes its records with it.
+pub(super) fn render(report: &Report) -> String {
+    let mut page = Page(String::new());
+    let hosts: Vec<(&str, &Host, Counts)> = report.summary.hosts.iter().map(|(name, h)| (name.as_str(), h, h.total())).collect();
+    // Every status, result and failure is there from the first record on: a series that begins at 1 raises no alarm.
+    page.family("sealpost_attempts", "Attempts in the log by status.", "status", &hosts, |_, counts| {
+        Status::ALL.map(|status| (status.as_str().to_owned(), counts.with_status(status))).to_vec()
+    });
+    page.family("sealpost_tls_results", "Attempts by what TLS did for the message.", "result", &hosts, |_, counts| {
+        TlsResult::ALL.map(|result| (result.as_str().to_owned(), counts.with_result(result))).to_vec()
+    });
+    page.family("sealpost_tls_failures", "Sessions by what went wrong with TLS (RFC 8460).", "type", &hosts, |_, counts| {
+        Failure::ALL.map(|f| (f.as_str().to_owned(), counts.failures.get(&f).copied().unwrap_or(0))).to_vec()
+    });
+    page.family("sealpost_tls_versions", "Sessions by version of TLS.", "version", &hosts, |_, c| words(&c.versions));
+    page.family("sealpost_tls_ciphers", "Sessions by cipher suite.", "cipher", &hosts, |_, c| words(&c.ciphers));
+    page.family("sealpost_tls_groups", "Sessions by key exchange group.", "group", &hosts, |_, c| words(&c.groups));
+    page.family("sealpost_tls_downgrades", "Sessions without TLS with a host that offered it before.", "", &hosts, |_, c| {
+        vec![(String::new(), c.downgrades)]
+    });
+    page.times("sealpost_certificate_not_after_seconds", "When the certificate that was shown last ends.", &hosts, |host| {
+        host.certificate.as_ref().map(|certificate| certificate.not_after.as_second())
+    });
+    page.times("sealpost_latest_attempt_seconds", "When the latest attempt ended.", &hosts, |host| Some(host.latest.as_second()));
+    page.head("sealpost_log_strangers", "Lines of the log that are no records.");
+    page.sample("sealpost_log_strangers", &[], report.strangers);
+    page.head("sealpost_report_seconds", "When this was written.");
+    page.sample("sealpost_report_seconds", &[], report.now.as_second());
+    page.0
+}
+
+struct Page(String);
+
+impl Page {
+    /// The gauges of one name: each host, and each word of a label.
+    fn family(
+        &mut self,
+        name: &str,
+        help: &str,
+        label: &str,
+        hosts: &[(&str, &Host, Counts)],
+        values: impl Fn(&Host, &Counts) -> Vec<(String, u64)>,
+    ) {
+        self.head(name, help);
+        for (host, summed, counts) in hosts {
+            for (word, value) in values(summed, counts) {
+                self.sample(name, &[("host", host), (label, &word)], value);
+            }
+        }
+    }
+
+    fn times(&mut self, name: &str, help: &str, hosts: &[(&str, &Host, Counts)], of: impl Fn(&Host) -> Option<i64>) {
+        self.head(name, help);
+        for (host, summed, _) in hosts {
+            if let Some(time) = of(summed) {
+                self.sample(name, &[("host", host)], time);
+            }
+        }
+    }
+
+    fn head(&mut self, name: &str, help: &str) {
+        let _ = write!(self.0, "# HELP {name} {help}\n# TYPE {name} gauge\n");
+    }
+
+    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl std::fmt::Display) {
+        let labels: Vec<String> = labels
+            .iter()
+            .filter(|(label, _)| !label.is_empty())
+            .map(|(label, word)| format!("{label}=\"{}\"", quoted(word)))
+            .collect();
+        let labels = if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
+        let _ = writeln!(self.0, "{name}{labels} {value}");
+    }
+}
+
+fn words(tally: &Tally) -> Vec<(String, u64)> {
+    tally.iter().map(|(word, count)| (word.clone(), *count)).collect()
+}
+
+/// A label's value, which only quote, backslash and newline could end.
+fn quoted(word: &str) -> String {
+    printable(word).replace('\\', "\\\\").replace('"', "\\\"")
+}
