@@ -54,6 +54,7 @@ pub mod host {
     pub mod listen;
     pub mod narrate;
     pub mod net;
+    pub mod probe;
     pub mod pump;
     pub mod replace;
     pub mod secrets;
@@ -70,6 +71,7 @@ pub mod cmd {
     pub mod aliases;
     pub mod args;
     pub mod caller;
+    pub mod check;
     pub mod config;
     pub mod deliver;
     pub mod demo;

@@ -5,7 +5,7 @@ use std::{ffi::OsString, path::PathBuf};
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
-use super::{demo, log, report, sink};
+use super::{check, demo, log, report, sink};
 
 /// What `sealpost --help` ends with.
 const EXAMPLES: &str = "\
@@ -15,6 +15,7 @@ command lines: see sendmail(8). The manual is sealpost(1).
 Examples:
   sealpost demo                         the main job, without any set-up
   sealpost config check                 is the configuration right?
+  sealpost check                        would a mail go out now, and how sealed?
   echo hi | sealpost sendmail -v you@example.com
                                         send, and tell what happens
   sealpost log --follow                 what becomes of each mail
@@ -54,6 +55,8 @@ pub enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
+    /// Say whether an account would send now, what its server shows, and what could be better
+    Check(check::Options),
     /// Check or show the configuration, or say which one is in force
     #[command(after_help = CONFIG_EXAMPLES)]
     Config {
@@ -121,10 +124,10 @@ mod tests {
     #[test]
     fn the_manual_lists_every_option_of_a_command_and_no_other() {
         let cli = Cli::command();
-        for name in ["sink", "demo", "log", "report"] {
+        for name in ["check", "sink", "demo", "log", "report"] {
             let mut table = std::collections::BTreeMap::new();
             for option in cli.find_subcommand(name).unwrap().get_arguments() {
-                table.insert(option.get_long().unwrap(), option.get_action().takes_values());
+                table.extend(option.get_long().map(|name| (name, option.get_action().takes_values())));
             }
             table.remove("help");
             let section = manual(&format!("sealpost {name}"));

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-mod before;
+pub(super) mod before;
 mod tally;
 
 use before::Before;
@@ -103,11 +103,11 @@ impl<'a> Delivery<'a> {
 
     /// One account: an attempt, and where policy allows it a second one in plaintext after a failed handshake.
     fn at(&mut self, account: &Account, envelope: &Envelope, content: &mut dyn Content) -> Ended {
-        let credentials = match self.credentials(account) {
+        let credentials = match Self::credentials(self.world, account) {
             Ok(credentials) => credentials,
             Err(error) => return self.reject(account, envelope, error),
         };
-        let before = match before::find_out(account) {
+        let before = match before::find_out(self.world, self.config, account) {
             Ok(before) => before,
             Err(finding) => return self.withhold(account, envelope, &finding),
         };
@@ -130,11 +130,11 @@ impl<'a> Delivery<'a> {
     }
 
     /// The secret, and randomness for the mechanisms that want it; nothing is asked for where the account does not log in.
-    fn credentials(&self, account: &Account) -> Result<Option<(Credentials, [u8; 18])>, Error> {
+    pub(super) fn credentials(world: &dyn World, account: &Account) -> Result<Option<(Credentials, [u8; 18])>, Error> {
         let Some(auth) = &account.auth else { return Ok(None) };
-        let secret = secrets::fetch(self.world, &account.name, auth)?;
+        let secret = secrets::fetch(world, &account.name, auth)?;
         let mut nonce = [0; 18];
-        self.world.random(&mut nonce)?;
+        world.random(&mut nonce)?;
         let user = auth.user.clone();
         Ok(Some((Credentials { user, secret, choice: auth.choice, allow_unverified: auth.allow_unverified }, nonce)))
     }
@@ -156,9 +156,9 @@ impl<'a> Delivery<'a> {
             Err(unreachable) => return self.unreachable(account, envelope, &unreachable, begun),
         };
         let peer = link.peer().filter(|_| account.proxy.is_none());
-        let plan = self.plan(account, &link, credentials, (demand, prior));
+        let plan = Self::plan(self.world, self.config, account, &link, credentials, (demand, prior));
         let mut session = Session::new(plan, envelope, content.facts());
-        let mut pump = Pump { link, connector, timeouts: self.config.limits.timeouts, narrator: self.narrator };
+        let mut pump = Pump { link, connector, timeouts: self.config.limits.timeouts, narrator: self.narrator, witness: None };
         let facts = pump.run(&mut session, content);
         let report = session.report();
         let problem = problem_of(account, &report);
@@ -174,8 +174,10 @@ impl<'a> Delivery<'a> {
         Ended { outcomes: report.outcomes, problem, retry_in_plaintext: report.retry_in_plaintext }
     }
 
-    fn plan(
-        &self,
+    /// What a connection of this account is for.
+    pub(super) fn plan(
+        world: &dyn World,
+        config: &Config,
         account: &Account,
         link: &Link,
         credentials: Option<(Credentials, [u8; 18])>,
@@ -184,35 +186,21 @@ impl<'a> Delivery<'a> {
         let (credentials, nonce) = credentials.unzip();
         Plan {
             lmtp: account.protocol == Protocol::Lmtp,
-            hello: account.hello.clone().unwrap_or_else(|| self.hello(link)),
+            hello: account.hello.clone().unwrap_or_else(|| hello(world, link)),
             demand,
             prior: prior.clone(),
             credentials,
             // What leads to a proxy on this machine goes on from there.
             reach: if account.proxy.is_some() { Reach::Network } else { link.reach() },
             nonce: nonce.unwrap_or_default(),
-            batch: self.config.limits.recipients,
-        }
-    }
-
-    /// The host's full name, else an address literal (RFC 5321 4.1.4).
-    fn hello(&self, link: &Link) -> String {
-        let name = self.world.host_name();
-        match link.local().map(|local| local.ip().to_canonical()) {
-            Some(std::net::IpAddr::V4(address)) if !name.contains('.') => format!("[{address}]"),
-            Some(std::net::IpAddr::V6(address)) if !name.contains('.') => format!("[IPv6:{address}]"),
-            _ => name,
+            batch: config.limits.recipients,
         }
     }
 
     fn unreachable(&mut self, account: &Account, envelope: &Envelope, why: &Unreachable, begun: Instant) -> Ended {
-        let (exit, hint) = match why {
-            Unreachable::NoSuchHost(_) => (Exit::NoHost, "check the spelling of host in the configuration"),
-            Unreachable::NotNow(_) => (Exit::TempFail, "check host and port; the message is still with the caller"),
-        };
-        let error = Error::new(exit, doing(account), format!("cannot connect: {why}")).hint(hint);
+        let error = no_connection(account, why);
         self.narrator.note(&error.summary());
-        let outcomes = undecided(envelope, exit);
+        let outcomes = undecided(envelope, error.exit());
         let log =
             Logged { sender: &envelope.sender, address: None, report: None, facts: None, finding: None, sealed_before: false };
         self.record(account, &outcomes, Some(&error), log, begun);
@@ -221,8 +209,7 @@ impl<'a> Delivery<'a> {
 
     /// What is known of the server beforehand is enough to send it nothing; may work later.
     fn withhold(&mut self, account: &Account, envelope: &Envelope, finding: &Finding) -> Ended {
-        let because = format!("TLS policy \"{}\" not met: {finding}", account.tls.demand.policy.as_str());
-        let error = Error::new(Exit::TempFail, doing(account), because).hint(finding.failure.advice());
+        let error = withheld(account, finding);
         self.attempts += 1;
         self.narrator.note(&error.summary());
         let outcomes = undecided(envelope, Exit::TempFail);
@@ -289,7 +276,33 @@ fn decisive(outcomes: &[Outcome]) -> Option<&crate::mail::outcome::Reply> {
     outcomes.iter().find(|o| o.fate == worst && o.reply.is_some()).and_then(|o| o.reply.as_ref())
 }
 
-fn problem_of(account: &Account, report: &Report) -> Option<Error> {
+/// The host's full name, else an address literal (RFC 5321 4.1.4).
+fn hello(world: &dyn World, link: &Link) -> String {
+    let name = world.host_name();
+    match link.local().map(|local| local.ip().to_canonical()) {
+        Some(std::net::IpAddr::V4(address)) if !name.contains('.') => format!("[{address}]"),
+        Some(std::net::IpAddr::V6(address)) if !name.contains('.') => format!("[IPv6:{address}]"),
+        _ => name,
+    }
+}
+
+/// What it means for a message that its smarthost can't be reached.
+pub(super) fn no_connection(account: &Account, why: &Unreachable) -> Error {
+    let (exit, hint) = match why {
+        Unreachable::NoSuchHost(_) => (Exit::NoHost, "check the spelling of host in the configuration"),
+        Unreachable::NotNow(_) => (Exit::TempFail, "check host and port; the message is still with the caller"),
+    };
+    Error::new(exit, doing(account), format!("cannot connect: {why}")).hint(hint)
+}
+
+/// What it means for a message that enough is known of its smarthost to send it nothing.
+pub(super) fn withheld(account: &Account, finding: &Finding) -> Error {
+    let because = format!("TLS policy \"{}\" not met: {finding}", account.tls.demand.policy.as_str());
+    Error::new(Exit::TempFail, doing(account), because).hint(finding.failure.advice())
+}
+
+/// What ended a session early, as the caller reads it.
+pub(super) fn problem_of(account: &Account, report: &Report) -> Option<Error> {
     let problem = report.problem.as_ref()?;
     let error = Error::new(problem.exit, doing(account), problem.because.clone());
     Some(match &problem.hint {

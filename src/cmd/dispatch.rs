@@ -14,7 +14,7 @@ use super::{
     aliases,
     args::{Cli, Command, ConfigAction},
     caller::{complain, print},
-    config, demo, flags, log, report,
+    check, config, demo, flags, log, report,
     sendmail::{self, ErrorMode, Invocation, Name, Refusal},
     sink, submit,
 };
@@ -84,6 +84,7 @@ fn native(args: Vec<OsString>) -> Exit {
     };
     match cli.command {
         Command::Sendmail { args } => compatible(Name::Sendmail, OsStr::new("sendmail"), args.into_iter()),
+        Command::Check(options) => finish(check::run(&Machine, &options, &mut io::stdout())),
         Command::Config { action } => configuration(&action),
         Command::Log(options) => finish(log::run(&Machine, &options)),
         Command::Report(options) => finish(report::run(&Machine, &options)),

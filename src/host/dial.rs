@@ -68,6 +68,19 @@ pub fn dial(account: &Account, budget: Duration) -> Result<Link, Unreachable> {
     }
 }
 
+/// The addresses of the account's smarthost in the order in which [`race`] tries them; none where its proxy knows them, or
+/// there is none to know (a unix socket).
+///
+/// # Errors
+/// Why the name has no address.
+pub fn addresses(account: &Account, budget: Duration) -> Result<Vec<SocketAddr>, Unreachable> {
+    match &account.target {
+        Target::Name(name, port) if account.proxy.is_none() => resolve(name, *port, Instant::now() + budget),
+        Target::Address(address, port) if account.proxy.is_none() => Ok(vec![SocketAddr::new(*address, *port)]),
+        _ => Ok(Vec::new()),
+    }
+}
+
 /// Asks the system's name service, which knows no deadline of its own: the answer is waited for in a thread that may be left behind.
 fn resolve(name: &str, port: u16, deadline: Instant) -> Result<Vec<SocketAddr>, Unreachable> {
     if let Ok(address) = name.parse::<IpAddr>() {
@@ -126,7 +139,10 @@ struct Attempt {
 }
 
 /// Connects to the first address that answers; each gets a head start before the next joins.
-fn race(addresses: &[SocketAddr], source: Option<IpAddr>, deadline: Instant) -> Result<Link, Unreachable> {
+///
+/// # Errors
+/// Why none of them could be reached.
+pub fn race(addresses: &[SocketAddr], source: Option<IpAddr>, deadline: Instant) -> Result<Link, Unreachable> {
     let usable = |address: &&SocketAddr| source.is_none_or(|s| s.is_ipv4() == address.is_ipv4());
     let mut waiting = addresses.iter().filter(usable);
     let mut running: Vec<Attempt> = Vec::new();

@@ -1,11 +1,11 @@
 //! Where is it written what became of each send, and how is it that this never stops a mail? (sealpost(1), "The log")
 
+pub mod json;
 pub mod line;
 
 mod file;
 pub mod id;
 mod journald;
-mod json;
 mod pairs;
 mod record;
 mod syslog;

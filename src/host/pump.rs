@@ -9,16 +9,30 @@ use super::{
     config::Timeouts,
     narrate::Narrator,
     net::{Link, Lost},
-    tls::Connector,
+    tls::{Connector, Handshake},
 };
 use crate::{
     error::Exit,
-    mail::{content::Content, outcome::Fate, tls::Facts},
-    smtp::client::{Action, Session, Wait},
+    mail::{
+        content::Content,
+        outcome::Fate,
+        tls::{Facts, Verdict},
+    },
+    smtp::client::{Action, Flight, Session, Wait},
 };
 
 /// How long the reply to QUIT may take where it matters: the message is over, and somebody waits for us.
 const GOODBYE: Duration = Duration::from_secs(10);
+
+/// Who looks on while a session runs, and changes nothing.
+pub trait Witness {
+    /// A flight leaves.
+    fn said(&mut self, flight: Flight<'_>);
+    /// Something came from the server.
+    fn heard(&mut self);
+    /// A handshake was finished, and this is what the account's trust says of it.
+    fn sealed(&mut self, handshake: &Handshake, verdict: &Verdict);
+}
 
 /// The means of one connection.
 pub struct Pump<'a> {
@@ -30,6 +44,8 @@ pub struct Pump<'a> {
     pub timeouts: Timeouts,
     /// Who tells the terminal.
     pub narrator: &'a Narrator,
+    /// Who looks on.
+    pub witness: Option<&'a mut dyn Witness>,
 }
 
 impl Pump<'_> {
@@ -70,6 +86,9 @@ impl Pump<'_> {
     fn say(&mut self, session: &mut Session<'_>) {
         let flight = session.flight();
         self.narrator.said(flight);
+        if let Some(witness) = &mut self.witness {
+            witness.said(flight);
+        }
         let Err(lost) = self.link.say(flight, Instant::now() + self.timeouts.block) else { return };
         // A server that refuses in the middle closes behind its reply: the reply is worth more than "broken pipe".
         if let Ok(bytes) = self.link.glance() {
@@ -82,6 +101,9 @@ impl Pump<'_> {
     fn listen(&mut self, session: &mut Session<'_>, wait: Wait, deadline: Instant) {
         match self.link.hear(deadline) {
             Ok(bytes) => {
+                if let Some(witness) = &mut self.witness {
+                    witness.heard();
+                }
                 self.narrator.heard(bytes, |text| session.masked(text));
                 session.receive(bytes);
             }
@@ -106,6 +128,9 @@ impl Pump<'_> {
                 let facts = handshake.facts();
                 let verdict = handshake.verdict();
                 self.narrator.sealed(&facts, &verdict);
+                if let Some(witness) = &mut self.witness {
+                    witness.sealed(handshake, &verdict);
+                }
                 session.sealed(verdict);
                 Some(facts)
             }

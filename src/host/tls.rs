@@ -93,16 +93,7 @@ impl Connector {
     /// # Errors
     /// `EX_CONFIG`: a server name that is none, a client certificate or key that can't be used, a trust that is not there yet.
     pub fn new(settings: &config::Tls, target: &config::Target, known: Known) -> Result<Self, Error> {
-        let rules = Rules {
-            name: server_name(settings, target)?,
-            start: settings.demand.start,
-            only_tls13: settings.only_tls13,
-            trust: settings.demand.trust,
-            ca_file: settings.ca_file.clone(),
-            crl_file: settings.crl_file.clone(),
-            pins: settings.pins.clone(),
-            known,
-        };
+        let rules = Rules::new(settings, server_name(settings, target)?, known);
         Ok(Self { config: Arc::new(client_config(settings)?), rules: Arc::new(rules) })
     }
 
@@ -148,15 +139,15 @@ impl Handshake {
         if self.connection.is_handshaking() {
             return Err(Finding::new(Failure::ValidationFailure, "the TLS handshake is not finished"));
         }
-        match (self.rules.trust, &self.rules.known) {
-            (Trust::Any, _) => Ok(Standing::Unchecked),
-            (Trust::Pin, _) => certificate::by_pin(self.chain(), &self.rules.pins),
-            (Trust::System, _) => self.rules.by_authority(self.chain()),
-            (Trust::Tofu, Known::Key(remembered)) => certificate::by_first_use(self.chain(), remembered.as_ref()),
-            (Trust::Tofu | Trust::Dane, _) => {
-                Err(Finding::new(Failure::ValidationFailure, "nothing was found out about the server beforehand"))
-            }
-        }
+        self.rules.verdict(self.chain())
+    }
+
+    /// What other settings than the account's own would say of the same peer, under the same name.
+    ///
+    /// # Errors
+    /// The finding, as [`Handshake::verdict`] has it.
+    pub fn verdict_for(&self, settings: &config::Tls, known: Known) -> Verdict {
+        Rules::new(settings, self.rules.name.clone(), known).verdict(self.chain())
     }
 
     /// The channel binding `tls-exporter` for SCRAM-*-PLUS (RFC 9266); only TLS 1.3 has one that is safe and agreed upon.
@@ -174,12 +165,38 @@ impl Handshake {
         words::explain(error, self.rules.start, self.rules.only_tls13)
     }
 
-    fn chain(&self) -> &[CertificateDer<'static>] {
+    /// The certificates that the server showed, its own first; none before the handshake is finished.
+    pub fn chain(&self) -> &[CertificateDer<'static>] {
         self.connection.peer_certificates().unwrap_or_default()
     }
 }
 
 impl Rules {
+    fn new(settings: &config::Tls, name: ServerName<'static>, known: Known) -> Self {
+        Self {
+            name,
+            known,
+            start: settings.demand.start,
+            only_tls13: settings.only_tls13,
+            trust: settings.demand.trust,
+            ca_file: settings.ca_file.clone(),
+            crl_file: settings.crl_file.clone(),
+            pins: settings.pins.clone(),
+        }
+    }
+
+    fn verdict(&self, chain: &[CertificateDer<'_>]) -> Verdict {
+        match (self.trust, &self.known) {
+            (Trust::Any, _) => Ok(Standing::Unchecked),
+            (Trust::Pin, _) => certificate::by_pin(chain, &self.pins),
+            (Trust::System, _) => self.by_authority(chain),
+            (Trust::Tofu, Known::Key(remembered)) => certificate::by_first_use(chain, remembered.as_ref()),
+            (Trust::Tofu | Trust::Dane, _) => {
+                Err(Finding::new(Failure::ValidationFailure, "nothing was found out about the server beforehand"))
+            }
+        }
+    }
+
     fn by_authority(&self, chain: &[CertificateDer<'_>]) -> Verdict {
         let unreadable = |what: &str, path: &Path, error: &io::Error| {
             Finding::new(Failure::ValidationFailure, format!("can't read {what} {}: {error}", path.display()))

@@ -141,13 +141,18 @@ pub fn worst(outcomes: &[Outcome]) -> Fate {
 /// A refusal weighs more than a deferral: a caller that tried again because of 75 would never learn of it. Among refusals the
 /// message's own fault (65, 77, 76, 69) weighs more than one addressee's (67).
 pub fn exit_code(outcomes: &[Outcome]) -> Exit {
+    gravest(outcomes.iter().map(|outcome| outcome.exit)).unwrap_or(Exit::TempFail)
+}
+
+/// The gravest of several codes, as [`exit_code`] weighs them.
+pub fn gravest(exits: impl Iterator<Item = Exit>) -> Option<Exit> {
     let weight = |exit: Exit| match exit {
         Exit::Ok => 0,
         Exit::TempFail => 1,
         Exit::NoUser => 2,
         _ => 3,
     };
-    outcomes.iter().map(|o| o.exit).max_by_key(|e| weight(*e)).unwrap_or(Exit::TempFail)
+    exits.max_by_key(|exit| weight(*exit))
 }
 
 #[cfg(test)]

@@ -19,8 +19,9 @@ use super::{
 use crate::{
     error::Exit,
     mail::{
+        address::ReversePath,
         content::{Facts, Form},
-        envelope::Envelope,
+        envelope::{Dsn, Envelope},
         outcome::{Fate, Outcome, Reply},
         policy::{self, Demand, Met, Prior, Reach, Start},
         tls::{Failure, Finding, Verdict},
@@ -29,6 +30,10 @@ use crate::{
 
 const TOO_MANY: &str = "the server sent more replies than there were commands";
 const UNCONFIRMED: &str = "the server's last word reads like a reply to MAIL or RCPT, and it did not confirm that nothing followed";
+
+/// Nobody writes to nobody: such a session ends where MAIL would be said.
+static NO_MESSAGE: Envelope =
+    Envelope { sender: ReversePath::Null, recipients: Vec::new(), dsn: Dsn { notify: None, ret: None, envid: None } };
 
 /// What one connection is for.
 #[derive(Clone, Debug)]
@@ -106,6 +111,8 @@ pub struct Session<'m> {
     parser: Parser,
     out: Outbox,
     state: State<'m>,
+    /// What EHLO said before TLS, where that was left behind.
+    clear: Option<Capabilities>,
     server: Capabilities,
     form: Form,
     saying: bool,
@@ -157,6 +164,7 @@ impl<'m> Session<'m> {
             parser: Parser::default(),
             out: Outbox::default(),
             state: if implicit { State::Handshake } else { State::Greeting },
+            clear: None,
             server: Capabilities::default(),
             form: Form::EightBit,
             saying: false,
@@ -175,6 +183,26 @@ impl<'m> Session<'m> {
             session.out.ask(Action::Handshake);
         }
         session
+    }
+
+    /// A session without a message: all that a send would do before MAIL, login included, then QUIT.
+    pub fn probe(plan: Plan) -> Session<'static> {
+        Session::new(plan, &NO_MESSAGE, Facts::default())
+    }
+
+    /// What the server said that it can, before TLS began; `None` where TLS did not begin, or nothing was said before it.
+    pub fn clear(&self) -> Option<&Capabilities> {
+        self.clear.as_ref()
+    }
+
+    /// What the server said that it can, on the connection as it is now; nothing where it has not been asked.
+    pub fn server(&self) -> &Capabilities {
+        &self.server
+    }
+
+    /// How far the policy is met so far; `None` where nothing may be sent.
+    pub fn met(&self) -> Option<&Met> {
+        self.met.as_ref()
     }
 
     /// What to do next.
@@ -275,8 +303,9 @@ impl<'m> Session<'m> {
     /// The handshake is done, and this is what trust says of the peer.
     pub fn sealed(&mut self, verdict: Verdict) {
         self.parser = Parser::default();
-        // All that was learnt in plaintext is forgotten (RFC 3207 4.2).
-        self.server = Capabilities::default();
+        // All that was learnt in plaintext is forgotten (RFC 3207 4.2): it is only to be told.
+        let learnt = std::mem::take(&mut self.server);
+        self.clear = self.offered.is_some().then_some(learnt);
         match policy::judge(self.plan.demand, verdict) {
             Ok(met) => self.met = Some(met),
             Err(finding) => return self.unmet(finding),

@@ -1,7 +1,11 @@
 //! What must be known of a server before it is connected to? (sealpost(1), "TLS policy")
 
 use crate::{
-    host::{config::Account, tls::Known},
+    host::{
+        config::{Account, Config},
+        tls::Known,
+        world::World,
+    },
     mail::{
         policy::{Demand, Prior, Tlsa},
         tls::Finding,
@@ -9,20 +13,20 @@ use crate::{
 };
 
 /// What was found out.
-pub(super) struct Before {
+pub(in crate::cmd) struct Before {
     /// What the connection must meet: the account's demand, and what DNSSEC adds to it.
-    pub(super) demand: Demand,
+    pub(in crate::cmd) demand: Demand,
     /// What the account's trust compares the peer with.
-    pub(super) known: Known,
+    pub(in crate::cmd) known: Known,
     /// What the server showed on earlier days.
-    pub(super) prior: Prior,
+    pub(in crate::cmd) prior: Prior,
 }
 
 /// Finds out what the account's trust and policy need, and nothing for those that need nothing.
 ///
 /// # Errors
 /// Why nothing may be sent, whatever the server will say.
-pub(super) fn find_out(account: &Account) -> Result<Before, Finding> {
+pub(in crate::cmd) fn find_out(_: &dyn World, _: &Config, account: &Account) -> Result<Before, Finding> {
     let demand = account.tls.demand.informed(Tlsa::Unasked)?;
     Ok(Before { demand, known: Known::Nothing, prior: Prior::default() })
 }

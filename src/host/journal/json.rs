@@ -1,20 +1,19 @@
-//! How does a record become one line of JSON that nothing in it can break? (RFC 8259 section 7)
+//! How does a value become one line of JSON that nothing in it can break? (RFC 8259 section 7)
 
 use std::io;
 
 use serde::Serialize;
 use serde_json::ser::{Formatter, Serializer};
 
-use super::record::Record;
 use crate::error::is_treacherous;
 
-/// The record as one line, its newline included.
+/// The value as one line, its newline included.
 ///
 /// # Errors
-/// None that a `Record` can cause; serde's signature allows for one.
-pub(super) fn line(record: &Record) -> serde_json::Result<Vec<u8>> {
+/// None that a record of the log can cause; serde's signature allows for one.
+pub fn line(value: &impl Serialize) -> serde_json::Result<Vec<u8>> {
     let mut line = Vec::with_capacity(2048);
-    record.serialize(&mut Serializer::with_formatter(&mut line, Guarded))?;
+    value.serialize(&mut Serializer::with_formatter(&mut line, Guarded))?;
     line.push(b'\n');
     Ok(line)
 }
