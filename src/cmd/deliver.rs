@@ -1,11 +1,11 @@
 //! What becomes of one message at an account and its fallbacks? (sealpost(1))
 
-use std::time::Instant;
+use std::{net::IpAddr, time::Instant};
 
 pub(super) mod before;
 mod tally;
 
-use before::Before;
+use before::{Astray, Before};
 pub use tally::Delivered;
 use tally::Tally;
 
@@ -60,6 +60,8 @@ struct Ended {
     outcomes: Vec<Outcome>,
     problem: Option<Error>,
     retry_in_plaintext: Option<Finding>,
+    /// Whether there was no connection at all.
+    unreached: bool,
 }
 
 impl<'a> Delivery<'a> {
@@ -101,12 +103,41 @@ impl<'a> Delivery<'a> {
         self.at(account, envelope, content)
     }
 
-    /// One account: an attempt, and where policy allows it a second one in plaintext after a failed handshake.
+    /// One account, which may stand for several servers: the first that is reached decides.
     fn at(&mut self, account: &Account, envelope: &Envelope, content: &mut dyn Content) -> Ended {
         let credentials = match Self::credentials(self.world, account) {
             Ok(credentials) => credentials,
             Err(error) => return self.reject(account, envelope, error),
         };
+        let routes = match before::routes(self.world, self.config, account) {
+            Ok(routes) => routes,
+            Err(Astray::Finding(finding)) => return self.withhold(account, envelope, &finding),
+            Err(Astray::Unreachable(why)) => return self.unreachable(account, envelope, &why, Instant::now()),
+        };
+        let mut last = None;
+        for route in &routes {
+            let ended = self.along(route, credentials.as_ref(), envelope, content);
+            if !ended.unreached {
+                return ended;
+            }
+            last = Some(ended);
+        }
+        last.unwrap_or_else(|| Ended {
+            outcomes: undecided(envelope, Exit::TempFail),
+            problem: None,
+            retry_in_plaintext: None,
+            unreached: true,
+        })
+    }
+
+    /// One server: an attempt, and where policy allows it a second one in plaintext after a failed handshake.
+    fn along(
+        &mut self,
+        account: &Account,
+        login: Option<&(Credentials, [u8; 18])>,
+        envelope: &Envelope,
+        content: &mut dyn Content,
+    ) -> Ended {
         let before = match before::find_out(self.world, self.config, account) {
             Ok(before) => before,
             Err(finding) => return self.withhold(account, envelope, &finding),
@@ -115,10 +146,13 @@ impl<'a> Delivery<'a> {
             Ok(connector) => connector,
             Err(error) => return self.reject(account, envelope, error),
         };
-        let Before { demand, mut prior, .. } = before;
+        let Before { demand, mut prior, addresses, told, .. } = before;
+        if let Some(told) = told {
+            self.narrator.note(&told);
+        }
         loop {
-            let plan = (demand, &prior);
-            let ended = self.attempt(account, &connector, credentials.clone(), plan, envelope, content);
+            let plan = (demand, &prior, addresses.as_slice());
+            let ended = self.attempt(account, &connector, login.cloned(), plan, envelope, content);
             match &ended.retry_in_plaintext {
                 Some(finding) if prior.failed_handshake.is_none() => {
                     self.narrator.note("the account is opportunistic: once more in plaintext");
@@ -144,14 +178,14 @@ impl<'a> Delivery<'a> {
         account: &Account,
         connector: &Connector,
         credentials: Option<(Credentials, [u8; 18])>,
-        (demand, prior): (Demand, &Prior),
+        (demand, prior, addresses): (Demand, &Prior, &[IpAddr]),
         envelope: &Envelope,
         content: &mut dyn Content,
     ) -> Ended {
         let begun = Instant::now();
         self.attempts += 1;
         self.narrator.note(&format!("account {}: connecting to {}", account.name, account.target));
-        let link = match dial::dial(account, self.config.limits.connect) {
+        let link = match dial::dial_known(account, addresses, self.config.limits.connect) {
             Ok(link) => link,
             Err(unreachable) => return self.unreachable(account, envelope, &unreachable, begun),
         };
@@ -171,7 +205,7 @@ impl<'a> Delivery<'a> {
             sealed_before: prior.sealed_before,
         };
         self.record(account, &report.outcomes, problem.as_ref(), log, begun);
-        Ended { outcomes: report.outcomes, problem, retry_in_plaintext: report.retry_in_plaintext }
+        Ended { outcomes: report.outcomes, problem, retry_in_plaintext: report.retry_in_plaintext, unreached: false }
     }
 
     /// What a connection of this account is for.
@@ -204,7 +238,7 @@ impl<'a> Delivery<'a> {
         let log =
             Logged { sender: &envelope.sender, address: None, report: None, facts: None, finding: None, sealed_before: false };
         self.record(account, &outcomes, Some(&error), log, begun);
-        Ended { outcomes, problem: Some(error), retry_in_plaintext: None }
+        Ended { unreached: true, ..Ended::without(outcomes, error) }
     }
 
     /// What is known of the server beforehand is enough to send it nothing; may work later.
@@ -216,7 +250,7 @@ impl<'a> Delivery<'a> {
         let sender = &envelope.sender;
         let log = Logged { sender, address: None, report: None, facts: None, finding: Some(finding), sealed_before: false };
         self.record(account, &outcomes, Some(&error), log, Instant::now());
-        Ended { outcomes, problem: Some(error), retry_in_plaintext: None }
+        Ended::without(outcomes, error)
     }
 
     /// The account can't even be tried.
@@ -227,7 +261,7 @@ impl<'a> Delivery<'a> {
         let submission = Submission { sender: Some(&envelope.sender), ..self.submission };
         let record = Record::rejected(span, &submission, &rejection);
         self.unlogged.extend(self.journal.write(&record));
-        Ended { outcomes: undecided(envelope, error.exit()), problem: Some(error), retry_in_plaintext: None }
+        Ended::without(undecided(envelope, error.exit()), error)
     }
 
     fn record(&mut self, account: &Account, outcomes: &[Outcome], problem: Option<&Error>, log: Logged<'_>, begun: Instant) {
@@ -258,11 +292,18 @@ impl<'a> Delivery<'a> {
     }
 }
 
+impl Ended {
+    /// Nothing was said to any server.
+    fn without(outcomes: Vec<Outcome>, error: Error) -> Self {
+        Self { outcomes, problem: Some(error), retry_in_plaintext: None, unreached: false }
+    }
+}
+
 /// What a record tells of the connection.
 #[derive(Clone, Copy)]
 struct Logged<'r> {
     sender: &'r ReversePath,
-    address: Option<std::net::IpAddr>,
+    address: Option<IpAddr>,
     report: Option<&'r Report>,
     facts: Option<&'r Facts>,
     /// Why the policy is not met.
@@ -322,6 +363,7 @@ impl std::fmt::Display for Target {
             Self::Name(name, port) => write!(f, "{name}:{port}"),
             Self::Address(address, port) => std::net::SocketAddr::new(*address, *port).fmt(f),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Service(domain) => write!(f, "srv:{domain}"),
         }
     }
 }

@@ -37,6 +37,7 @@ use crate::{
         anchors::{Anchors, Search},
         certificate::{self, Authorities, Peer},
         leaf,
+        tlsa::Record,
     },
 };
 
@@ -71,6 +72,13 @@ pub enum Known {
     Nothing,
     /// `trust = "tofu"`: SHA-256 of the `SubjectPublicKeyInfo` that was seen first; `None`: this is the first time.
     Key(Option<[u8; 32]>),
+    /// `trust = "dane"`: what DNSSEC vouches for (RFC 7672).
+    Tlsa {
+        /// The records; none where there are none.
+        records: Vec<Record>,
+        /// The TLSA base domain, which SNI names, then the host: what a certificate may bear where names count.
+        names: Vec<String>,
+    },
 }
 
 /// What an account asks of the peer.
@@ -93,7 +101,13 @@ impl Connector {
     /// # Errors
     /// `EX_CONFIG`: a server name that is none, a client certificate or key that can't be used, a trust that is not there yet.
     pub fn new(settings: &config::Tls, target: &config::Target, known: Known) -> Result<Self, Error> {
-        let rules = Rules::new(settings, server_name(settings, target)?, known);
+        // A base domain that could be in no certificate is no name to ask for either.
+        let base = match &known {
+            Known::Tlsa { names, .. } => names.first().and_then(|name| ServerName::try_from(name.clone()).ok()),
+            _ => None,
+        };
+        let name = base.map_or_else(|| server_name(settings, target), Ok)?;
+        let rules = Rules::new(settings, name, known);
         Ok(Self { config: Arc::new(client_config(settings)?), rules: Arc::new(rules) })
     }
 
@@ -191,6 +205,10 @@ impl Rules {
             (Trust::Pin, _) => certificate::by_pin(chain, &self.pins),
             (Trust::System, _) => self.by_authority(chain),
             (Trust::Tofu, Known::Key(remembered)) => certificate::by_first_use(chain, remembered.as_ref()),
+            (Trust::Dane, Known::Tlsa { records, names }) => {
+                let names: Vec<_> = names.iter().filter_map(|name| ServerName::try_from(name.as_str()).ok()).collect();
+                certificate::by_tlsa(chain, records, &names, UnixTime::now())
+            }
             (Trust::Tofu | Trust::Dane, _) => {
                 Err(Finding::new(Failure::ValidationFailure, "nothing was found out about the server beforehand"))
             }
@@ -308,6 +326,7 @@ fn server_name(settings: &config::Tls, target: &config::Target) -> Result<Server
     let name = match (&settings.server_name, target) {
         (Some(name), _) | (None, config::Target::Name(name, _)) => name.as_str(),
         (None, config::Target::Address(address, _)) => return Ok(ServerName::from(*address)),
+        (None, config::Target::Service(domain)) => domain,
         (None, config::Target::Unix(_)) => "localhost",
     };
     let ascii = match name {

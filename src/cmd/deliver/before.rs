@@ -1,8 +1,12 @@
 //! What must be known of a server before it is connected to? (sealpost(1), "TLS policy")
 
+use std::{borrow::Cow, net::IpAddr};
+
 use crate::{
     host::{
-        config::{Account, Config},
+        config::{Account, Config, Target},
+        dial::Unreachable,
+        dns::{Offer, Resolver, Security, Service, Trouble},
         tls::Known,
         world::World,
     },
@@ -13,6 +17,7 @@ use crate::{
 };
 
 /// What was found out.
+#[derive(Debug)]
 pub(in crate::cmd) struct Before {
     /// What the connection must meet: the account's demand, and what DNSSEC adds to it.
     pub(in crate::cmd) demand: Demand,
@@ -20,13 +25,101 @@ pub(in crate::cmd) struct Before {
     pub(in crate::cmd) known: Known,
     /// What the server showed on earlier days.
     pub(in crate::cmd) prior: Prior,
+    /// The server's addresses, where they were found on the way; else its name is still to be looked up.
+    pub(in crate::cmd) addresses: Vec<IpAddr>,
+    /// What a person who looks on may want to hear.
+    pub(in crate::cmd) told: Option<String>,
+}
+
+/// Why a service leads nowhere.
+#[derive(Debug)]
+pub(in crate::cmd) enum Astray {
+    /// What the DNS says is false: nothing may be sent on its word.
+    Finding(Finding),
+    /// Nobody offers the service, or nobody could be asked.
+    Unreachable(Unreachable),
+}
+
+/// The account, or, where it names a service, one account for each server that offers it, in the order in which they are to be
+/// tried (RFC 6186, 8314).
+///
+/// # Errors
+/// Why there is nowhere to go.
+pub(in crate::cmd) fn routes<'a>(
+    world: &dyn World,
+    config: &Config,
+    account: &'a Account,
+) -> Result<Vec<Cow<'a, Account>>, Astray> {
+    let Target::Service(domain) = &account.target else { return Ok(vec![Cow::Borrowed(account)]) };
+    let astray = |trouble: Trouble| match trouble.bogus {
+        true => Astray::Finding(trouble.into()),
+        false => Astray::Unreachable(Unreachable::NotNow(trouble.words)),
+    };
+    let resolver = Resolver::new(world, &config.dns, config.limits.connect).map_err(astray)?;
+    let services = resolver.submission(domain).map_err(astray)?;
+    let routes = services.iter().flat_map(|service| service.offers.iter().map(|offer| route(account, domain, service, offer)));
+    let routes: Vec<_> = routes.map(Cow::Owned).collect();
+    if routes.is_empty() {
+        let why = match services.is_empty() {
+            true => format!("{domain}: there are no SRV records that name a server for submission"),
+            false => format!("{domain}: its SRV records say that it offers no submission"),
+        };
+        return Err(Astray::Unreachable(Unreachable::NoSuchHost(why)));
+    }
+    Ok(routes)
+}
+
+/// The account as one that names the server itself. A name that anybody may have put there is believed only within the domain
+/// (RFC 6186 6); else the certificate must be the domain's own.
+fn route(account: &Account, domain: &str, service: &Service, offer: &Offer) -> Account {
+    let mut route = Account { target: Target::Name(offer.host.clone(), offer.port), ..account.clone() };
+    route.tls.demand.start = service.start;
+    if service.security == Security::Insecure {
+        if route.tls.server_name.is_none() && !offer.is_within(domain) {
+            route.tls.server_name = Some(domain.to_owned());
+        }
+        // RFC 7673 3.1: without a signature there is nobody whose TLSA records could count.
+        route.tls.demand.tlsa = Tlsa::Absent;
+    }
+    route
 }
 
 /// Finds out what the account's trust and policy need, and nothing for those that need nothing.
 ///
 /// # Errors
 /// Why nothing may be sent, whatever the server will say.
-pub(in crate::cmd) fn find_out(_: &dyn World, _: &Config, account: &Account) -> Result<Before, Finding> {
-    let demand = account.tls.demand.informed(Tlsa::Unasked)?;
-    Ok(Before { demand, known: Known::Nothing, prior: Prior::default() })
+pub(in crate::cmd) fn find_out(world: &dyn World, config: &Config, account: &Account) -> Result<Before, Finding> {
+    let demand = account.tls.demand;
+    let prior = Prior::default();
+    match &account.target {
+        Target::Name(host, port) if demand.trusts_dane() => dane(world, config, demand, (host, *port), prior),
+        _ => {
+            Ok(Before { demand: demand.informed(Tlsa::Unasked)?, known: Known::Nothing, prior, addresses: Vec::new(), told: None })
+        }
+    }
+}
+
+/// RFC 7672 2.2.
+fn dane(world: &dyn World, config: &Config, demand: Demand, (host, port): (&str, u16), prior: Prior) -> Result<Before, Finding> {
+    if demand.tlsa == Tlsa::Absent {
+        let why = "the SRV records of the service are not signed";
+        let demand = demand.informed(Tlsa::Absent).map_err(|finding| Finding::new(finding.failure, why))?;
+        let known = Known::Tlsa { records: Vec::new(), names: vec![host.to_owned()] };
+        return Ok(Before { demand, known, prior, addresses: Vec::new(), told: Some(why.to_owned()) });
+    }
+    let found = Resolver::new(world, &config.dns, config.limits.connect)?.dane(host, port);
+    let tlsa = found.outcome.clone()?;
+    let demand = match demand.informed(tlsa) {
+        // Who has no address can't be sent to in any case: that is what the caller should hear.
+        Err(_) if found.addresses.is_empty() => Demand { tlsa, ..demand },
+        other => other.map_err(|finding| Finding::new(finding.failure, found.words.clone()))?,
+    };
+    let names = found.names();
+    Ok(Before {
+        demand,
+        known: Known::Tlsa { records: found.records, names },
+        prior,
+        addresses: found.addresses,
+        told: Some(found.words),
+    })
 }
