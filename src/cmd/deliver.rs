@@ -112,7 +112,10 @@ impl<'a> Delivery<'a> {
         let routes = match before::routes(self.world, self.config, account) {
             Ok(routes) => routes,
             Err(Astray::Finding(finding)) => return self.withhold(account, envelope, &finding),
-            Err(Astray::Unreachable(why)) => return self.unreachable(account, envelope, &why, Instant::now()),
+            Err(Astray::Unreachable(why)) => {
+                self.attempts += 1;
+                return self.unreachable(account, envelope, &why, Instant::now());
+            }
         };
         let mut last = None;
         for route in &routes {

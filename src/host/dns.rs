@@ -186,14 +186,6 @@ impl<'w> Resolver<'w> {
         dane
     }
 
-    /// The addresses of `host`, as the DNS has them, and whether they are signed.
-    ///
-    /// # Errors
-    /// The DNS could not be asked, or gave a false answer.
-    pub fn addresses(&self, host: &str) -> Result<(Vec<IpAddr>, Security), Trouble> {
-        dane::addresses(&self.validator(), host)
-    }
-
     /// What `_submissions._tcp` and `_submission._tcp` of `domain` say, in this order (RFC 8314 5.1); a service without records is
     /// left out.
     ///

@@ -156,7 +156,7 @@ impl Dns {
         );
         let mut unbound = format!(
             "server:\n interface: 127.0.0.1@{}\n directory: \"{place}\"\n chroot: \"\"\n username: \"\"\n pidfile: \"\"\n use-syslog: no\n \
-             trust-anchor-file: \"{}\"\n do-not-query-localhost: no\n local-zone: \"test.\" nodefault\n do-ip6: no\n num-threads: 1\n \
+             trust-anchor-file: \"{}\"\n do-not-query-localhost: no\n local-zone: \"test.\" nodefault\n local-zone: \"localhost.\" nodefault\n do-ip6: no\n num-threads: 1\n \
              access-control: 127.0.0.0/8 allow\n msg-cache-size: 1m\n rrset-cache-size: 1m\n\
              remote-control:\n control-enable: no\n",
             self.resolver.port(),

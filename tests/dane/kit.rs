@@ -1,6 +1,6 @@
 //! Which servers and which zones do these tests use?
 
-use std::{net::SocketAddr, sync::Mutex};
+use std::{net::SocketAddr, path::PathBuf, sync::Mutex};
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose, PublicKeyData, date_time_ymd,
@@ -19,6 +19,8 @@ pub(crate) struct Server {
     /// Certificate, then key (SPKI), in DER: of the server itself, then of its authority.
     own: [Vec<u8>; 2],
     authority: [Vec<u8>; 2],
+    /// The authority in PEM.
+    pub(crate) ca_file: PathBuf,
     sink: Mutex<Sink>,
     _scratch: Scratch,
 }
@@ -66,6 +68,7 @@ impl Server {
             address: sink.address,
             own: [own.der().to_vec(), key.subject_public_key_info()],
             authority: [above.der().to_vec(), above.key().subject_public_key_info()],
+            ca_file: scratch.write("ca.pem", above.pem()),
             sink: Mutex::new(sink),
             _scratch: scratch,
         }

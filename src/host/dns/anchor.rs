@@ -84,23 +84,26 @@ fn record(line: &str) -> Result<Option<Anchor>, &'static str> {
     let zone = message::name(owner).ok_or("its owner is no name")?;
     let is_noise = |word: &&str| word.eq_ignore_ascii_case("IN") || word.bytes().all(|b| b.is_ascii_digit());
     let kind = words.by_ref().find(|word| !is_noise(word)).ok_or("it has no type")?;
+    let kind = kind.to_ascii_uppercase();
+    if !["DS", "DNSKEY"].contains(&kind.as_str()) {
+        return Err("it is neither DS nor DNSKEY");
+    }
     let numbers: Vec<u16> = words.by_ref().take(3).filter_map(|word| word.parse().ok()).collect();
     let &[first, second, third] = numbers.as_slice() else { return Err("its numbers can't be read") };
     let data: String = words.collect();
     let small = |number: u16| u8::try_from(number).map_err(|_| "its numbers can't be read");
-    let key = match kind.to_ascii_uppercase().as_str() {
+    let key = match kind.as_str() {
         "DS" => {
             let digest = hex(&data).ok_or("its digest is not hexadecimal")?;
             Trusted::Digest(DS::new(first, Algorithm::from_u8(small(second)?), DigestType::from(small(third)?), digest))
         }
-        "DNSKEY" => {
+        _ => {
             let key = STANDARD.decode(data).map_err(|_| "its key is not base64")?;
             if second != 3 {
                 return Err("its protocol is not 3");
             }
             Trusted::Key(DNSKEY::with_flags(first, PublicKeyBuf::new(key, Algorithm::from_u8(small(third)?))))
         }
-        _ => return Err("it is neither DS nor DNSKEY"),
     };
     let state = comment.split("state=").nth(1).and_then(|rest| rest.split(|c: char| !c.is_ascii_digit()).next());
     Ok(state.is_none_or(|state| VALID.contains(&state)).then_some(Anchor { zone, key }))

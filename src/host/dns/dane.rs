@@ -105,18 +105,6 @@ fn owner(base: &Name, port: u16) -> Result<Name, Trouble> {
     made.map_err(|_| Trouble { bogus: false, words: format!("{} is too long a name to have TLSA records", shown(base)) })
 }
 
-/// The addresses of `host`.
-///
-/// # Errors
-/// Nobody answers, or an answer is false.
-pub(super) fn addresses(validator: &Validator<'_>, host: &str) -> Result<(Vec<IpAddr>, Security), Trouble> {
-    let host = named(host)?;
-    let four = follow(validator, &host, RecordType::A)?;
-    let six = follow(validator, &host, RecordType::AAAA)?;
-    let secure = four.security == Security::Secure && six.security == Security::Secure;
-    Ok((both(&four, &six), if secure { Security::Secure } else { Security::Insecure }))
-}
-
 /// The name that `text` is.
 pub(super) fn named(text: &str) -> Result<Name, Trouble> {
     message::name(text).ok_or_else(|| Trouble { bogus: false, words: format!("{text} is no name that the DNS could have") })
