@@ -117,3 +117,6 @@ fn hex(text: &str) -> Option<Vec<u8>> {
     let octet = |pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
     digits.chunks_exact(2).map(octet).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -79,6 +79,11 @@ impl Question {
         }
     }
 
+    /// Whether a zone can answer it by where it stands: for DS only those above the name can (RFC 4035 5.2).
+    pub(super) fn may_be_signed_by(&self, zone: &Name) -> bool {
+        self.kind != RecordType::DS || *zone != self.name
+    }
+
     fn is_asked_in(&self, message: &Message) -> bool {
         match message.queries.as_slice() {
             [query] => query.name == self.name && query.query_type == self.kind && query.query_class == DNSClass::IN,

@@ -37,12 +37,11 @@ impl<'m> Set<'m> {
         Self { name, kind, records, signatures }
     }
 
-    /// Who claims to have signed it: zones that `name` lies in; for DS, only those above it (RFC 4035 5.2).
+    /// Who claims to have signed it: zones that `name` lies in.
     pub(super) fn signers(&self) -> Vec<Name> {
         let mut signers: Vec<Name> = Vec::new();
         for signer in self.signatures.iter().map(|signature| &signature.input().signer_name) {
-            let may_sign = signer.zone_of(self.name) && (self.kind != RecordType::DS || signer != self.name);
-            if may_sign && !signers.contains(signer) {
+            if signer.zone_of(self.name) && !signers.contains(signer) {
                 signers.push(signer.clone());
             }
         }

@@ -141,7 +141,7 @@ impl<'e> Validator<'e> {
     fn signed(&self, question: &Question, set: &Set<'_>, message: &Message) -> Result<Security, Trouble> {
         let mut why = "it bears no signature".to_owned();
         let mut insecure = false;
-        for signer in set.signers() {
+        for signer in self.anchored(question, set.signers()) {
             let Some(keys) = self.zone(&signer)? else {
                 insecure = true;
                 continue;
@@ -161,7 +161,7 @@ impl<'e> Validator<'e> {
         if insecure {
             return Ok(Security::Insecure);
         }
-        self.unsigned(question, set.name, why)
+        self.unsigned(question, why)
     }
 
     /// How far it may be believed that there is nothing.
@@ -173,7 +173,7 @@ impl<'e> Validator<'e> {
         };
         let mut insecure = false;
         let mut why = "nothing proves that there is none";
-        for signer in deniers(question, message) {
+        for signer in self.anchored(question, deniers(question, message)) {
             let Some(keys) = self.zone(&signer)? else {
                 insecure = true;
                 continue;
@@ -188,20 +188,31 @@ impl<'e> Validator<'e> {
             return Ok(Answer { security: Security::Secure, content });
         }
         if !insecure {
-            self.unsigned(question, name, why.to_owned())?;
+            self.unsigned(question, why.to_owned())?;
         }
         Ok(Answer { security: Security::Insecure, content: told })
     }
 
-    /// Proves that `owner` lies in a zone that is not signed.
-    fn unsigned(&self, question: &Question, owner: &Name, why: String) -> Result<Security, Trouble> {
-        let anchors = self.anchors.iter().filter(|anchor| anchor.zone.zone_of(owner));
-        let Some(top) = anchors.map(|anchor| anchor.zone.iter().count()).max() else { return Ok(Security::Insecure) };
-        let labels = owner.iter().count();
+    /// How many labels the nearest anchor has that vouches for an answer; `None` without one.
+    fn top(&self, question: &Question) -> Option<usize> {
+        let above = |anchor: &&Anchor| anchor.zone.zone_of(&question.name) && question.may_be_signed_by(&anchor.zone);
+        self.anchors.iter().filter(above).map(|anchor| anchor.zone.iter().count()).max()
+    }
+
+    /// Those of `signers` that stand below the nearest anchor: of one above it nothing is known, not even that it is unsigned.
+    fn anchored(&self, question: &Question, signers: Vec<Name>) -> Vec<Name> {
+        let top = self.top(question).unwrap_or(usize::MAX);
+        signers.into_iter().filter(|signer| signer.iter().count() >= top && question.may_be_signed_by(signer)).collect()
+    }
+
+    /// Proves that the name lies in a zone that is not signed.
+    fn unsigned(&self, question: &Question, why: String) -> Result<Security, Trouble> {
+        let Some(top) = self.top(question) else { return Ok(Security::Insecure) };
+        let labels = question.name.iter().count();
         // DS records are the zone's above.
         let last = if question.kind == RecordType::DS { labels.saturating_sub(1) } else { labels };
         for count in top + 1..=last {
-            let cut = owner.trim_to(count);
+            let cut = question.name.trim_to(count);
             let Answer { security, content } = self.look(&cut, RecordType::DS)?;
             match (security, content) {
                 (Security::Insecure, _) | (_, Content::NoData { delegation: true }) => return Ok(Security::Insecure),
@@ -324,8 +335,7 @@ fn deniers(question: &Question, message: &Message) -> Vec<Name> {
     let mut found: Vec<Name> = Vec::new();
     for record in message.authorities.iter().filter(|record| is_denial(record)).take(DENIALS) {
         for signer in Set::find(&message.authorities, &record.name, record.record_type()).signers() {
-            let may_deny = signer.zone_of(&question.name) && (question.kind != RecordType::DS || signer != question.name);
-            if may_deny && !found.contains(&signer) {
+            if signer.zone_of(&question.name) && !found.contains(&signer) {
                 found.push(signer);
             }
         }
@@ -351,3 +361,6 @@ fn bogus(question: &Question, why: &str) -> Trouble {
     let Question { name, kind } = question;
     Trouble { bogus: true, words: format!("DNSSEC: the answer for {} {kind} can't be believed: {why}", shown(name)) }
 }
+
+#[cfg(test)]
+mod tests;
