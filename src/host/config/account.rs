@@ -91,7 +91,8 @@ fn target(section: &Section<'_>, protocol: Protocol, start: Option<Start>) -> Re
             return socket(path).map(Target::Unix);
         }
         if let Some(domain) = text.strip_prefix("srv:") {
-            return values::domain(domain).map(Target::Service);
+            let hint = "write the domain of the provider's mail addresses, like `srv:example.com`";
+            return values::domain(domain).map(Target::Service).map_err(|fault| fault.hint(hint));
         }
         let port = port.unwrap_or(default);
         Ok(match values::host(text)? {

@@ -132,3 +132,97 @@ pub(super) fn wire_name(octets: &[u8]) -> Option<Name> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use hickory_proto::rr::{RData, Record, rdata::A};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn question() -> Question {
+        Question::new("mx.test", RecordType::A).unwrap()
+    }
+
+    fn answered(change: impl FnOnce(&mut Message)) -> Vec<u8> {
+        let question = question();
+        let mut message = Message::new(7, MessageType::Response, OpCode::Query);
+        message.add_query(Query::query(question.name.clone(), question.kind));
+        message.add_answer(Record::from_rdata(question.name, 60, RData::A(A::new(127, 0, 0, 1))));
+        change(&mut message);
+        message.to_vec().unwrap()
+    }
+
+    fn weighed(octets: &[u8]) -> String {
+        match question().weigh(octets, 7) {
+            Reply::Answer(message) => format!("{} records", message.answers.len()),
+            Reply::Truncated => "cut".to_owned(),
+            Reply::Failed(code) => code.to_string(),
+            Reply::Foreign(why) => why.to_owned(),
+        }
+    }
+
+    #[test]
+    fn the_question_asks_for_signatures_and_for_what_is_false_too() {
+        let message = Message::from_vec(&question().ask(7).unwrap()).unwrap();
+        let edns = message.edns.unwrap();
+        assert!(message.metadata.recursion_desired && message.metadata.checking_disabled && edns.flags().dnssec_ok);
+        assert_eq!((message.metadata.id, edns.max_payload(), message.queries.len()), (7, DATAGRAM, 1));
+    }
+
+    #[test]
+    fn only_the_answer_to_the_question_is_one() {
+        assert_eq!(weighed(&answered(|_| ())), "1 records");
+        assert_eq!(weighed(&answered(|message| message.queries[0].name = name("MX.Test").unwrap())), "1 records");
+        assert_eq!(weighed(&answered(|message| message.metadata.response_code = ResponseCode::NXDomain)), "1 records");
+        assert_eq!(weighed(&answered(|message| message.metadata.id = 8)), "it has another id");
+        assert_eq!(weighed(&question().ask(7).unwrap()), "it is no response");
+        assert_eq!(weighed(&answered(|message| message.metadata.op_code = OpCode::Notify)), "it answers no query");
+        for change in [
+            (|message| message.queries[0].name = name("my.test").unwrap()) as fn(&mut Message),
+            |message| message.queries[0].query_type = RecordType::AAAA,
+            |message| message.queries[0].query_class = DNSClass::CH,
+            |message| message.queries.clear(),
+            |message| message.queries.push(message.queries[0].clone()),
+        ] {
+            assert_eq!(weighed(&answered(change)), "it answers another question");
+        }
+        assert_eq!(weighed(&answered(|message| message.metadata.truncation = true)), "cut");
+        assert_eq!(weighed(&answered(|message| message.metadata.response_code = ResponseCode::ServFail)), "Server Failure");
+        assert_eq!(weighed(&[0, 7, 0x80, 5]), "Query Refused");
+        assert_eq!(weighed(&[0, 7, 0x80, 0]), "it is garbled");
+        assert_eq!(weighed(&[0, 7, 0x82]), "it is too short");
+    }
+
+    #[test]
+    fn names_are_octets_between_dots() {
+        let long = "a".repeat(64);
+        for (text, shown_as) in [
+            ("mx.test", Some("mx.test")),
+            ("mx.test.", Some("mx.test")),
+            ("_25._tcp.mx.test", Some("_25._tcp.mx.test")),
+            (".", Some(".")),
+            ("", Some(".")),
+            ("a..b", None),
+            (long.as_str(), None),
+        ] {
+            assert_eq!(name(text).as_ref().map(shown).as_deref(), shown_as, "{text:?}");
+        }
+        assert_eq!(wire_name(b"\x02mx\x04test\0"), name("mx.test"));
+        for bad in [&b""[..], b"\x02mx", b"\x02mx\0\0", b"\xc0\x0c", b"\x40"] {
+            assert_eq!(wire_name(bad), None, "{bad:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn hostile_datagrams_never_panic(flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..8), cut in any::<prop::sample::Index>()) {
+            let mut octets = answered(|_| ());
+            for (at, octet) in flips {
+                *at.get_mut(&mut octets) = octet;
+            }
+            let _ = question().weigh(&octets, 7);
+            let _ = question().weigh(&octets[..cut.index(octets.len())], 7);
+        }
+    }
+}

@@ -1,5 +1,7 @@
 //! What is false is found out, and nothing false makes a signed zone look unsigned.
 
+use proptest::prelude::*;
+
 use super::*;
 
 const UNSIGNED: &str = "its zone is signed, and it bears no signature";
@@ -333,6 +335,35 @@ fn many_keys_with_one_tag_cost_no_more_than_is_allowed() {
     let validator = Validator::new(&stage.scene, &anchors, NOW);
     assert!(validator.look(&name("mx.test."), RecordType::A).is_err());
     assert!(SIGNATURES - validator.signatures.get() < 20, "{}", validator.signatures.get());
+}
+
+proptest! {
+    #[test]
+    fn no_change_of_octets_makes_another_secure_answer_or_an_insecure_one(
+        which in 0_usize..6,
+        flips in prop::collection::vec((any::<prop::sample::Index>(), 1_u8..), 1..4),
+    ) {
+        let mut stage = Stage::new();
+        stage.no_cut("mx.test.");
+        let message = answer(stage.test.sign(address("mx.test.")));
+        stage.put("mx.test.", RecordType::A, message);
+        let message = denial(stage.test.nsec("mx.test.", "zz.test.", &[RecordType::A]));
+        stage.put("mx.test.", RecordType::TLSA, message);
+        let questions = [("mx.test.", RecordType::A), ("mx.test.", RecordType::TLSA), ("test.", RecordType::DNSKEY),
+                         ("test.", RecordType::DS), (".", RecordType::DNSKEY), ("mx.test.", RecordType::DS)];
+        let (owner, kind) = questions[which];
+        let mut octets = stage.scene.answers[&Question { name: name(owner), kind }].to_vec().unwrap();
+        for (at, flip) in flips {
+            *at.get_mut(&mut octets) ^= flip;
+        }
+        // What can't be read is no answer at all.
+        let Ok(bent) = Message::from_vec(&octets) else { return Ok(()) };
+        stage.put(owner, kind, bent);
+        let there = stage.told("mx.test.", RecordType::A);
+        prop_assert!(there == "secure 1 records" || !there.contains("secure "), "{}", there);
+        let missing = stage.told("mx.test.", RecordType::TLSA);
+        prop_assert!(missing == "secure no data" || !missing.contains("secure "), "{}", missing);
+    }
 }
 
 #[test]
