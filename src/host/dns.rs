@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use self::{anchor::Anchor, servers::Servers, walk::Validator};
 use super::{careful, config, world::World};
 use crate::{
     mail::{
@@ -25,8 +26,6 @@ mod servers;
 mod service;
 mod signature;
 mod walk;
-
-use self::{anchor::Anchor, servers::Servers, walk::Validator};
 
 /// The largest file of trust anchors, in octets.
 const LARGEST_ANCHOR: u64 = 1 << 20;

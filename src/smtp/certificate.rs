@@ -8,12 +8,12 @@ use webpki::{
     RevocationOptionsBuilder, UnknownStatusPolicy, VerifiedPath, anchor_from_trusted_cert,
 };
 
-mod dane;
-
 pub use dane::by_tlsa;
 
 use super::{anchors::Anchors, issuer, leaf};
 use crate::mail::tls::{Failure, Finding, Standing, Verdict};
+
+mod dane;
 
 /// What a server showed, and what it was asked for.
 #[derive(Clone, Copy, Debug)]

@@ -48,7 +48,7 @@ impl Zone {
     }
 }
 
-/// The servers; they end with the value.
+/// The servers; they end with the value, or with this process.
 pub(crate) struct Dns {
     /// unbound, which validates, and resolves what nsd has.
     pub(crate) resolver: SocketAddr,
@@ -57,8 +57,18 @@ pub(crate) struct Dns {
     /// The key of the root in zone file form, as `trust_anchor` takes it.
     pub(crate) anchor: PathBuf,
     scratch: Scratch,
-    running: Vec<Child>,
+    keeper: Option<Child>,
 }
+
+/// Runs what follows `--`, two programs with four words each, until its input ends; then nothing is left of them.
+const KEEPER: &str = r#"
+"$2" "$3" "$4" "$5" </dev/null >"$1/nsd.log" 2>&1 & first=$!
+"$6" "$7" "$8" "$9" </dev/null >"$1/unbound.log" 2>&1 & second=$!
+read -r _
+kill "$first" "$second"
+wait
+rm -rf "$1"
+"#;
 
 impl Dns {
     /// Signs and serves `zones`; `None`, after a word on it, where the programs are not installed.
@@ -72,7 +82,7 @@ impl Dns {
         let scratch = Scratch::new();
         let ports = [free_port(), free_port()];
         let [authority, resolver] = ports.map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
-        let mut dns = Self { resolver, authority, anchor: scratch.path().join("root.key"), scratch, running: Vec::new() };
+        let mut dns = Self { resolver, authority, anchor: scratch.path().join("root.key"), scratch, keeper: None };
         // Zones below others first: a DS record is made of the child's key.
         let mut names: Vec<&str> = zones.iter().map(|zone| zone.name).collect();
         names.sort_by_key(|name| std::cmp::Reverse(name.split('.').count()));
@@ -97,7 +107,7 @@ impl Dns {
     /// `[dns]` of a configuration that asks `servers`.
     pub(crate) fn table_of(&self, servers: &[SocketAddr]) -> String {
         let servers: Vec<String> = servers.iter().map(ToString::to_string).collect();
-        format!("[dns]\nservers = {servers:?}\ntrust_anchor = {:?}\n", self.anchor)
+        format!("[dns]\nservers = {servers:?}\ntrust_anchor = \"{}\"\n", self.anchor.display())
     }
 
     /// Writes the zone and its signed form; returns what the zone above has of it.
@@ -147,7 +157,8 @@ impl Dns {
     fn serve(&mut self, zones: &[Zone]) {
         let path = self.scratch.path().to_owned();
         let place = path.display();
-        let served = || zones.iter().map(|zone| zone.name).chain([""]);
+        // Of the zone dead. there is nothing to load, so that nsd can say no more than that it fails.
+        let served = || zones.iter().map(|zone| zone.name).chain(["", "dead"]);
         let mut nsd = format!(
             "server:\n ip-address: 127.0.0.1@{}\n zonesdir: \"{place}\"\n zonelistfile: \"{place}/zone.list\"\n database: \"\"\n \
              xfrdfile: \"{place}/xfrd\"\n xfrdir: \"{place}\"\n pidfile: \"\"\n username: \"\"\n chroot: \"\"\n server-count: 1\n rrl-ratelimit: 0\n\
@@ -166,21 +177,18 @@ impl Dns {
             nsd += &format!("zone:\n name: \"{name}.\"\n zonefile: \"{name}.zone.signed\"\n");
             unbound += &format!("stub-zone:\n name: \"{name}.\"\n stub-addr: {}@{}\n", self.authority.ip(), self.authority.port());
         }
-        // A zone whose server does not answer.
-        unbound += &format!("stub-zone:\n name: \"dead.\"\n stub-addr: 127.0.0.1@{}\n", free_port());
-        for (program, text, options) in [("nsd", nsd, &["-d"][..]), ("unbound", unbound, &["-d", "-p"][..])] {
-            let file = self.scratch.write(&format!("{program}.conf"), text);
-            let log = fs::File::create(path.join(format!("{program}.log"))).unwrap();
-            let mut command = Command::new(find(program).unwrap());
-            command.args(options).arg("-c").arg(file).stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
-            self.running.push(command.spawn().unwrap());
-            let address = if program == "nsd" { self.authority } else { self.resolver };
-            self.await_answer(program, address);
-        }
+        let file = |name: &str, text: String| self.scratch.write(name, text).into_os_string();
+        let mut keeper = Command::new("sh");
+        keeper.args(["-c", KEEPER, "keeper"]).arg(path);
+        keeper.arg(find("nsd").unwrap()).args(["-d", "-c"]).arg(file("nsd.conf", nsd));
+        keeper.arg(find("unbound").unwrap()).args(["-dp", "-c"]).arg(file("unbound.conf", unbound));
+        self.keeper = Some(keeper.stdin(Stdio::piped()).spawn().unwrap());
+        self.await_answer("nsd", self.authority);
+        self.await_answer("unbound", self.resolver);
     }
 
     /// Until the server answers a question for the root's SOA.
-    fn await_answer(&mut self, program: &str, address: SocketAddr) {
+    fn await_answer(&self, program: &str, address: SocketAddr) {
         const QUESTION: &[u8] = b"\x12\x34\x01\x10\0\x01\0\0\0\0\0\0\0\0\x06\0\x01";
         let begun = Instant::now();
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -201,12 +209,9 @@ impl Dns {
 
 impl Drop for Dns {
     fn drop(&mut self) {
-        for child in &mut self.running {
-            // SIGTERM: nsd has children of its own that it ends.
-            let _ = rustix::process::kill_process(rustix::process::Pid::from_child(child), rustix::process::Signal::TERM);
-        }
-        for child in &mut self.running {
-            let _ = child.wait();
+        if let Some(mut keeper) = self.keeper.take() {
+            drop(keeper.stdin.take());
+            let _ = keeper.wait();
         }
     }
 }

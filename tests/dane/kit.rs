@@ -1,6 +1,6 @@
 //! Which servers and which zones do these tests use?
 
-use std::{net::SocketAddr, path::PathBuf, sync::Mutex};
+use std::{net::SocketAddr, sync::Mutex};
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose, PublicKeyData, date_time_ymd,
@@ -20,9 +20,8 @@ pub(crate) struct Server {
     own: [Vec<u8>; 2],
     authority: [Vec<u8>; 2],
     /// The authority in PEM.
-    pub(crate) ca_file: PathBuf,
+    pub(crate) ca: String,
     sink: Mutex<Sink>,
-    _scratch: Scratch,
 }
 
 /// What is unusual about a server.
@@ -68,9 +67,8 @@ impl Server {
             address: sink.address,
             own: [own.der().to_vec(), key.subject_public_key_info()],
             authority: [above.der().to_vec(), above.key().subject_public_key_info()],
-            ca_file: scratch.write("ca.pem", above.pem()),
+            ca: above.pem(),
             sink: Mutex::new(sink),
-            _scratch: scratch,
         }
     }
 
@@ -107,11 +105,11 @@ impl Server {
         }
     }
 
-    /// The name that the last message's client asked for; `None` where no message came since.
-    pub(crate) fn sni(&self) -> Option<Option<String>> {
+    /// The name that the last message's client asked for; none where no message came since.
+    pub(crate) fn sni(&self) -> Option<String> {
         let events: Vec<Event> = self.sink.lock().unwrap().events.try_iter().collect();
         events.into_iter().rev().find_map(|event| match event {
-            Event::Delivered(delivery) => Some(delivery.sni),
+            Event::Delivered(delivery) => delivery.sni,
             Event::Trouble { .. } => None,
         })
     }

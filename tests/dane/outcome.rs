@@ -58,9 +58,7 @@ impl World {
             Zone::new("plain", Signing::None, address("mx") + &server.record("mx", "3 1 1")),
             Zone::new("expired", Signing::Expired, address("mx") + &server.record("mx", "3 1 1")),
             Zone::new("wrong", Signing::WrongKey, address("mx") + &server.record("mx", "3 1 1")),
-            spoilt("forged", Signing::Nsec, |text| {
-                spoil(&text, "TLSA", |line| line.replacen("TLSA\t3 1 1 ", "TLSA\t3 1 1 00", 1).replacen("3 1 1", "3 1 0", 1))
-            }),
+            spoilt("forged", Signing::Nsec, |text| spoil(&text, "TLSA\t3 1 1", |line| line.replace("TLSA\t3 1 1", "TLSA\t3 1 2"))),
             spoilt("stripped", Signing::Nsec, |text| spoil(&text, "RRSIG\tTLSA", |_| String::new())),
             spoilt("denied", Signing::Nsec, |text| spoil(&text, "TLSA", |_| String::new())),
             spoilt("moved", Signing::Nsec, |text| {
@@ -103,7 +101,9 @@ fn test_zone(server: &Server, chain: &Server, servers: [&Server; 6]) -> String {
     zone += &(chain.record("other", "2 0 1") + &server.wrong_record("other", "3 1 1"));
     for (host, kind) in [("unusable", "0 0 1"), ("pkix", "1 1 1"), ("usable", "3 1 1")] {
         zone += &address(host);
-        zone += &servers.iter().map(|one| format!("{} TLSA {kind} {}\n", one.owner(host), "ab".repeat(32))).collect::<String>();
+        for one in servers {
+            zone += &format!("{} TLSA {kind} {}\n", one.owner(host), "ab".repeat(32));
+        }
     }
     for (host, data) in [("strange", "3 7 1 abcd"), ("short", "3 1 1 abcd"), ("long", "3 1 2 abcd"), ("newer", "3 1 9 abcd")] {
         zone += &format!("{}{} TLSA {data}\n", address(host), server.owner(host));
@@ -116,8 +116,9 @@ fn test_zone(server: &Server, chain: &Server, servers: [&Server; 6]) -> String {
     zone += &(address("strong") + &server.wrong_record("strong", "3 1 1") + &server.record("strong", "3 1 2"));
     // So many that no datagram holds them.
     zone += &(address("many") + &server.record("many", "3 1 1"));
-    zone +=
-        &(0..60).map(|n| format!("{} TLSA 3 1 1 {}\n", server.owner("many"), format!("{n:02x}").repeat(32))).collect::<String>();
+    for n in 0..60 {
+        zone += &format!("{} TLSA 3 1 1 {}\n", server.owner("many"), format!("{n:02x}").repeat(32));
+    }
     zone += "alias CNAME ee311\nsecond CNAME alias\nloop CNAME pool\npool CNAME loop\naway CNAME mx.plain.\nown CNAME mx.plain.\n";
     zone += "lost CNAME nobody\nthree CNAME mx.three.\nnosuch CNAME mx.forged.\n";
     zone += &server.record("own", "3 1 1");
@@ -294,23 +295,15 @@ fn the_detail_says_what_was_wanted_and_what_was_seen() {
 
 #[test]
 fn the_server_is_asked_for_by_the_name_of_its_records() {
-    let Some(world) = world() else { return };
     // Of its own, so that no other test's message comes between.
     let server = Server::start(Shape { names: &["sni.invalid"], ..Shape::default() });
-    let zone = format!(
-        "{}{}{}*._tcp.base TLSA 3 1 1 {}\nalias CNAME base\nown CNAME bare\n{}",
-        address("base"),
-        address("bare"),
-        "",
-        server.data("3 1 1"),
-        server.record("own", "3 1 1")
-    );
+    let hosts = format!("{}{}alias CNAME base\nown CNAME bare\n", address("base"), address("bare"));
+    let zone = hosts + &server.record("base", "3 1 1") + &server.record("own", "3 1 1");
     let Some(dns) = Dns::start(&[Zone::new("test", Signing::Nsec, zone)]) else { return };
-    drop(world);
     for (host, sni) in [("base.test", "base.test"), ("alias.test", "base.test"), ("own.test", "own.test")] {
         let run = send_dane(&dns, host, server.port(), "required");
         assert_eq!(came(&run), VERIFIED, "{run:?}");
-        assert_eq!(server.sni(), Some(Some(sni.to_owned())), "{host}");
+        assert_eq!(server.sni(), Some(sni.to_owned()), "{host}");
     }
 }
 

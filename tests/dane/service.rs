@@ -6,10 +6,10 @@ use serde_json::Value;
 
 use crate::{
     common::{
-        Run,
+        MESSAGE, Run,
         zone::{Dns, Signing, Zone, free_port},
     },
-    kit::{Server, Shape, came, send},
+    kit::{Server, Shape, came, client, send},
 };
 
 struct World {
@@ -69,8 +69,9 @@ impl World {
 
     /// Sends to whoever offers the service for `domain`, and believes the authority of `server`.
     fn send(&self, domain: &str, server: &Server, tls: &str) -> Run {
-        let tls = format!("ca_file = {:?}\n{tls}", server.ca_file);
-        send(&self.dns.table(), &format!("host = \"srv:{domain}\""), &tls)
+        let client = client(&self.dns.table(), &format!("host = \"srv:{domain}\""), &format!("ca_file = \"ca.pem\"\n{tls}"));
+        client.scratch.write("ca.pem", &server.ca);
+        client.send(&["ok@sink.test"], MESSAGE.as_bytes())
     }
 }
 

@@ -1,5 +1,6 @@
 //! Which keys does trust in the DNS begin with? (RFC 4034, 5011; the file that unbound-anchor(8) keeps)
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hickory_proto::{
     dnssec::{
         Algorithm, DigestType, PublicKeyBuf,
@@ -7,8 +8,6 @@ use hickory_proto::{
     },
     rr::Name,
 };
-
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use super::message;
 
@@ -92,18 +91,15 @@ fn record(line: &str) -> Result<Option<Anchor>, &'static str> {
     let &[first, second, third] = numbers.as_slice() else { return Err("its numbers can't be read") };
     let data: String = words.collect();
     let small = |number: u16| u8::try_from(number).map_err(|_| "its numbers can't be read");
-    let key = match kind.as_str() {
-        "DS" => {
-            let digest = hex(&data).ok_or("its digest is not hexadecimal")?;
-            Trusted::Digest(DS::new(first, Algorithm::from_u8(small(second)?), DigestType::from(small(third)?), digest))
+    let key = if kind == "DS" {
+        let digest = hex(&data).ok_or("its digest is not hexadecimal")?;
+        Trusted::Digest(DS::new(first, Algorithm::from_u8(small(second)?), DigestType::from(small(third)?), digest))
+    } else {
+        let key = STANDARD.decode(data).map_err(|_| "its key is not base64")?;
+        if second != 3 {
+            return Err("its protocol is not 3");
         }
-        _ => {
-            let key = STANDARD.decode(data).map_err(|_| "its key is not base64")?;
-            if second != 3 {
-                return Err("its protocol is not 3");
-            }
-            Trusted::Key(DNSKEY::with_flags(first, PublicKeyBuf::new(key, Algorithm::from_u8(small(third)?))))
-        }
+        Trusted::Key(DNSKEY::with_flags(first, PublicKeyBuf::new(key, Algorithm::from_u8(small(third)?))))
     };
     let state = comment.split("state=").nth(1).and_then(|rest| rest.split(|c: char| !c.is_ascii_digit()).next());
     Ok(state.is_none_or(|state| VALID.contains(&state)).then_some(Anchor { zone, key }))
@@ -111,7 +107,7 @@ fn record(line: &str) -> Result<Option<Anchor>, &'static str> {
 
 fn hex(text: &str) -> Option<Vec<u8>> {
     let digits = text.as_bytes();
-    if digits.is_empty() || digits.len() % 2 != 0 || !digits.iter().all(u8::is_ascii_hexdigit) {
+    if digits.is_empty() || !digits.len().is_multiple_of(2) || !digits.iter().all(u8::is_ascii_hexdigit) {
         return None;
     }
     let octet = |pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();

@@ -10,6 +10,9 @@ use super::Security;
 /// Beyond it nobody should follow (RFC 9276 3.2); honest zones have none at all, or a few.
 const ITERATIONS: u16 = 500;
 
+/// A zone begins at the name, which none does at a wildcard (RFC 4592 4.2).
+const CUT: Nothing = Nothing::Data { delegation: true };
+
 /// What is proven.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Nothing {
@@ -63,7 +66,7 @@ impl Evidence<'_> {
         }
         let wildcard = star(&closest(name, owner, nsec.next_domain_name()))?;
         if let Some((_, nsec)) = self.nsec.iter().find(|(owner, _)| **owner == wildcard) {
-            return lacks(nsec.type_set().iter(), kind, false).filter(is_no_cut);
+            return lacks(nsec.type_set().iter(), kind, false).filter(|nothing| *nothing != CUT);
         }
         self.nsec.iter().any(|(owner, nsec)| covers(owner, nsec, &wildcard)).then_some(Nothing::Name)
     }
@@ -114,7 +117,7 @@ impl<'e> Hashed<'e> {
         }
         let wildcard = star(&encloser)?;
         if let Some(nsec3) = self.matching(&wildcard) {
-            return lacks(nsec3.type_set().iter(), kind, false).filter(is_no_cut);
+            return lacks(nsec3.type_set().iter(), kind, false).filter(|nothing| *nothing != CUT);
         }
         self.covering(&wildcard).map(|_| Nothing::Name)
     }
@@ -147,11 +150,6 @@ fn lacks(types: impl Iterator<Item = RecordType>, kind: RecordType, is_root: boo
         return None;
     }
     Some(Nothing::Data { delegation: kind == RecordType::DS && parent })
-}
-
-/// No zone begins at a wildcard (RFC 4592 4.2).
-fn is_no_cut(nothing: &Nothing) -> bool {
-    *nothing != Nothing::Data { delegation: true }
 }
 
 /// Whether a name's types make it one below which another zone, or another name, speaks.

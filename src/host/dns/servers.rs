@@ -33,7 +33,7 @@ const STRANGERS: usize = 100;
 /// The servers, and until when they may take to answer everything.
 pub(super) struct Servers<'w> {
     world: &'w dyn World,
-    servers: Vec<SocketAddr>,
+    addresses: Vec<SocketAddr>,
     deadline: Instant,
     /// Which one answered last; it is asked first.
     last: Cell<usize>,
@@ -53,8 +53,8 @@ enum Silence {
 impl<'w> Servers<'w> {
     /// Those of `configured`, else of the system. All answers together take until `deadline`.
     pub(super) fn new(world: &'w dyn World, configured: &[SocketAddr], deadline: Instant) -> Self {
-        let servers = if configured.is_empty() { system(Path::new(RESOLV_CONF)) } else { configured.to_vec() };
-        Self { world, servers, deadline, last: Cell::new(0), answered: Cell::new(None), buffer: RefCell::default() }
+        let addresses = if configured.is_empty() { system(Path::new(RESOLV_CONF)) } else { configured.to_vec() };
+        Self { world, addresses, deadline, last: Cell::new(0), answered: Cell::new(None), buffer: RefCell::default() }
     }
 
     /// The server that answered last.
@@ -141,12 +141,12 @@ impl<'w> Servers<'w> {
 impl Exchange for Servers<'_> {
     fn ask(&self, question: &Question) -> Result<Message, Trouble> {
         let mut why: Vec<String> = Vec::new();
-        let count = self.servers.len();
+        let count = self.addresses.len();
         'rounds: for round in 0..ROUNDS {
             why.clear();
             for turn in 0..count {
                 let index = (self.last.get() + turn) % count;
-                let Some(server) = self.servers.get(index).copied() else { continue };
+                let Some(server) = self.addresses.get(index).copied() else { continue };
                 match self.by_datagram(server, question, PATIENCE * (1 << round)) {
                     Ok(message) => {
                         self.last.set(index);

@@ -19,7 +19,6 @@ const RECORDS: usize = 256;
 #[derive(Debug)]
 pub(super) struct Set<'m> {
     pub(super) name: &'m Name,
-    pub(super) kind: RecordType,
     pub(super) records: Vec<&'m Record>,
     pub(super) signatures: Vec<&'m RRSIG>,
 }
@@ -34,7 +33,7 @@ impl<'m> Set<'m> {
             _ => None,
         };
         let signatures = section.iter().filter(own).filter_map(signature).take(SIGNATURES).collect();
-        Self { name, kind, records, signatures }
+        Self { name, records, signatures }
     }
 
     /// Who claims to have signed it: zones that `name` lies in.
@@ -116,21 +115,10 @@ fn in_time(signature: &RRSIG, now: u32) -> Result<(), String> {
 /// Whether the key may have made the signature at all (RFC 4035 5.3.1, RFC 5011 2.1).
 fn fits(key: &DNSKEY, signature: &RRSIG) -> bool {
     let input = signature.input();
-    usable(key) && key.public_key_algorithm() == input.algorithm && key.calculate_key_tag().is_ok_and(|tag| tag == input.key_tag)
+    usable(key) && key.algorithm() == input.algorithm && key.calculate_key_tag().is_ok_and(|tag| tag == input.key_tag)
 }
 
 /// A key of a zone that was not revoked.
 pub(super) fn usable(key: &DNSKEY) -> bool {
     key.zone_key() && !key.revoke()
-}
-
-/// The algorithm of a key, which the library gives by two ways.
-trait KeyAlgorithm {
-    fn public_key_algorithm(&self) -> hickory_proto::dnssec::Algorithm;
-}
-
-impl KeyAlgorithm for DNSKEY {
-    fn public_key_algorithm(&self) -> hickory_proto::dnssec::Algorithm {
-        hickory_proto::dnssec::Verifier::algorithm(self)
-    }
 }

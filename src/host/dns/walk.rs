@@ -161,7 +161,7 @@ impl<'e> Validator<'e> {
         if insecure {
             return Ok(Security::Insecure);
         }
-        self.unsigned(question, why)
+        self.unsigned(question, &why)
     }
 
     /// How far it may be believed that there is nothing.
@@ -188,7 +188,7 @@ impl<'e> Validator<'e> {
             return Ok(Answer { security: Security::Secure, content });
         }
         if !insecure {
-            self.unsigned(question, why.to_owned())?;
+            self.unsigned(question, why)?;
         }
         Ok(Answer { security: Security::Insecure, content: told })
     }
@@ -206,7 +206,7 @@ impl<'e> Validator<'e> {
     }
 
     /// Proves that the name lies in a zone that is not signed.
-    fn unsigned(&self, question: &Question, why: String) -> Result<Security, Trouble> {
+    fn unsigned(&self, question: &Question, why: &str) -> Result<Security, Trouble> {
         let Some(top) = self.top(question) else { return Ok(Security::Insecure) };
         let labels = question.name.iter().count();
         // DS records are the zone's above.

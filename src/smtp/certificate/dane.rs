@@ -96,8 +96,7 @@ fn key_of(issuer: Vec<u8>, key: &[u8]) -> Option<TrustAnchor<'_>> {
 /// What a DER SEQUENCE holds, which must be all that there is.
 fn content(der: &[u8]) -> Option<&[u8]> {
     let (length, rest) = match der {
-        [0x30, length @ ..=0x7f, rest @ ..] => (usize::from(*length), rest),
-        [0x30, 0x81, length, rest @ ..] => (usize::from(*length), rest),
+        [0x30, length @ ..=0x7f, rest @ ..] | [0x30, 0x81, length, rest @ ..] => (usize::from(*length), rest),
         [0x30, 0x82, high, low, rest @ ..] => (usize::from(u16::from_be_bytes([*high, *low])), rest),
         _ => return None,
     };
@@ -105,14 +104,14 @@ fn content(der: &[u8]) -> Option<&[u8]> {
 }
 
 /// Checks that the certificate leads to one of the authorities, and that this one may vouch for it today.
-fn chained(
+fn chained<'a>(
     certificate: &EndEntityCert<'_>,
     above: &[CertificateDer<'_>],
-    authorities: &[Authority<'_>],
+    authorities: &'a [Authority<'a>],
     now: UnixTime,
 ) -> Result<(), Error> {
-    let anchor = |authority| match authority {
-        &Authority::Certificate(ref der) => Some((anchor_from_trusted_cert(der).ok()?, Some(der))),
+    let anchor = |authority: &'a Authority<'a>| match authority {
+        Authority::Certificate(der) => Some((anchor_from_trusted_cert(der).ok()?, Some(der))),
         Authority::Key(anchor) => Some((anchor.clone(), None)),
     };
     let (anchors, ders): (Vec<_>, Vec<_>) = authorities.iter().filter_map(anchor).unzip();

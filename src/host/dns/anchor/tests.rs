@@ -38,7 +38,7 @@ fn files_are_read_as_unbound_and_debian_write_them() {
         ),
         (format!(". DNSKEY 257 3 8 {KEY} ;;state=1 [ ADDPEND ]\n. DS 1 8 2 AB cd\n"), vec![(".", false)]),
         (
-            format!("Test. DNSKEY 257 3 13 (\n AwEA ; half\n Aag= )\n\nother.test IN 60 DS 7 13 2 abcd\n"),
+            "Test. DNSKEY 257 3 13 (\n AwEA ; half\n Aag= )\n\nother.test IN 60 DS 7 13 2 abcd\n".to_owned(),
             vec![("Test.", true), ("other.test.", false)],
         ),
     ];

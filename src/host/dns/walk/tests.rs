@@ -17,6 +17,9 @@ use hickory_proto::{
 
 use super::*;
 
+/// What a zone signs to deny something.
+type Proof = fn(&Signer) -> Vec<Record>;
+
 const NOW: u32 = 1_800_000_000;
 
 mod attacks;
