@@ -52,6 +52,7 @@ pub mod host {
     pub mod journal;
     pub mod ledger;
     pub mod listen;
+    pub mod memory;
     pub mod narrate;
     pub mod net;
     pub mod probe;

@@ -10,9 +10,11 @@ pub(super) struct Table {
 }
 
 pub(super) const TOP: Table =
-    Table { header: "", keys: &["default_account", "mail_domain", "aliases", "log", "queue", "limits", "accounts"] };
+    Table { header: "", keys: &["default_account", "mail_domain", "aliases", "log", "memory", "queue", "limits", "accounts"] };
 
 pub(super) const LOG: Table = Table { header: "[log]", keys: &["file", "syslog"] };
+
+pub(super) const MEMORY: Table = Table { header: "[memory]", keys: &["file"] };
 
 pub(super) const QUEUE: Table = Table { header: "[queue]", keys: &["mode", "dir", "max_age", "keep_failed", "connections"] };
 
@@ -89,7 +91,7 @@ pub(super) const AUTH: Table = Table {
 };
 
 /// Every table, to find where a misplaced key belongs.
-pub(super) const TABLES: [&Table; 7] = [&TOP, &LOG, &QUEUE, &LIMITS, &ACCOUNT, &TLS, &AUTH];
+pub(super) const TABLES: [&Table; 8] = [&TOP, &LOG, &MEMORY, &QUEUE, &LIMITS, &ACCOUNT, &TLS, &AUTH];
 
 /// The one key whose value is a secret.
 pub(super) const SECRET: &str = "password";

@@ -242,7 +242,6 @@ fn settings_that_contradict_each_other_are_refused() {
 #[test]
 fn what_this_version_lacks_is_said_plainly() {
     for (lines, what) in [
-        ("tls.trust = \"tofu\"", "`trust = \"tofu\"`"),
         ("tls.trust = \"dane\"", "`trust = \"dane\"`"),
         ("tls.backend = \"native-tls\"", "`native-tls`"),
         ("tls.min_version = \"1.1\"", "TLS 1.1"),
