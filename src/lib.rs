@@ -85,6 +85,7 @@ pub mod cmd {
     pub mod sendmail;
     pub mod sink;
     pub mod submit;
+    pub mod trust;
     pub mod wrap;
 }
 

@@ -176,7 +176,7 @@ fn full() -> Record {
         address: Some(IpAddr::from([192, 0, 2, 1])),
         auth: Some(Mechanism::ScramSha256),
         reply: Some(&reply(250, (2, 0, 0), "queued as 4XYZ")),
-        seen: Seen { offered: Some(true), facts: Some(&facts) },
+        seen: Seen { offered: Some(true), facts: Some(&facts), remark: None },
         protection: Protection::Met(&met),
         ..bare(&account, &outcomes)
     };
@@ -200,7 +200,7 @@ fn partly() -> Record {
         outcome("b@example.com", Fate::Refused, Exit::NoUser, Some(reply(550, (5, 1, 1), "no such user"))),
     ];
     let (met, facts) = (met(), facts());
-    let seen = Seen { offered: Some(true), facts: Some(&facts) };
+    let seen = Seen { offered: Some(true), facts: Some(&facts), remark: None };
     Record::attempt(span(), &submission(), &Attempt { seen, protection: Protection::Met(&met), ..bare(&account, &outcomes) })
 }
 

@@ -34,6 +34,8 @@ pub struct Seen<'a> {
     pub offered: Option<bool>,
     /// The facts of the handshake, also of one whose certificate was refused.
     pub facts: Option<&'a Facts>,
+    /// What the memory of servers adds to the detail.
+    pub remark: Option<&'a str>,
 }
 
 /// The object under `tls`.
@@ -81,7 +83,7 @@ impl Tls {
             group: name(|f| &f.group),
             resumed: facts.and_then(|f| f.resumed),
             failure: finding.map(|f| f.failure.as_str()),
-            detail: detail(protection),
+            detail: detail(protection, seen.remark),
             downgrade: downgrade(protection),
             certificate: facts.and_then(|f| f.certificate.as_ref()).map(Certificate::new),
         }
@@ -126,11 +128,15 @@ fn finding(protection: Protection<'_>) -> Option<&Finding> {
     }
 }
 
-fn detail(protection: Protection<'_>) -> Option<Words> {
-    match (protection, finding(protection)) {
-        (_, Some(finding)) => Some(Words::new(&finding.detail)),
-        (Protection::Met(met), None) if met.first_use() => Some(Words::new("the server's key is met for the first time")),
+fn detail(protection: Protection<'_>, remark: Option<&str>) -> Option<Words> {
+    let detail = match (protection, finding(protection)) {
+        (_, Some(finding)) => Some(finding.detail.as_str()),
+        (Protection::Met(met), None) if met.first_use() => Some("the server's key is met for the first time"),
         (_, None) => None,
+    };
+    match (detail, remark) {
+        (Some(detail), Some(remark)) => Some(Words::new(&format!("{detail}; {remark}"))),
+        (detail, remark) => detail.or(remark).map(Words::new),
     }
 }
 
@@ -179,7 +185,7 @@ mod tests {
         use crate::mail::policy::Next;
         let prior = Prior { sealed_before: true, failed_handshake: None };
         let Next::Clear(met) = after_ehlo(demand(Policy::Opportunistic, Trust::System), false, &prior) else { panic!("plaintext") };
-        let sent = Tls::new(None, Seen { offered: Some(false), facts: None }, Protection::Met(&met));
+        let sent = Tls::new(None, Seen { offered: Some(false), ..Seen::default() }, Protection::Met(&met));
         assert_eq!((sent.result, sent.failure, sent.downgrade), ("plaintext", Some("starttls-not-supported"), true));
         let Next::Stop(finding) = after_ehlo(demand(Policy::Required, Trust::System), false, &prior) else { panic!("refused") };
         for sealed_before in [true, false] {
