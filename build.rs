@@ -64,8 +64,8 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
-/// Rust's own library asks for the unwinder as libgcc_s.so, although a program that aborts on panic never unwinds: a library to find
-/// costs every send 0.1 ms and 100 KiB. The same code lies in the compiler's libgcc_eh.a; named first, it leaves the linker nothing
+/// Rust's own library asks for the unwinder as `libgcc_s.so`, although a program that aborts on panic never unwinds: a library to find
+/// costs every send 0.1 ms and 100 KiB. The same code lies in the compiler's `libgcc_eh.a`; named first, it leaves the linker nothing
 /// to look for in the shared one.
 fn link_the_unwinder() {
     let compiler = env::var("CC").unwrap_or_else(|_| "cc".to_owned());
@@ -92,7 +92,7 @@ fn set_apart() -> io::Result<()> {
 /// its words with their lengths (`8sealpost3cmd`); the older one writes it with dots where it is in the name of something generic. The
 /// newer one ends with the crate that caused a copy of a generic function, which says nothing about who calls it.
 fn patterns(path: &[&str]) -> [String; 3] {
-    let words: String = path.iter().map(|word| format!("{}{word}", word.len())).collect();
+    let words = path.iter().fold(String::new(), |words, word| format!("{words}{}{word}", word.len()));
     [format!(".text.*_ZN*{words}*"), format!(".text._ZN*{}*", path.join("..")), format!(".text._R*_{words}?*")]
 }
 
