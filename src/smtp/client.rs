@@ -84,6 +84,8 @@ pub struct Report {
     pub met: Option<Met>,
     /// What was wrong with TLS where nothing of the message was said.
     pub finding: Option<Finding>,
+    /// MAIL may say REQUIRETLS, and did where MAIL was said.
+    pub requiretls: bool,
     /// The mechanism that authenticated us.
     pub auth: Option<Mechanism>,
     /// The handshake failed in a way that policy answers with a new connection in plaintext.
@@ -123,6 +125,7 @@ pub struct Session<'m> {
     turn: u32,
     offered: Option<bool>,
     met: Option<Met>,
+    requiretls: bool,
     finding: Option<Finding>,
     auth: Option<Mechanism>,
     retry: Option<Finding>,
@@ -173,6 +176,7 @@ impl<'m> Session<'m> {
             turn: 0,
             offered: None,
             met: None,
+            requiretls: false,
             finding: None,
             auth: None,
             retry: None,
@@ -364,6 +368,7 @@ impl<'m> Session<'m> {
             offered: self.offered,
             met: self.met,
             finding: self.finding,
+            requiretls: self.requiretls,
             auth: self.auth,
             retry_in_plaintext: self.retry,
         };
@@ -412,6 +417,7 @@ impl<'m> Session<'m> {
             facts: self.facts,
             server: self.server.clone(),
             lmtp: self.plan.lmtp,
+            requiretls: self.requiretls,
             batch: self.plan.batch,
         };
         self.state = State::Mail(Box::new(Transaction::begin(terms, &mut self.out)));

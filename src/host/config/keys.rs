@@ -68,6 +68,7 @@ pub(super) const TLS: Table = Table {
         "client_key",
         "backend",
         "on_downgrade",
+        "requiretls",
     ],
 };
 

@@ -18,7 +18,7 @@ use rustls::{
 use super::*;
 use crate::{
     host::net::{Link, Lost},
-    mail::policy::{Demand, OnDowngrade, Policy, Tlsa},
+    mail::policy::{Demand, OnDowngrade, Policy, Request, Tlsa},
     smtp::client::Flight,
 };
 
@@ -76,6 +76,7 @@ fn settings(trust: Trust) -> config::Tls {
             start: Start::Starttls,
             on_downgrade: OnDowngrade::Warn,
             tlsa: Tlsa::Unasked,
+            request: Request::Nothing,
         },
         ca_file: None,
         crl_file: None,
