@@ -33,12 +33,13 @@ impl Before {
     }
 }
 
-/// Finds out what the account's trust and policy need, and nothing for those that need nothing.
+/// Finds out what the account's trust and policy need, and nothing for those that need nothing; `demand` is the account's for this
+/// message.
 ///
 /// # Errors
 /// Why nothing may be sent, whatever the server will say.
-pub(in crate::cmd) fn find_out(_: &dyn World, config: &Config, account: &Account) -> Result<Before, Finding> {
-    let demand = account.tls.demand.informed(Tlsa::Unasked)?;
+pub(in crate::cmd) fn find_out(_: &dyn World, config: &Config, account: &Account, demand: Demand) -> Result<Before, Finding> {
+    let demand = demand.informed(Tlsa::Unasked)?;
     let recollection = Recollection::of(config, account);
     let known = recollection.known(demand)?;
     let prior = Prior { sealed_before: recollection.sealed_before(demand), failed_handshake: None };

@@ -14,7 +14,7 @@ use crate::{
         world::World,
     },
     mail::{
-        policy::{Demand, OnDowngrade, Policy, Prior, Start, Tlsa, Trust},
+        policy::{Demand, OnDowngrade, Policy, Prior, Request, Start, Tlsa, Trust},
         tls::Certificate,
     },
 };
@@ -43,7 +43,14 @@ pub(super) struct Shown {
 /// It can't be reached, does not begin TLS, or shows no certificate with a key that can be read.
 pub(super) fn meet(world: &dyn World, config: &Config, account: &Account) -> Result<Shown, Error> {
     let start = account.tls.demand.start;
-    let demand = |trust| Demand { policy: Policy::Required, trust, start, on_downgrade: OnDowngrade::Warn, tlsa: Tlsa::Unasked };
+    let demand = |trust| Demand {
+        policy: Policy::Required,
+        trust,
+        start,
+        on_downgrade: OnDowngrade::Warn,
+        tlsa: Tlsa::Unasked,
+        request: Request::Nothing,
+    };
     let with = |trust| config::Tls { demand: demand(trust), ..account.tls.clone() };
     let connector = Connector::new(&with(Trust::Any), &account.target, Known::Nothing)?;
     let link = dial::dial(account, config.limits.connect).map_err(|why| no_connection(account, &why))?;

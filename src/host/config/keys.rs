@@ -9,8 +9,10 @@ pub(super) struct Table {
     pub(super) keys: &'static [&'static str],
 }
 
-pub(super) const TOP: Table =
-    Table { header: "", keys: &["default_account", "mail_domain", "aliases", "log", "memory", "queue", "limits", "accounts"] };
+pub(super) const TOP: Table = Table {
+    header: "",
+    keys: &["default_account", "mail_domain", "aliases", "log", "memory", "queue", "limits", "dns", "accounts"],
+};
 
 pub(super) const LOG: Table = Table { header: "[log]", keys: &["file", "syslog"] };
 
@@ -35,6 +37,8 @@ pub(super) const LIMITS: Table = Table {
         "end_timeout",
     ],
 };
+
+pub(super) const DNS: Table = Table { header: "[dns]", keys: &["servers", "trust_anchor"] };
 
 pub(super) const ACCOUNT: Table = Table {
     header: "[accounts.NAME]",
@@ -70,6 +74,7 @@ pub(super) const TLS: Table = Table {
         "client_key",
         "backend",
         "on_downgrade",
+        "requiretls",
     ],
 };
 
@@ -91,7 +96,7 @@ pub(super) const AUTH: Table = Table {
 };
 
 /// Every table, to find where a misplaced key belongs.
-pub(super) const TABLES: [&Table; 8] = [&TOP, &LOG, &MEMORY, &QUEUE, &LIMITS, &ACCOUNT, &TLS, &AUTH];
+pub(super) const TABLES: [&Table; 9] = [&TOP, &LOG, &MEMORY, &QUEUE, &LIMITS, &DNS, &ACCOUNT, &TLS, &AUTH];
 
 /// The one key whose value is a secret.
 pub(super) const SECRET: &str = "password";

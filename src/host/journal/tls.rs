@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::text::{Name, Words};
 use crate::mail::{
-    policy::{Channel, Demand, Met},
+    policy::{Channel, Demand, Met, Request},
     tls::{Facts, Failure, Finding},
 };
 
@@ -34,6 +34,8 @@ pub struct Seen<'a> {
     pub offered: Option<bool>,
     /// The facts of the handshake, also of one whose certificate was refused.
     pub facts: Option<&'a Facts>,
+    /// What was asked for the rest of the message's way.
+    pub request: Request,
     /// What the memory of servers adds to the detail.
     pub remark: Option<&'a str>,
 }
@@ -44,6 +46,7 @@ pub(super) struct Tls {
     pub(super) policy: Option<&'static str>,
     pub(super) trust: Option<&'static str>,
     start: Option<&'static str>,
+    pub(super) request: Option<&'static str>,
     offered: Option<bool>,
     pub(super) result: &'static str,
     pub(super) version: Option<Name>,
@@ -76,6 +79,7 @@ impl Tls {
             policy: demand.map(|d| d.policy.as_str()),
             trust: demand.map(|d| d.trust.as_str()),
             start: demand.map(|d| d.start.as_str()),
+            request: seen.request.as_str(),
             offered: seen.offered,
             result: result(protection),
             version: name(|f| &f.version),
@@ -153,12 +157,13 @@ fn downgrade(protection: Protection<'_>) -> bool {
 mod tests {
     use super::*;
     use crate::mail::{
-        policy::{OnDowngrade, Policy, Prior, Start, Tlsa, Trust, after_ehlo, judge},
+        policy::{OnDowngrade, Policy, Prior, Request, Start, Tlsa, Trust, after_ehlo, judge},
         tls::Standing,
     };
 
     fn demand(policy: Policy, trust: Trust) -> Demand {
-        Demand { policy, trust, start: Start::Starttls, on_downgrade: OnDowngrade::Warn, tlsa: Tlsa::Unasked }
+        let (start, on_downgrade) = (Start::Starttls, OnDowngrade::Warn);
+        Demand { policy, trust, start, on_downgrade, tlsa: Tlsa::Unasked, request: Request::Nothing }
     }
 
     #[test]
