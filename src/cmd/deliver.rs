@@ -153,7 +153,7 @@ impl<'a> Delivery<'a> {
         self.narrator.note(&format!("account {}: connecting to {}", account.name, account.target));
         let link = match dial::dial(account, self.config.limits.connect) {
             Ok(link) => link,
-            Err(unreachable) => return self.unreachable(account, envelope, &unreachable, begun),
+            Err(unreachable) => return self.unreachable(account, demand, envelope, &unreachable, begun),
         };
         let peer = link.peer().filter(|_| account.proxy.is_none());
         let plan = Self::plan(self.world, self.config, account, &link, credentials, (demand, prior));
@@ -163,6 +163,7 @@ impl<'a> Delivery<'a> {
         let report = session.report();
         let problem = problem_of(account, &report);
         let log = Logged {
+            demand,
             sender: &envelope.sender,
             address: peer.map(|p| p.ip()),
             report: Some(&report),
@@ -197,12 +198,12 @@ impl<'a> Delivery<'a> {
         }
     }
 
-    fn unreachable(&mut self, account: &Account, envelope: &Envelope, why: &Unreachable, begun: Instant) -> Ended {
+    fn unreachable(&mut self, account: &Account, demand: Demand, envelope: &Envelope, why: &Unreachable, begun: Instant) -> Ended {
         let error = no_connection(account, why);
         self.narrator.note(&error.summary());
         let outcomes = undecided(envelope, error.exit());
-        let log =
-            Logged { sender: &envelope.sender, address: None, report: None, facts: None, finding: None, sealed_before: false };
+        let sender = &envelope.sender;
+        let log = Logged { demand, sender, address: None, report: None, facts: None, finding: None, sealed_before: false };
         self.record(account, &outcomes, Some(&error), log, begun);
         Ended { outcomes, problem: Some(error), retry_in_plaintext: None }
     }
@@ -213,8 +214,8 @@ impl<'a> Delivery<'a> {
         self.attempts += 1;
         self.narrator.note(&error.summary());
         let outcomes = undecided(envelope, Exit::TempFail);
-        let sender = &envelope.sender;
-        let log = Logged { sender, address: None, report: None, facts: None, finding: Some(finding), sealed_before: false };
+        let (demand, sender) = (account.tls.demand, &envelope.sender);
+        let log = Logged { demand, sender, address: None, report: None, facts: None, finding: Some(finding), sealed_before: false };
         self.record(account, &outcomes, Some(&error), log, Instant::now());
         Ended { outcomes, problem: Some(error), retry_in_plaintext: None }
     }
@@ -240,6 +241,7 @@ impl<'a> Delivery<'a> {
         let reply = report.and_then(|r| r.problem.as_ref().and_then(|p| p.reply.as_ref()).or_else(|| decisive(&r.outcomes)));
         let attempt = Attempt {
             account,
+            demand: log.demand,
             address: log.address,
             number: self.attempts,
             auth: report.and_then(|r| r.auth),
@@ -261,6 +263,7 @@ impl<'a> Delivery<'a> {
 /// What a record tells of the connection.
 #[derive(Clone, Copy)]
 struct Logged<'r> {
+    demand: Demand,
     sender: &'r ReversePath,
     address: Option<std::net::IpAddr>,
     report: Option<&'r Report>,

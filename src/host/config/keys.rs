@@ -12,7 +12,7 @@ pub(super) struct Table {
 pub(super) const TOP: Table =
     Table { header: "", keys: &["default_account", "mail_domain", "aliases", "log", "queue", "limits", "accounts"] };
 
-pub(super) const LOG: Table = Table { header: "[log]", keys: &["file", "syslog"] };
+pub(super) const LOG: Table = Table { header: "[log]", keys: &["file", "syslog", "syslog_tls"] };
 
 pub(super) const QUEUE: Table = Table { header: "[queue]", keys: &["mode", "dir", "max_age", "keep_failed", "connections"] };
 

@@ -1,0 +1,141 @@
+//! Is each outcome noted as Postfix would, and as the manual says?
+
+use super::*;
+use crate::{
+    host::journal::tls::{Protection, Seen},
+    mail::{
+        policy::{Met, Next, Prior, after_ehlo, judge},
+        tls::{Facts, Finding, Standing, Verdict},
+    },
+};
+
+/// What happened on a connection.
+#[derive(Clone, Copy, Debug)]
+enum Event {
+    Lost,
+    NoStarttls,
+    Handshake(fn() -> Verdict),
+    HandshakeFailed,
+    Stripped,
+    RefusedLogin,
+}
+
+const ANYBODY: &str = "not dane";
+
+fn proven() -> Verdict {
+    Ok(Standing::Proven)
+}
+
+fn first_use() -> Verdict {
+    Ok(Standing::FirstUse)
+}
+
+fn unchecked() -> Verdict {
+    Ok(Standing::Unchecked)
+}
+
+fn expired() -> Verdict {
+    Err(Finding::new(Failure::CertificateExpired, "expired in May"))
+}
+
+fn demand(policy: Policy, trust: Trust) -> Demand {
+    let tlsa = if trust == Trust::Dane { Tlsa::Usable } else { Tlsa::Unasked };
+    Demand { policy, trust, start: Start::Starttls, on_downgrade: OnDowngrade::Warn, tlsa }
+}
+
+fn noted(demand: Demand, event: Event) -> String {
+    let facts = Facts { version: Some("TLSv1.3".into()), ..Facts::default() };
+    let (seen, weighed) = match event {
+        Event::Lost | Event::RefusedLogin => (Seen::default(), None),
+        Event::NoStarttls => (Seen::default(), Some(clear(demand, &Prior::default()))),
+        Event::Stripped => (Seen::default(), Some(clear(demand, &Prior { sealed_before: true, failed_handshake: None }))),
+        Event::HandshakeFailed => (Seen::default(), Some(Err(Finding::new(Failure::ValidationFailure, "alert")))),
+        Event::Handshake(verdict) => (Seen { offered: None, facts: Some(&facts) }, Some(judge(demand, verdict()))),
+    };
+    let seen = if let Event::RefusedLogin = event { Seen { offered: None, facts: Some(&facts) } } else { seen };
+    let protection = match &weighed {
+        Some(Ok(met)) => Protection::Met(met),
+        Some(Err(finding)) => Protection::Unmet { finding, sealed_before: matches!(event, Event::Stripped) },
+        None => Protection::Unreached,
+    };
+    postfix(&Tls::new(Some(demand), seen, protection)).unwrap()
+}
+
+fn clear(demand: Demand, prior: &Prior) -> Result<Met, Finding> {
+    match after_ehlo(demand, false, prior) {
+        Next::Clear(met) => Ok(met),
+        Next::Stop(finding) => Err(finding),
+        Next::Seal => panic!("nothing is offered"),
+    }
+}
+
+#[test]
+fn every_outcome_is_noted_as_the_manual_says() {
+    use Policy::{Off, Opportunistic, Required};
+    let implicit = |demand| Demand { start: Start::Implicit, ..demand };
+    let refuse = |demand| Demand { on_downgrade: OnDowngrade::Refuse, ..demand };
+    let absent = |demand| Demand { tlsa: Tlsa::Absent, ..demand };
+    let unusable = |demand| Demand { tlsa: Tlsa::Unusable, ..demand };
+    let may = demand(Opportunistic, Trust::System);
+    let dane = demand(Opportunistic, Trust::Dane);
+    let secure = demand(Required, Trust::System);
+    let table = [
+        ("off", "", "plaintext", "none", demand(Off, Trust::System), Event::NoStarttls),
+        ("opportunistic", ANYBODY, "TLS, verified or not", "may", may, Event::Handshake(expired)),
+        ("", "", "no STARTTLS, plaintext", "may:none", may, Event::NoStarttls),
+        ("", "", "handshake failed", "may?", may, Event::HandshakeFailed),
+        ("", "", "failed, and \\(dqrefuse\\(dq", "!may", refuse(may), Event::HandshakeFailed),
+        ("", "", "implicit TLS", "encrypt", implicit(may), Event::Handshake(expired)),
+        ("", "", "implicit TLS failed", "!encrypt", implicit(may), Event::HandshakeFailed),
+        ("", "dane", "TLSA matched", "dane", dane, Event::Handshake(proven)),
+        ("", "", "no match, or no TLS", "!dane", dane, Event::Handshake(expired)),
+        ("", "", "no TLSA, plaintext", "may:none", absent(dane), Event::NoStarttls),
+        ("", "", "no usable TLSA, TLS", "encrypt", unusable(dane), Event::Handshake(expired)),
+        ("required", "system", "verified", "secure", secure, Event::Handshake(proven)),
+        ("", "", "not trusted, or no TLS", "!secure", secure, Event::Handshake(expired)),
+        ("", "pin, tofu", "the key matched", "fingerprint", demand(Required, Trust::Pin), Event::Handshake(proven)),
+        ("", "", "no match, or no TLS", "!fingerprint", demand(Required, Trust::Tofu), Event::Handshake(expired)),
+        ("", "tofu", "first met", "fingerprint:encrypt", demand(Required, Trust::Tofu), Event::Handshake(first_use)),
+        ("", "dane", "TLSA matched", "dane-only", demand(Required, Trust::Dane), Event::Handshake(proven)),
+        ("", "", "no match, or no TLS", "!dane-only", demand(Required, Trust::Dane), Event::NoStarttls),
+        ("", "any", "TLS", "encrypt", demand(Required, Trust::Any), Event::Handshake(unchecked)),
+        ("", "", "no TLS", "!encrypt", demand(Required, Trust::Any), Event::NoStarttls),
+        ("", "system", "no connection", "secure?", secure, Event::Lost),
+    ];
+    let mut rows = String::from(".It Sy policy Ta Sy trust Ta Sy what happened Ta Sy tls=\n");
+    for (policy, trust, happened, note, demand, event) in table {
+        assert_eq!(noted(demand, event), note, "{policy} {trust} {happened}");
+        let cell = |text| if text == "" { "\\&" } else { text };
+        rows += &format!(".It {} Ta {} Ta {happened} Ta {note}\n", cell(policy), cell(trust));
+    }
+    let manual = include_str!("../../../../man/sealpost.1");
+    assert!(manual.contains(&rows), "the table in man/sealpost.1 must be:\n{rows}");
+}
+
+#[test]
+fn what_the_table_leaves_out_is_noted_too() {
+    let may = demand(Policy::Opportunistic, Trust::Any);
+    for (demand, event, note) in [
+        (may, Event::Lost, "may?"),
+        (may, Event::RefusedLogin, "may"),
+        (may, Event::Handshake(unchecked), "may"),
+        (may, Event::Stripped, "may:none"),
+        (Demand { on_downgrade: OnDowngrade::Refuse, ..may }, Event::Stripped, "!may"),
+        (Demand { on_downgrade: OnDowngrade::Refuse, ..may }, Event::NoStarttls, "may:none"),
+        (demand(Policy::Off, Trust::System), Event::Lost, "none?"),
+        (demand(Policy::Required, Trust::System), Event::RefusedLogin, "secure"),
+        (demand(Policy::Required, Trust::Pin), Event::NoStarttls, "!fingerprint"),
+        (demand(Policy::Required, Trust::Any), Event::HandshakeFailed, "!encrypt"),
+    ] {
+        assert_eq!(noted(demand, event), note, "{demand:?} {event:?}");
+    }
+    assert_eq!(postfix(&Tls::new(None, Seen::default(), Protection::Unreached)), None);
+    // An opportunistic account that could not log in: the certificate was seen, and mattered to nobody.
+    let finding = Finding::new(Failure::CertificateExpired, "expired in May");
+    let facts = Facts { version: Some("TLSv1.3".into()), ..Facts::default() };
+    let unmet = Protection::Unmet { finding: &finding, sealed_before: false };
+    assert_eq!(postfix(&Tls::new(Some(may), Seen { offered: None, facts: Some(&facts) }, unmet)).as_deref(), Some("may"));
+    let offered = Finding::new(Failure::StarttlsNotSupported, "not offered");
+    let unmet = Protection::Unmet { finding: &offered, sealed_before: false };
+    assert_eq!(postfix(&Tls::new(Some(may), Seen::default(), unmet)).as_deref(), Some("may:none"));
+}
