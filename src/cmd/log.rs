@@ -102,7 +102,7 @@ pub fn run(world: &dyn World, options: &Options) -> Result<Exit, Error> {
 pub(super) fn tell(gaps: &Gaps) -> Exit {
     if gaps.strangers > 0 {
         let (noun, verb) = if gaps.strangers == 1 { ("line", "is no record") } else { ("lines", "are no records") };
-        let _ = writeln!(io::stderr(), "sealpost: {} {noun} of the log {verb} of a send, and left out", gaps.strangers);
+        let _ = writeln!(io::stderr(), "sealpost: {} {noun} of the log {verb}, and left out", gaps.strangers);
     }
     gaps.failures.iter().fold(Exit::Ok, |_, error| complain("sealpost", ErrorMode::Print, error))
 }

@@ -116,7 +116,7 @@ pub fn run(world: &dyn World, options: &Options) -> Result<Exit, Error> {
         Format::Tlsrpt => world.now().with_time_zone(TimeZone::UTC),
         _ => options.selection.now(world),
     };
-    let (report, gaps) = summed(world, options, now)?;
+    let (report, gaps) = summed(world, options, &now)?;
     let written = match format {
         Format::Text => text::render(&report, screen(world, options)),
         Format::Json => json::render(&report),
@@ -131,8 +131,8 @@ pub fn run(world: &dyn World, options: &Options) -> Result<Exit, Error> {
     Ok(if done == Exit::Ok { told } else { done })
 }
 
-fn summed(world: &dyn World, options: &Options, now: ZonedDateTime) -> Result<(Report, Gaps), Error> {
-    let wanted = Wanted { filter: options.selection.filter_in(&now)?, last: None };
+fn summed(world: &dyn World, options: &Options, now: &ZonedDateTime) -> Result<(Report, Gaps), Error> {
+    let wanted = Wanted { filter: options.selection.filter_in(now)?, last: None };
     let source = options.selection.source(world)?;
     let mut summary = Summary::new(now.time_zone().clone());
     let mut visit = |_: &str, entry| {

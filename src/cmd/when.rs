@@ -25,8 +25,7 @@ pub enum When {
 }
 
 /// What is said to who wrote something else.
-const FORMS: &str =
-    "a time is 2h, 1h30m, now, today, yesterday, monday, 22:53, 2026-11-23, \"2026-11-23 22:53\", 2026-11-23T22:53:01Z or @1795474381";
+const FORMS: &str = "a time is 2h, 1h30m, now, today, yesterday, monday, 22:53, 2026-11-23, \"2026-11-23 22:53\", 2026-11-23T22:53:01Z or @1795474381";
 
 const WEEKDAYS: [(&str, Weekday); 7] = [
     ("monday", Weekday::Monday),

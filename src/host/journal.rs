@@ -98,7 +98,9 @@ impl Journal {
     fn to_system(&self, sockets: &Sockets, record: &Record) -> Result<(), Error> {
         let journald = send(&sockets.journald, || journald::datagram(record, self.notation, &self.tag));
         let sent = match journald {
-            Ok(Heard::Nobody) => send(&sockets.syslog, || syslog::datagram(record, self.notation, &self.tag, process::id()).into_bytes()),
+            Ok(Heard::Nobody) => {
+                send(&sockets.syslog, || syslog::datagram(record, self.notation, &self.tag, process::id()).into_bytes())
+            }
             heard => heard,
         };
         sent.map(|_| ()).map_err(|e| {

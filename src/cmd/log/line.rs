@@ -76,7 +76,7 @@ impl Table {
             None => vec![line.to_owned()],
         };
         for line in lines {
-            let _ = writeln!(row, "{INDENT}{line}");
+            let _ = writeln!(row, "{INDENT}{}", line.trim_end());
         }
     }
 
@@ -273,10 +273,7 @@ mod tests {
     fn what_a_later_version_wrote_is_shown() {
         let later = r#""status":"parked","account":"relay","recipients":[{"address":"a@x","status":"parked"}]"#;
         let row = table(PLAIN).row(&entry(later, r#""result":"sealed","failure":"moonshine""#));
-        assert_eq!(
-            row,
-            "Nov 23 22:53:01  parked    ? sealed      -        relay  a@x\n    nowhere: moonshine\n"
-        );
+        assert_eq!(row, "Nov 23 22:53:01  parked    ? sealed      -        relay  a@x\n    nowhere: moonshine\n");
         let (_, bounce) = Entry::parse(br#"{"time":"2026-11-23T22:53:01Z","event":"bounce"}"#).unwrap();
         assert_eq!(table(PLAIN).row(&bounce), "Nov 23 22:53:01  bounce    ? -           -        -  -\n");
     }

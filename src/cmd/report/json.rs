@@ -1,5 +1,7 @@
 //! How does a program read the sums? (sealpost(1), "sealpost report")
 
+use std::fmt::Write as _;
+
 use serde_json::{Map, Value, json};
 
 use super::Report;
@@ -11,17 +13,16 @@ use crate::host::{
     },
 };
 
-/// One JSON object and a newline.
+/// One JSON object and a newline. Each host becomes text before the next one is looked at: as values, thousands of them would take
+/// more memory than all the sums.
 pub(super) fn render(report: &Report) -> String {
     let (since, until) = report.span();
-    let hosts: Vec<Value> = report.summary.hosts.iter().map(|(name, summed)| host(name, summed)).collect();
-    let value = json!({
-        "since": since.to_string(),
-        "until": until.to_string(),
-        "hosts": hosts,
-        "left_out": {"lines": report.strangers, "records": report.summary.crowd, "parts": report.unread},
-    });
-    format!("{value}\n")
+    let left_out = json!({"lines": report.strangers, "records": report.summary.crowd, "parts": report.unread});
+    let mut text = format!("{{\"since\":\"{since}\",\"until\":\"{until}\",\"left_out\":{left_out},\"hosts\":[");
+    for (index, (name, summed)) in report.summary.hosts.iter().enumerate() {
+        let _ = write!(text, "{}{}", if index > 0 { "," } else { "" }, host(name, summed));
+    }
+    text + "]}\n"
 }
 
 fn host(name: &str, host: &Host) -> Value {

@@ -76,7 +76,7 @@ impl Style {
         let folded = host.days.len().saturating_sub(ROWS);
         let busiest = host.days.values().skip(folded).map(|counts| counts.attempts).max().unwrap_or(0);
         if folded > 0 {
-            let older = host.days.values().take(folded).fold(Counts::default(), Counts::plus);
+            let older = host.days.values().take(folded).fold(Counts::default(), |sum, counts| sum.plus(counts));
             text += &row("older", &older);
             text.push('\n');
         }
@@ -145,14 +145,10 @@ impl Style {
                 *width = (length.saturating_sub(others) / equals).max(1);
             }
         }
-        BLOCKS
-            .iter()
-            .zip(widths)
-            .filter(|(_, width)| *width > 0)
-            .fold(String::new(), |bar, ((_, block, sign, shade), width)| {
-                let block = if self.0.utf8 { block } else { sign };
-                bar + &self.painted(&block.to_string().repeat(width), shade)
-            })
+        BLOCKS.iter().zip(widths).filter(|(_, width)| *width > 0).fold(String::new(), |bar, ((_, block, sign, shade), width)| {
+            let block = if self.0.utf8 { block } else { sign };
+            bar + &self.painted(&block.to_string().repeat(width), shade)
+        })
     }
 
     fn painted(self, text: &str, shade: &str) -> String {
@@ -261,7 +257,8 @@ mod tests {
             );
             summary.add(&Entry::parse(line.as_bytes()).unwrap().1);
         }
-        let page = render(&Report { summary, strangers: 0, unread: 0, now: Timestamp::UNIX_EPOCH, since: None, until: None }, PLAIN);
+        let page =
+            render(&Report { summary, strangers: 0, unread: 0, now: Timestamp::UNIX_EPOCH, since: None, until: None }, PLAIN);
         let rows: Vec<&str> = page.lines().collect();
         assert_eq!(rows[0], r"a\n\u{1b}[2j");
         assert!(rows[2].starts_with("  older              9      9         9"), "{page}");

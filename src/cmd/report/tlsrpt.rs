@@ -34,17 +34,19 @@ pub(super) fn render(report: &Report, author: &Author) -> String {
     let (start, end) = report.span();
     let (start, end) = (start.max(Timestamp::UNIX_EPOCH), end.max(Timestamp::UNIX_EPOCH));
     let hosts = report.summary.hosts.iter().filter_map(|(name, host)| Some((domain(name)?, host)));
-    let policies: Vec<Value> = hosts
-        .flat_map(|(name, host)| host.sessions.iter().filter_map(move |(kind, sessions)| policy(&name, *kind, sessions)))
-        .collect();
-    let value = json!({
+    let head = json!({
         "organization-name": author.organization,
         "date-range": {"start-datetime": format!("{start:.0}"), "end-datetime": format!("{end:.0}")},
         "contact-info": author.contact,
         "report-id": author.report_id,
-        "policies": policies,
     });
-    format!("{value}\n")
+    // As text one by one: as values, those of thousands of hosts would take more memory than all the sums.
+    let policies = hosts.flat_map(|(name, host)| {
+        let of_kind = |(kind, sessions): (&Kind, &Sessions)| policy(&name, *kind, sessions).map(|policy| policy.to_string());
+        host.sessions.iter().filter_map(of_kind).collect::<Vec<_>>()
+    });
+    let head = head.to_string();
+    format!("{},\"policies\":[{}]}}\n", head.strip_suffix('}').unwrap_or_default(), policies.collect::<Vec<_>>().join(","))
 }
 
 /// The host as a domain in A-labels; a unix socket, an address, or no host at all is nobody's.

@@ -284,8 +284,13 @@ fn a_target_is_logged_as_host_port_and_address() {
 fn no_form_of_a_record_holds_the_secret_of_its_account() {
     let record = full();
     let entry = super::journald::datagram(&record, Notation::Result, "sealpost");
-    let forms =
-        [json(&record), syslog::line(&record, Notation::Result), summary(&record), format!("{record:?}"), String::from_utf8_lossy(&entry).into()];
+    let forms = [
+        json(&record),
+        syslog::line(&record, Notation::Result),
+        summary(&record),
+        format!("{record:?}"),
+        String::from_utf8_lossy(&entry).into(),
+    ];
     for form in forms {
         assert!(form.contains("smtp.example.com"));
         assert!(!form.contains(SECRET) && !form.contains("staple"), "{form}");

@@ -35,7 +35,9 @@ impl Filter {
             && (self.results.is_empty() || self.results.iter().any(|result| entry.tls.result == *result))
             && self.account.as_ref().is_none_or(|account| entry.account.as_ref() == Some(account))
             && self.host.as_ref().is_none_or(|host| is_host(entry, host))
-            && self.recipient.as_ref().is_none_or(|part| entry.recipients.iter().any(|r| r.address.as_ref().is_some_and(|address| contains(address, part))))
+            && self.recipient.as_ref().is_none_or(|part| {
+                entry.recipients.iter().any(|r| r.address.as_ref().is_some_and(|address| contains(address, part)))
+            })
             && self.id.as_ref().is_none_or(|id| is_named(entry, id))
     }
 }

@@ -35,8 +35,8 @@ pub struct Summary {
 /// The sums of one host.
 #[derive(Debug, Default)]
 pub struct Host {
-    /// By day.
-    pub days: BTreeMap<Date, Counts>,
+    /// By day; boxed, for most hosts of a log that names thousands have one, and a map makes room for eleven.
+    pub days: BTreeMap<Date, Box<Counts>>,
     /// By the policy that the sessions were held under.
     pub sessions: BTreeMap<Kind, Sessions>,
     /// The time of the latest record.
@@ -138,7 +138,7 @@ impl Summary {
 impl Host {
     /// All days together.
     pub fn total(&self) -> Counts {
-        self.days.values().fold(Counts::default(), Counts::plus)
+        self.days.values().fold(Counts::default(), |sum, counts| sum.plus(counts))
     }
 
     /// The certificates that are in use, the one that ends first at the beginning; one that several addresses show is there once.
@@ -229,7 +229,9 @@ impl Counts {
             (&mut self.ciphers, &other.ciphers),
             (&mut self.groups, &other.groups),
         ] {
-            more.iter().for_each(|(word, times)| count(tally, word, *times));
+            for (word, times) in more {
+                count(tally, word, *times);
+            }
         }
         self.downgrades += other.downgrades;
         self

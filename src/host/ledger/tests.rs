@@ -127,7 +127,10 @@ fn a_damaged_part_gives_what_it_has_and_is_told_and_the_others_are_read() {
     let told: Vec<&str> = gaps.failures.iter().map(Error::because).collect();
     assert_eq!(told.len(), 4, "{told:?}");
     assert_eq!((told[0], told[3]), ("the compressed file ends in the middle", "the compressed file ends in the middle"));
-    let xz = ["the compressed file is damaged (xz could not unpack it to its end)", "it is compressed by xz, and that program is not here"];
+    let xz = [
+        "the compressed file is damaged (xz could not unpack it to its end)",
+        "it is compressed by xz, and that program is not here",
+    ];
     assert!(xz.contains(&told[2]), "{told:?}");
 }
 

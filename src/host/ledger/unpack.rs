@@ -94,7 +94,8 @@ struct Bounded<R> {
 impl<R: Read> Read for Bounded<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let length = self.source.read(buffer)?;
-        self.left = self.left.checked_sub(length as u64).ok_or_else(|| io::Error::other("it unpacks to more than any log holds"))?;
+        self.left =
+            self.left.checked_sub(length as u64).ok_or_else(|| io::Error::other("it unpacks to more than any log holds"))?;
         Ok(length)
     }
 }

@@ -5,7 +5,7 @@ use crate::{
     host::journal::tls::{Protection, Seen},
     mail::{
         policy::{Met, Next, Prior, after_ehlo, judge},
-        tls::{Facts, Finding, Standing, Verdict},
+        tls::{Facts, Finding, Standing},
     },
 };
 
@@ -14,7 +14,7 @@ use crate::{
 enum Event {
     Lost,
     NoStarttls,
-    Handshake(fn() -> Verdict),
+    Handshake(Result<Standing, Failure>),
     HandshakeFailed,
     Stripped,
     RefusedLogin,
@@ -22,21 +22,10 @@ enum Event {
 
 const ANYBODY: &str = "not dane";
 
-fn proven() -> Verdict {
-    Ok(Standing::Proven)
-}
-
-fn first_use() -> Verdict {
-    Ok(Standing::FirstUse)
-}
-
-fn unchecked() -> Verdict {
-    Ok(Standing::Unchecked)
-}
-
-fn expired() -> Verdict {
-    Err(Finding::new(Failure::CertificateExpired, "expired in May"))
-}
+const PROVEN: Event = Event::Handshake(Ok(Standing::Proven));
+const FIRST_USE: Event = Event::Handshake(Ok(Standing::FirstUse));
+const UNCHECKED: Event = Event::Handshake(Ok(Standing::Unchecked));
+const EXPIRED: Event = Event::Handshake(Err(Failure::CertificateExpired));
 
 fn demand(policy: Policy, trust: Trust) -> Demand {
     let tlsa = if trust == Trust::Dane { Tlsa::Usable } else { Tlsa::Unasked };
@@ -50,7 +39,10 @@ fn noted(demand: Demand, event: Event) -> String {
         Event::NoStarttls => (Seen::default(), Some(clear(demand, &Prior::default()))),
         Event::Stripped => (Seen::default(), Some(clear(demand, &Prior { sealed_before: true, failed_handshake: None }))),
         Event::HandshakeFailed => (Seen::default(), Some(Err(Finding::new(Failure::ValidationFailure, "alert")))),
-        Event::Handshake(verdict) => (Seen { offered: None, facts: Some(&facts) }, Some(judge(demand, verdict()))),
+        Event::Handshake(verdict) => (
+            Seen { offered: None, facts: Some(&facts) },
+            Some(judge(demand, verdict.map_err(|failure| Finding::new(failure, "as the test has it")))),
+        ),
     };
     let seen = if let Event::RefusedLogin = event { Seen { offered: None, facts: Some(&facts) } } else { seen };
     let protection = match &weighed {
@@ -81,31 +73,31 @@ fn every_outcome_is_noted_as_the_manual_says() {
     let secure = demand(Required, Trust::System);
     let table = [
         ("off", "", "plaintext", "none", demand(Off, Trust::System), Event::NoStarttls),
-        ("opportunistic", ANYBODY, "TLS, verified or not", "may", may, Event::Handshake(expired)),
+        ("opportunistic", ANYBODY, "TLS, verified or not", "may", may, EXPIRED),
         ("", "", "no STARTTLS, plaintext", "may:none", may, Event::NoStarttls),
         ("", "", "handshake failed", "may?", may, Event::HandshakeFailed),
         ("", "", "failed, and \\(dqrefuse\\(dq", "!may", refuse(may), Event::HandshakeFailed),
-        ("", "", "implicit TLS", "encrypt", implicit(may), Event::Handshake(expired)),
+        ("", "", "implicit TLS", "encrypt", implicit(may), EXPIRED),
         ("", "", "implicit TLS failed", "!encrypt", implicit(may), Event::HandshakeFailed),
-        ("", "dane", "TLSA matched", "dane", dane, Event::Handshake(proven)),
-        ("", "", "no match, or no TLS", "!dane", dane, Event::Handshake(expired)),
+        ("", "dane", "TLSA matched", "dane", dane, PROVEN),
+        ("", "", "no match, or no TLS", "!dane", dane, EXPIRED),
         ("", "", "no TLSA, plaintext", "may:none", absent(dane), Event::NoStarttls),
-        ("", "", "no usable TLSA, TLS", "encrypt", unusable(dane), Event::Handshake(expired)),
-        ("required", "system", "verified", "secure", secure, Event::Handshake(proven)),
-        ("", "", "not trusted, or no TLS", "!secure", secure, Event::Handshake(expired)),
-        ("", "pin, tofu", "the key matched", "fingerprint", demand(Required, Trust::Pin), Event::Handshake(proven)),
-        ("", "", "no match, or no TLS", "!fingerprint", demand(Required, Trust::Tofu), Event::Handshake(expired)),
-        ("", "tofu", "first met", "fingerprint:encrypt", demand(Required, Trust::Tofu), Event::Handshake(first_use)),
-        ("", "dane", "TLSA matched", "dane-only", demand(Required, Trust::Dane), Event::Handshake(proven)),
+        ("", "", "no usable TLSA, TLS", "encrypt", unusable(dane), EXPIRED),
+        ("required", "system", "verified", "secure", secure, PROVEN),
+        ("", "", "not trusted, or no TLS", "!secure", secure, EXPIRED),
+        ("", "pin, tofu", "the key matched", "fingerprint", demand(Required, Trust::Pin), PROVEN),
+        ("", "", "no match, or no TLS", "!fingerprint", demand(Required, Trust::Tofu), EXPIRED),
+        ("", "tofu", "first met", "fingerprint:encrypt", demand(Required, Trust::Tofu), FIRST_USE),
+        ("", "dane", "TLSA matched", "dane-only", demand(Required, Trust::Dane), PROVEN),
         ("", "", "no match, or no TLS", "!dane-only", demand(Required, Trust::Dane), Event::NoStarttls),
-        ("", "any", "TLS", "encrypt", demand(Required, Trust::Any), Event::Handshake(unchecked)),
+        ("", "any", "TLS", "encrypt", demand(Required, Trust::Any), UNCHECKED),
         ("", "", "no TLS", "!encrypt", demand(Required, Trust::Any), Event::NoStarttls),
         ("", "system", "no connection", "secure?", secure, Event::Lost),
     ];
     let mut rows = String::from(".It Sy policy Ta Sy trust Ta Sy what happened Ta Sy tls=\n");
     for (policy, trust, happened, note, demand, event) in table {
         assert_eq!(noted(demand, event), note, "{policy} {trust} {happened}");
-        let cell = |text| if text == "" { "\\&" } else { text };
+        let cell = |text: &'static str| if text.is_empty() { "\\&" } else { text };
         rows += &format!(".It {} Ta {} Ta {happened} Ta {note}\n", cell(policy), cell(trust));
     }
     let manual = include_str!("../../../../man/sealpost.1");
@@ -118,7 +110,7 @@ fn what_the_table_leaves_out_is_noted_too() {
     for (demand, event, note) in [
         (may, Event::Lost, "may?"),
         (may, Event::RefusedLogin, "may"),
-        (may, Event::Handshake(unchecked), "may"),
+        (may, UNCHECKED, "may"),
         (may, Event::Stripped, "may:none"),
         (Demand { on_downgrade: OnDowngrade::Refuse, ..may }, Event::Stripped, "!may"),
         (Demand { on_downgrade: OnDowngrade::Refuse, ..may }, Event::NoStarttls, "may:none"),

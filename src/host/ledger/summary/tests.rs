@@ -88,7 +88,8 @@ fn sessions_by_dane_are_counted_apart_where_there_was_something_to_go_by() {
 fn the_newest_certificate_of_each_address_counts_in_whatever_order_the_records_come() {
     let shown = |day: u8, address: &str, not_after: &str| {
         let tls = format!(r#""result":"verified","certificate":{{"subject":"CN={day}","not_after":"{not_after}"}}"#);
-        let line = format!(r#"{{"time":"2026-11-{day}T00:00:00Z","event":"send","host":"a","address":"{address}","tls":{{{tls}}}}}"#);
+        let line =
+            format!(r#"{{"time":"2026-11-{day}T00:00:00Z","event":"send","host":"a","address":"{address}","tls":{{{tls}}}}}"#);
         Entry::parse(line.as_bytes()).unwrap().1
     };
     let all = summary(&[
