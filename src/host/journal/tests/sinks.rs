@@ -194,3 +194,19 @@ fn parsed(mut entry: &[u8]) -> BTreeMap<String, Vec<String>> {
     }
     fields
 }
+
+#[test]
+fn the_notation_of_postfix_changes_the_line_and_no_field() {
+    let scratch = Scratch::new();
+    let log = Log { file: None, syslog: true, notation: Notation::Postfix };
+    let syslog = UnixDatagram::bind(scratch.0.join("log")).unwrap();
+    let journal = Journal::new(&log, None, scratch.sockets());
+    assert_eq!(journal.write(&full()), []);
+    let text = String::from_utf8(datagram(&syslog)).unwrap();
+    assert!(text.contains(" status=sent tls=secure tls_result=verified version=TLSv1.3 "), "{text}");
+    let native = UnixDatagram::bind(scratch.0.join("journald")).unwrap();
+    assert_eq!(journal.write(&full()), []);
+    let fields = parsed(&datagram(&native));
+    assert!(fields["MESSAGE"].iter().any(|line| line.contains(" tls=secure tls_result=verified ")), "{fields:?}");
+    assert_eq!(fields["SEALPOST_TLS_RESULT"], ["verified"]);
+}
