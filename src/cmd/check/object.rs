@@ -93,6 +93,7 @@ fn capabilities(server: &Capabilities) -> Value {
         "8bitmime": server.eight_bit,
         "smtputf8": server.smtputf8,
         "dsn": server.dsn,
+        "requiretls": server.requiretls,
         "size": server.size,
         "auth": server.auth,
     })

@@ -268,6 +268,7 @@ fn keywords(server: &Capabilities) -> String {
         (server.eight_bit, "8BITMIME"),
         (server.smtputf8, "SMTPUTF8"),
         (server.dsn, "DSN"),
+        (server.requiretls, "REQUIRETLS"),
     ];
     words.extend(flags.into_iter().filter(|(known, _)| *known).map(|(_, word)| word.to_owned()));
     words.extend(server.size.map(|size| format!("SIZE {}", octets(size).replace(' ', &TIED.to_string()))));

@@ -9,13 +9,24 @@ use crate::mail::{
     tls::Failure,
 };
 
-/// `secure`, `may:none`, `!dane-only`, `encrypt?`; nothing where it never came to an account.
+/// `secure`, `may:none`, `!dane-only`, `encrypt?`, `secure/requiretls`; nothing where it never came to an account.
 pub(super) fn postfix(tls: &Tls) -> Option<String> {
-    let demand = tls.demand?;
+    let noted = noted(tls, tls.demand?);
+    Some(match tls.request {
+        // What a message was refused for that had the promise to be kept, and what was never asked, the record does not tell apart.
+        Some(request) if request == REQUIRETLS && tls.result == "none" => format!("{noted}/{REQUIRETLS}?"),
+        Some(request) if request == REQUIRETLS => format!("{noted}/{REQUIRETLS}"),
+        _ => noted,
+    })
+}
+
+const REQUIRETLS: &str = "requiretls";
+
+fn noted(tls: &Tls, demand: Demand) -> String {
     let level = level(demand);
     let is_sealed = tls.version.is_some();
     let failure = tls.failure;
-    Some(match tls.result {
+    match tls.result {
         "plaintext" if level != "none" => format!("{level}:none"),
         // Nobody vouched for the server, though the level says that somebody does: the key was met for the first time.
         "unverified" if matches!(level, "fingerprint" | "secure" | "dane" | "dane-only") => format!("{level}:encrypt"),
@@ -24,7 +35,7 @@ pub(super) fn postfix(tls: &Tls) -> Option<String> {
         "none" if !is_sealed && failure == Some(Failure::StarttlsNotSupported.as_str()) => format!("{level}:none"),
         "none" if !is_sealed => format!("{level}?"),
         _ => level.to_owned(),
-    })
+    }
 }
 
 /// The level of `smtp_tls_security_level` that demands the same.
@@ -37,8 +48,9 @@ pub(super) fn level(demand: Demand) -> &'static str {
         (Policy::Required, Trust::System, _) => "secure",
         (Policy::Required, Trust::Pin | Trust::Tofu, _) => "fingerprint",
         (Policy::Required, Trust::Dane, _) => "dane-only",
-        (Policy::Opportunistic, Trust::Dane, Tlsa::Usable | Tlsa::Unasked) => "dane",
-        (Policy::Required, Trust::Any, _) | (Policy::Opportunistic, Trust::Dane, Tlsa::Unusable) => "encrypt",
+        (Policy::Opportunistic, Trust::Dane, Tlsa::Usable | Tlsa::Unasked) if demand.obeys_dane() => "dane",
+        (Policy::Required, Trust::Any, _) => "encrypt",
+        (Policy::Opportunistic, Trust::Dane, Tlsa::Unusable) if demand.obeys_dane() => "encrypt",
         (Policy::Opportunistic, ..) if demand.start == Start::Implicit => "encrypt",
         (Policy::Opportunistic, ..) => "may",
     }

@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     host::journal::tls::{Protection, Seen},
     mail::{
-        policy::{Met, Next, Prior, after_ehlo, judge},
+        policy::{Met, Next, Prior, Request, after_ehlo, judge},
         tls::{Facts, Finding, Standing},
     },
 };
@@ -29,7 +29,7 @@ const EXPIRED: Event = Event::Handshake(Err(Failure::CertificateExpired));
 
 fn demand(policy: Policy, trust: Trust) -> Demand {
     let tlsa = if trust == Trust::Dane { Tlsa::Usable } else { Tlsa::Unasked };
-    Demand { policy, trust, start: Start::Starttls, on_downgrade: OnDowngrade::Warn, tlsa }
+    Demand { policy, trust, start: Start::Starttls, on_downgrade: OnDowngrade::Warn, tlsa, request: Request::Nothing }
 }
 
 fn noted(demand: Demand, event: Event) -> String {
@@ -40,11 +40,11 @@ fn noted(demand: Demand, event: Event) -> String {
         Event::Stripped => (Seen::default(), Some(clear(demand, &Prior { sealed_before: true, failed_handshake: None }))),
         Event::HandshakeFailed => (Seen::default(), Some(Err(Finding::new(Failure::ValidationFailure, "alert")))),
         Event::Handshake(verdict) => (
-            Seen { offered: None, facts: Some(&facts) },
+            Seen { facts: Some(&facts), ..Seen::default() },
             Some(judge(demand, verdict.map_err(|failure| Finding::new(failure, "as the test has it")))),
         ),
     };
-    let seen = if let Event::RefusedLogin = event { Seen { offered: None, facts: Some(&facts) } } else { seen };
+    let seen = if let Event::RefusedLogin = event { Seen { facts: Some(&facts), ..Seen::default() } } else { seen };
     let protection = match &weighed {
         Some(Ok(met)) => Protection::Met(met),
         Some(Err(finding)) => Protection::Unmet { finding, sealed_before: matches!(event, Event::Stripped) },
@@ -126,8 +126,24 @@ fn what_the_table_leaves_out_is_noted_too() {
     let finding = Finding::new(Failure::CertificateExpired, "expired in May");
     let facts = Facts { version: Some("TLSv1.3".into()), ..Facts::default() };
     let unmet = Protection::Unmet { finding: &finding, sealed_before: false };
-    assert_eq!(postfix(&Tls::new(Some(may), Seen { offered: None, facts: Some(&facts) }, unmet)).as_deref(), Some("may"));
+    assert_eq!(postfix(&Tls::new(Some(may), Seen { facts: Some(&facts), ..Seen::default() }, unmet)).as_deref(), Some("may"));
     let offered = Finding::new(Failure::StarttlsNotSupported, "not offered");
     let unmet = Protection::Unmet { finding: &offered, sealed_before: false };
     assert_eq!(postfix(&Tls::new(Some(may), Seen::default(), unmet)).as_deref(), Some("may:none"));
+}
+
+#[test]
+fn what_is_asked_for_the_rest_of_the_way_is_noted_behind_it() {
+    let secure = demand(Policy::Required, Trust::System);
+    let asked = |request, protection| {
+        let seen = Seen { request, ..Seen::default() };
+        postfix(&Tls::new(Some(Demand { request, ..secure }), seen, protection)).unwrap()
+    };
+    let met = judge(secure, Ok(Standing::Proven)).unwrap();
+    assert_eq!(asked(Request::Require, Protection::Met(&met)), "secure/requiretls");
+    assert_eq!(asked(Request::Require, Protection::Unreached), "secure?/requiretls?");
+    assert_eq!(asked(Request::Nothing, Protection::Met(&met)), "secure");
+    // TLSA records make nothing mandatory for a message that says "TLS-Required: No".
+    let waived = Demand { request: Request::Waive, ..demand(Policy::Opportunistic, Trust::Dane) };
+    assert_eq!(noted(waived, EXPIRED), "may");
 }
