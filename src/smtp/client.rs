@@ -88,6 +88,8 @@ pub struct Report {
     pub requiretls: bool,
     /// The mechanism that authenticated us.
     pub auth: Option<Mechanism>,
+    /// The server refused the access token: a new one may be taken. It is never true of a password.
+    pub token_refused: bool,
     /// The handshake failed in a way that policy answers with a new connection in plaintext.
     pub retry_in_plaintext: Option<Finding>,
 }
@@ -128,6 +130,7 @@ pub struct Session<'m> {
     requiretls: bool,
     finding: Option<Finding>,
     auth: Option<Mechanism>,
+    token_refused: bool,
     retry: Option<Finding>,
     problem: Option<Problem>,
     outcomes: Option<Vec<Outcome>>,
@@ -179,6 +182,7 @@ impl<'m> Session<'m> {
             requiretls: false,
             finding: None,
             auth: None,
+            token_refused: false,
             retry: None,
             problem: None,
             outcomes: None,
@@ -370,6 +374,7 @@ impl<'m> Session<'m> {
             finding: self.finding,
             requiretls: self.requiretls,
             auth: self.auth,
+            token_refused: self.token_refused,
             retry_in_plaintext: self.retry,
         };
         report.foreign(|text| {

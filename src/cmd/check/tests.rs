@@ -80,6 +80,7 @@ fn sight(foreign: &str) -> Sight {
             finding: Some(finding),
             requiretls: false,
             auth: None,
+            token_refused: false,
             retry_in_plaintext: None,
         },
     }
