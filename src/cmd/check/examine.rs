@@ -22,7 +22,7 @@ use crate::{
     },
     error::Error,
     host::{
-        config::{Account, Auth, Config},
+        config::{Account, Auth, Config, Target},
         dial::{self, Failure, Unreachable},
         net::Link,
         probe::Sight,
@@ -201,8 +201,12 @@ fn connect(
     let addresses = match addresses {
         Ok(addresses) if addresses.is_empty() => {
             let dialled = dial::dial(account, deadline.saturating_duration_since(Instant::now()));
-            let why = dialled.as_ref().err().map(ToString::to_string);
-            return (vec![contact(None, why.as_deref().unwrap_or_default())], dialled);
+            let why = dialled.as_ref().err().map(ToString::to_string).unwrap_or_default();
+            let why = match &account.target {
+                Target::Unix(path) => why.strip_prefix(&format!("{}: ", path.display())).unwrap_or(&why),
+                _ => &why,
+            };
+            return (vec![contact(None, why)], dialled);
         }
         Ok(addresses) => addresses,
         Err(why) => return (Vec::new(), Err(why)),

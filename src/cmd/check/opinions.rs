@@ -28,7 +28,7 @@ impl Opinion {
     }
 }
 
-/// Every kind of trust, in the order of the manual.
+/// Every kind of trust; pins come last, for the lines that would pin the server follow.
 pub(super) fn of(account: &Account, seal: &Seal, _records: Option<&Records>) -> Vec<Opinion> {
     let with = |trust, ca_file| {
         let demand = Demand { policy: Policy::Required, trust, on_downgrade: OnDowngrade::Warn, ..account.tls.demand };
@@ -45,6 +45,6 @@ pub(super) fn of(account: &Account, seal: &Seal, _records: Option<&Records>) -> 
         _ => Ok(ask(&with(Trust::Pin, None), Known::Nothing)),
     };
     let any = Ok(Ok(Standing::Unchecked));
-    let all = [("system", system), ("ca_file", ca_file), ("pin", pin), ("any", any)];
+    let all = [("system", system), ("ca_file", ca_file), ("any", any), ("pin", pin)];
     all.into_iter().map(|(name, says)| Opinion { name, says }).collect()
 }

@@ -46,6 +46,11 @@ impl Style {
                 text += &self.row("once more", "in plaintext, as the policy allows after a failed handshake");
             }
             text += &self.visit(visit, now);
+            // A verdict against the account says why itself, and the second visit has it of the first.
+            let finding = visit.sight.report.finding.as_ref().filter(|_| visit.sight.tls.is_none());
+            if let Some(finding) = finding.filter(|_| index == 0 && seen.verdict.is_ok()) {
+                text += &self.inked("TLS", "", (&format!("none: {finding}"), Ink::Doubtful));
+            }
         }
         text += &self.login(seen);
         text += &self.verdict(seen);

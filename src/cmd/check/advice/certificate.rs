@@ -10,7 +10,7 @@ use crate::{
     host::probe::Seal,
     mail::{
         policy::{Policy, Trust},
-        tls::Standing,
+        tls::{Failure, Finding, Standing},
     },
     smtp::leaf,
 };
@@ -66,7 +66,8 @@ fn trust(seen: &Examination<'_>, visit: &Visit, tls: &Seal) -> Option<String> {
             "trust = \"{}\" fails, but the system's authorities vouch for this server: trust = \"system\" would work",
             demand.trust.as_str()
         )),
-        (_, _, Err(_)) | (_, Trust::Any, _) => {
+        // Of a date or a name that is wrong the operator is to be told; a pin would only hide it.
+        (_, Trust::System, Err(Finding { failure: Failure::CertificateNotTrusted, .. })) | (_, Trust::Any, _) => {
             let key = pin(&tls.chain.first()?.spki_sha256)?;
             Some(format!("if the server's owner confirms that it is its key, pin it so: trust = \"pin\", pins = [\"{key}\"]"))
         }

@@ -34,12 +34,13 @@ impl Style {
         if let Some(tls) = &sight.tls {
             text += &self.row("TLS", &facts(&tls.facts));
             if let Some(offer) = &sight.sealed {
-                text += &self.row("under TLS", &keywords(offer));
+                let is_starttls = |line: &&String| line.trim().eq_ignore_ascii_case("STARTTLS");
+                let before = sight.clear.iter().flat_map(|offer| &offer.lines).filter(|line| !is_starttls(line));
+                let same = sight.clear.is_some() && before.eq(&offer.lines);
+                text += &self.row("under TLS", &if same { "the same but for STARTTLS".to_owned() } else { keywords(offer) });
             }
             text += &self.chain(tls, now);
             text += &self.opinions(tls, opinions);
-        } else if let Some(finding) = &sight.report.finding {
-            text += &self.inked("TLS", "", (&format!("none: {finding}"), Ink::Bad));
         }
         text
     }

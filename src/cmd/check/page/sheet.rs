@@ -91,7 +91,8 @@ pub(super) fn cut(text: &str) -> String {
     }
 }
 
-/// Cut before it is made safe, so that there is little to do, and again, since an escape is longer than what it stands for.
+/// Cut before it is made safe, so that there is little to do, and again, since an escape is longer than what it stands for. A setting
+/// stays on one line, where it fits.
 fn shown(text: &str) -> String {
-    cut(&printable(&cut(text)))
+    cut(&printable(&cut(text))).replace(" = ", &format!("{TIED}={TIED}"))
 }
