@@ -27,7 +27,7 @@ use crate::{
         content::Content,
         envelope::Envelope,
         outcome::{Fate, Outcome, exit_code},
-        policy::{Demand, Policy, Prior, Reach},
+        policy::{Demand, Policy, Prior, Reach, Request},
         tls::{Facts, Finding},
     },
     smtp::{
@@ -53,6 +53,8 @@ pub struct Delivery<'a> {
     /// What could not be logged, to be said in the end.
     pub unlogged: Vec<Error>,
     attempts: u32,
+    /// The message says `TLS-Required: No`.
+    tls_waived: bool,
 }
 
 /// How one attempt ended.
@@ -72,7 +74,7 @@ impl<'a> Delivery<'a> {
         submission: Submission<'a>,
         sender: &'a dyn Fn(&Account) -> Result<ReversePath, Error>,
     ) -> Self {
-        Self { world, config, journal, narrator, submission, sender, unlogged: Vec::new(), attempts: 0 }
+        Self { world, config, journal, narrator, submission, sender, unlogged: Vec::new(), attempts: 0, tls_waived: false }
     }
 
     /// Tries `account`, then its fallbacks for whom it deferred. What is refused or unknown stays so: a second server must not
@@ -81,6 +83,7 @@ impl<'a> Delivery<'a> {
         let fallbacks = account.fallback.iter().filter_map(|name| self.config.account(name));
         let accounts: Vec<&Account> = std::iter::once(account).chain(fallbacks).collect();
         let mut rest = envelope.clone();
+        self.tls_waived = content.facts().tls_waived;
         let mut tally = Tally::default();
         for (index, account) in accounts.into_iter().enumerate() {
             let ended = if index == 0 { self.at(account, &rest, content) } else { self.fall_back(account, &mut rest, content) };
@@ -107,7 +110,11 @@ impl<'a> Delivery<'a> {
             Ok(credentials) => credentials,
             Err(error) => return self.reject(account, envelope, error),
         };
-        let before = match before::find_out(self.world, self.config, account) {
+        let demand = account.tls.demand.of_message(self.tls_waived);
+        if demand.request == Request::Waive {
+            self.narrator.note("the message says TLS-Required: No: what the server's domain publishes makes TLS no duty for it");
+        }
+        let before = match before::find_out(self.world, self.config, account, demand) {
             Ok(before) => before,
             Err(finding) => return self.withhold(account, envelope, &finding),
         };
@@ -231,6 +238,15 @@ impl<'a> Delivery<'a> {
         Ended { outcomes: undecided(envelope, error.exit()), problem: Some(error), retry_in_plaintext: None }
     }
 
+    /// What was asked for the rest of the way; of a bounce that went without REQUIRETLS nothing was.
+    fn request(&self, account: &Account, report: Option<&Report>) -> Request {
+        let unpromised = report.is_some_and(|report| report.met.is_some() && !report.requiretls);
+        match account.tls.demand.of_message(self.tls_waived).request {
+            Request::Require if unpromised => Request::Nothing,
+            request => request,
+        }
+    }
+
     fn record(&mut self, account: &Account, outcomes: &[Outcome], problem: Option<&Error>, log: Logged<'_>, begun: Instant) {
         let report = log.report;
         let protection = match (report.and_then(|r| r.met.as_ref()), log.finding) {
@@ -248,7 +264,7 @@ impl<'a> Delivery<'a> {
             reply,
             error: problem,
             exit: exit_code(outcomes),
-            seen: Seen { offered: report.and_then(|r| r.offered), facts: log.facts },
+            seen: Seen { offered: report.and_then(|r| r.offered), facts: log.facts, request: self.request(account, report) },
             protection,
         };
         let span = Span { end: self.world.timestamp(), took: begun.elapsed() };

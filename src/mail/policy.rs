@@ -112,6 +112,29 @@ pub enum Tlsa {
     Absent,
 }
 
+/// What is asked of TLS for the whole way of a message, beyond the connection to the smarthost (RFC 8689).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Request {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// `REQUIRETLS`: whoever passes the message on does so under TLS to a verified server, or not at all. Of the account.
+    Require,
+    /// `TLS-Required: No`: better in plaintext than not at all. Of the message.
+    Waive,
+}
+
+impl Request {
+    /// The words in the log.
+    pub fn as_str(self) -> Option<&'static str> {
+        match self {
+            Self::Nothing => None,
+            Self::Require => Some("requiretls"),
+            Self::Waive => Some("tls-required-no"),
+        }
+    }
+}
+
 /// What an account asks of TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Demand {
@@ -125,18 +148,35 @@ pub struct Demand {
     pub on_downgrade: OnDowngrade,
     /// What DNSSEC says, where `trust` is `dane`; see [`Demand::informed`].
     pub tlsa: Tlsa,
+    /// What is asked for the rest of the way; see [`Demand::of_message`].
+    pub request: Request,
 }
 
 impl Demand {
     /// Whether a message may only leave under TLS: TLSA records make opportunistic TLS mandatory (RFC 7672 2.2).
     pub fn must_encrypt(self) -> bool {
-        self.policy.must_encrypt() || (self.trusts_dane() && self.tlsa != Tlsa::Absent)
+        self.policy.must_encrypt() || (self.obeys_dane() && self.tlsa != Tlsa::Absent)
     }
 
     /// Whether a peer that is not trusted ends the attempt.
     pub fn must_trust(self) -> bool {
         // Before anybody asked, the strictest answer is assumed.
-        self.policy.must_trust() || (self.trusts_dane() && matches!(self.tlsa, Tlsa::Usable | Tlsa::Unasked))
+        self.policy.must_trust() || (self.obeys_dane() && matches!(self.tlsa, Tlsa::Usable | Tlsa::Unasked))
+    }
+
+    /// The demand for a message, `waived` telling whether its header says `TLS-Required: No` (RFC 8689 3).
+    ///
+    /// That sets aside what the other side publishes: TLSA records make nothing mandatory for it. The account's own policy is this
+    /// side's and stays, and the field counts for nothing where the account says REQUIRETLS (RFC 8689 4.1).
+    #[must_use]
+    pub fn of_message(self, waived: bool) -> Self {
+        let request = if waived && self.request == Request::Nothing { Request::Waive } else { self.request };
+        Self { request, ..self }
+    }
+
+    /// Whether what DNSSEC says of the server, or that it can't be asked, may keep a message from being sent.
+    pub fn obeys_dane(self) -> bool {
+        self.trusts_dane() && self.request != Request::Waive
     }
 
     /// The demand on a connection to a host of which DNSSEC says `tlsa`.
@@ -286,6 +326,49 @@ pub fn judge(demand: Demand, verdict: Verdict) -> Result<Met, Finding> {
         Ok(_) => Ok(met(Channel::Unverified, None)),
         Err(finding) if demand.must_trust() => Err(finding),
         Err(finding) => Ok(met(Channel::Unverified, Some(finding))),
+    }
+}
+
+/// Why a message can't have the promise that its account wants (RFC 8689 4.2.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unpromised {
+    /// The server does not know REQUIRETLS.
+    NotOffered,
+    /// There is no TLS, or nobody vouches for the server.
+    Unverified,
+}
+
+impl Unpromised {
+    /// What happened, for a person.
+    pub fn because(self) -> &'static str {
+        match self {
+            Self::NotOffered => "the account says requiretls, and the server does not offer REQUIRETLS (5.7.30)",
+            Self::Unverified => "the account says requiretls, and the server is not verified (5.7.10)",
+        }
+    }
+
+    /// What to do about it.
+    pub fn advice(self) -> &'static str {
+        match self {
+            Self::NotOffered => "name a server that offers it; without requiretls the mail goes on as the server likes",
+            Self::Unverified => "make sure that the key is the server's, and let the account trust it",
+        }
+    }
+}
+
+/// Decides whether MAIL says REQUIRETLS, `offered` telling whether the server does, now, under TLS; `bounce` is for mail without a
+/// return path (RFC 8689 2, 4.2.1).
+///
+/// # Errors
+/// Why the message may not be said at all: it would go on from the server without the promise.
+pub fn may_require_tls(demand: Demand, met: &Met, offered: bool, bounce: bool) -> Result<bool, Unpromised> {
+    match (demand.request, met.channel) {
+        (Request::Nothing | Request::Waive, _) => Ok(false),
+        (Request::Require, Channel::Verified) if offered => Ok(true),
+        // A bounce is not to be lost for want of the promise (RFC 8689 5).
+        (Request::Require, Channel::Verified) if bounce => Ok(false),
+        (Request::Require, Channel::Verified) => Err(Unpromised::NotOffered),
+        (Request::Require, _) => Err(Unpromised::Unverified),
     }
 }
 

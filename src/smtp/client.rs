@@ -84,8 +84,12 @@ pub struct Report {
     pub met: Option<Met>,
     /// What was wrong with TLS where nothing of the message was said.
     pub finding: Option<Finding>,
+    /// MAIL may say REQUIRETLS, and did where MAIL was said.
+    pub requiretls: bool,
     /// The mechanism that authenticated us.
     pub auth: Option<Mechanism>,
+    /// The server refused the access token: a new one may be taken. It is never true of a password.
+    pub token_refused: bool,
     /// The handshake failed in a way that policy answers with a new connection in plaintext.
     pub retry_in_plaintext: Option<Finding>,
 }
@@ -121,8 +125,10 @@ pub struct Session<'m> {
     turn: u32,
     offered: Option<bool>,
     met: Option<Met>,
+    requiretls: bool,
     finding: Option<Finding>,
     auth: Option<Mechanism>,
+    token_refused: bool,
     retry: Option<Finding>,
     problem: Option<Problem>,
     outcomes: Option<Vec<Outcome>>,
@@ -170,8 +176,10 @@ impl<'m> Session<'m> {
             turn: 0,
             offered: None,
             met: None,
+            requiretls: false,
             finding: None,
             auth: None,
+            token_refused: false,
             retry: None,
             problem: None,
             outcomes: None,
@@ -350,7 +358,9 @@ impl<'m> Session<'m> {
             offered: self.offered,
             met: self.met,
             finding: self.finding,
+            requiretls: self.requiretls,
             auth: self.auth,
+            token_refused: self.token_refused,
             retry_in_plaintext: self.retry,
         };
         report.foreign(|text| {
@@ -398,6 +408,7 @@ impl<'m> Session<'m> {
             facts: self.facts,
             server: self.server.clone(),
             lmtp: self.plan.lmtp,
+            requiretls: self.requiretls,
             batch: self.plan.batch,
         };
         self.state = State::Mail(Box::new(Transaction::begin(terms, &mut self.out)));

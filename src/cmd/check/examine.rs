@@ -141,7 +141,7 @@ pub(super) fn examine_at<'c>(
 ) -> Examination<'c> {
     let sender = addressing::sender(None, account, &MailDomain::new(world, config));
     let credentials = Delivery::credentials(world, account);
-    let before = before::find_out(world, config, account);
+    let before = before::find_out(world, config, account, account.tls.demand);
     let withheld = before.as_ref().err().map(|finding| withheld(account, finding));
     let nothing = || Before { demand: account.tls.demand, known: Known::Nothing, prior: Prior::default() };
     let before = before.unwrap_or_else(|_| nothing());

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     host::config::{Protocol, SecretSource, Target},
-    mail::policy::{Channel, Policy},
+    mail::policy::{Channel, Policy, Request},
     smtp::sasl::Choice,
 };
 
@@ -30,11 +30,12 @@ impl Style {
         let protocol = if account.protocol == Protocol::Lmtp { ", LMTP" } else { "" };
         let mut text = self.title(&format!("account {} ({}{protocol})", account.name, account.target));
         text += &self.row("config", origin);
+        let further = if demand.request == Request::Require { ", and REQUIRETLS for the rest of the way" } else { "" };
         let policy = match demand.policy {
             Policy::Off => "off: no TLS".to_owned(),
             policy => format!("{}, trust {}, start {}", policy.as_str(), demand.trust.as_str(), demand.start.as_str()),
         };
-        text += &self.row("policy", &policy);
+        text += &self.row("policy", &format!("{policy}{further}"));
         if let Ok(sender) = &seen.sender {
             text += &self.row("sender", &format!("{sender}, where a mail names no other"));
         }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     host::config::{Account, Aliases, Auth, Config, FromPolicy, Protocol, SecretSource, Target, Timeouts, Tls, Trace},
-    mail::policy::OnDowngrade,
+    mail::policy::{OnDowngrade, Request},
     smtp::sasl::Choice,
 };
 
@@ -178,6 +178,7 @@ fn tls(list: &mut List, tls: &Tls) {
     list.add("client_key", tls.client_identity.as_ref().map(|(_, key)| shown(key)), "none");
     list.add("backend", "rustls", "");
     list.add("on_downgrade", if tls.demand.on_downgrade == OnDowngrade::Warn { "warn" } else { "refuse" }, "");
+    list.add("requiretls", tls.demand.request == Request::Require, "");
 }
 
 fn auth(list: &mut List, auth: &Auth) {

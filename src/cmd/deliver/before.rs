@@ -22,11 +22,12 @@ pub(in crate::cmd) struct Before {
     pub(in crate::cmd) prior: Prior,
 }
 
-/// Finds out what the account's trust and policy need, and nothing for those that need nothing.
+/// Finds out what the account's trust and policy need, and nothing for those that need nothing; `demand` is the account's for this
+/// message.
 ///
 /// # Errors
 /// Why nothing may be sent, whatever the server will say.
-pub(in crate::cmd) fn find_out(_: &dyn World, _: &Config, account: &Account) -> Result<Before, Finding> {
-    let demand = account.tls.demand.informed(Tlsa::Unasked)?;
+pub(in crate::cmd) fn find_out(_: &dyn World, _: &Config, _: &Account, demand: Demand) -> Result<Before, Finding> {
+    let demand = demand.informed(Tlsa::Unasked)?;
     Ok(Before { demand, known: Known::Nothing, prior: Prior::default() })
 }

@@ -70,6 +70,7 @@ pub(super) const TLS: Table = Table {
         "client_key",
         "backend",
         "on_downgrade",
+        "requiretls",
     ],
 };
 

@@ -33,9 +33,10 @@ pub(super) fn config(page: &Page<'_>, table: &DeTable<'_>, origin: Origin, world
     }
     let mut accounts = Vec::with_capacity(sections.len());
     for (name, section) in &sections {
-        let mut account = account::read(name, section)?;
-        account.fallback = account::fallbacks(name, section, &names)?;
-        accounts.push(account);
+        accounts.push(account::read(name, section)?);
+    }
+    for (at, (_, section)) in sections.iter().enumerate() {
+        accounts[at].fallback = account::fallbacks(&accounts[at], section, &accounts)?;
     }
     Ok(Config {
         default_account: default_account(&top, &names)?,

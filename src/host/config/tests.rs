@@ -8,7 +8,7 @@ use super::*;
 use crate::{
     error::Error,
     host::world::Pretend,
-    mail::policy::{OnDowngrade, Policy, Start, Tlsa, Trust},
+    mail::policy::{OnDowngrade, Policy, Request, Start, Tlsa, Trust},
     smtp::sasl::Mechanism,
 };
 
@@ -48,6 +48,7 @@ fn two_lines_are_a_configuration_and_the_defaults_are_strict() {
         start: Start::Starttls,
         on_downgrade: OnDowngrade::Warn,
         tlsa: Tlsa::Unasked,
+        request: Request::Nothing,
     };
     assert_eq!(account.tls.demand, strict);
     assert!(account.auth.is_none());
@@ -70,7 +71,7 @@ fn every_key_of_the_manual_is_understood() {
     assert_eq!(relay.from_policy, FromPolicy::Login);
     assert!(relay.rewrite_from);
     assert_eq!(relay.hello.as_deref(), Some("host.example.com"));
-    assert_eq!(relay.fallback, ["backup"]);
+    assert_eq!(relay.fallback, ["second"]);
     assert_eq!(relay.source_address, Some("192.0.2.1".parse().unwrap()));
     assert_eq!(relay.proxy, Some(Proxy { host: "127.0.0.1".into(), port: 9050 }));
     assert_eq!(relay.tls.ca_file.as_deref(), Some(Path::new("/etc/ssl/relay-ca.pem")));
@@ -82,6 +83,7 @@ fn every_key_of_the_manual_is_understood() {
     let auth = relay.auth.as_ref().unwrap();
     assert_eq!((auth.user.as_str(), auth.choice, auth.allow_unverified), ("cron", Choice::Only(Mechanism::ScramSha256), true));
     assert!(matches!(&auth.source, SecretSource::File(path) if path == Path::new("/home/alice/.relay")));
+    assert_eq!(relay.tls.demand.request, Request::Require);
     let backup = config.account("backup").unwrap();
     assert_eq!(backup.protocol, Protocol::Lmtp);
     assert_eq!(backup.target, Target::Unix("/run/dovecot/lmtp".into()));

@@ -29,7 +29,7 @@ use crate::{
     mail::{
         address::{Address, ReversePath},
         outcome::{Enhanced, Fate, Outcome, Reply, exit_code},
-        policy::{Demand, Met, Next, OnDowngrade, Policy, Prior, Start, Tlsa, Trust, after_ehlo, judge},
+        policy::{Demand, Met, Next, OnDowngrade, Policy, Prior, Request, Start, Tlsa, Trust, after_ehlo, judge},
         tls::{Certificate, Facts, Failure, Finding, Standing},
     },
     smtp::sasl::{Choice, Mechanism, Secret},
@@ -73,6 +73,7 @@ fn account() -> Account {
         start: Start::Starttls,
         on_downgrade: OnDowngrade::Warn,
         tlsa: Tlsa::Unasked,
+        request: Request::Nothing,
     };
     let tls =
         Tls { demand, ca_file: None, crl_file: None, pins: vec![], server_name: None, only_tls13: false, client_identity: None };
@@ -176,7 +177,7 @@ fn full() -> Record {
         address: Some(IpAddr::from([192, 0, 2, 1])),
         auth: Some(Mechanism::ScramSha256),
         reply: Some(&reply(250, (2, 0, 0), "queued as 4XYZ")),
-        seen: Seen { offered: Some(true), facts: Some(&facts) },
+        seen: Seen { offered: Some(true), facts: Some(&facts), ..Seen::default() },
         protection: Protection::Met(&met),
         ..bare(&account, &outcomes)
     };
@@ -200,7 +201,7 @@ fn partly() -> Record {
         outcome("b@example.com", Fate::Refused, Exit::NoUser, Some(reply(550, (5, 1, 1), "no such user"))),
     ];
     let (met, facts) = (met(), facts());
-    let seen = Seen { offered: Some(true), facts: Some(&facts) };
+    let seen = Seen { offered: Some(true), facts: Some(&facts), ..Seen::default() };
     Record::attempt(span(), &submission(), &Attempt { seen, protection: Protection::Met(&met), ..bare(&account, &outcomes) })
 }
 
@@ -215,7 +216,7 @@ fn a_full_record_has_every_key_in_the_order_of_the_manual() {
             r#","user":"root","from":"cron@example.com","recipients":[{"address":"admin@example.com","status":"sent","code":250"#,
             r#","enhanced":"2.1.5","reply":"Ok"}],"size":1234,"attempt":1,"queue":false,"auth":"SCRAM-SHA-256","code":250"#,
             r#","enhanced":"2.0.0","reply":"queued as 4XYZ","error":null,"exit":0,"duration_ms":85,"tls":{"policy":"required""#,
-            r#","trust":"system","start":"starttls","offered":true,"result":"verified","version":"TLSv1.3""#,
+            r#","trust":"system","start":"starttls","request":null,"offered":true,"result":"verified","version":"TLSv1.3""#,
             r#","cipher":"TLS_AES_256_GCM_SHA384","group":"X25519MLKEM768","resumed":false,"failure":null,"detail":null"#,
             r#","downgrade":false,"certificate":{"subject":"CN=smtp.example.com","issuer":"CN=Example CA""#,
             r#","names":["smtp.example.com"],"not_before":"2026-01-01T00:00:00Z","not_after":"2027-01-01T00:00:00Z","sha256":""#,
@@ -237,7 +238,7 @@ fn a_record_of_nothing_known_has_every_key_too() {
             r#","message_id":null,"account":null,"host":null,"port":null,"address":null,"uid":null,"user":null,"from":null"#,
             r#","recipients":[],"size":null,"attempt":null,"queue":false,"auth":null,"code":null,"enhanced":null,"reply":null"#,
             r#","error":"reading /etc/sealpost/config.toml: permission denied","exit":78,"duration_ms":85,"tls":{"policy":null"#,
-            r#","trust":null,"start":null,"offered":null,"result":"none","version":null,"cipher":null,"group":null,"resumed":null"#,
+            r#","trust":null,"start":null,"request":null,"offered":null,"result":"none","version":null,"cipher":null,"group":null,"resumed":null"#,
             r#","failure":null,"detail":null,"downgrade":false,"certificate":null}}"#,
             "\n",
         ]

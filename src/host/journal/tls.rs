@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::text::{Name, Words};
 use crate::mail::{
-    policy::{Channel, Demand, Met},
+    policy::{Channel, Demand, Met, Request},
     tls::{Facts, Failure, Finding},
 };
 
@@ -34,6 +34,8 @@ pub struct Seen<'a> {
     pub offered: Option<bool>,
     /// The facts of the handshake, also of one whose certificate was refused.
     pub facts: Option<&'a Facts>,
+    /// What was asked for the rest of the message's way.
+    pub request: Request,
 }
 
 /// The object under `tls`.
@@ -42,6 +44,7 @@ pub(super) struct Tls {
     pub(super) policy: Option<&'static str>,
     pub(super) trust: Option<&'static str>,
     start: Option<&'static str>,
+    pub(super) request: Option<&'static str>,
     offered: Option<bool>,
     pub(super) result: &'static str,
     pub(super) version: Option<Name>,
@@ -74,6 +77,7 @@ impl Tls {
             policy: demand.map(|d| d.policy.as_str()),
             trust: demand.map(|d| d.trust.as_str()),
             start: demand.map(|d| d.start.as_str()),
+            request: seen.request.as_str(),
             offered: seen.offered,
             result: result(protection),
             version: name(|f| &f.version),
@@ -147,12 +151,13 @@ fn downgrade(protection: Protection<'_>) -> bool {
 mod tests {
     use super::*;
     use crate::mail::{
-        policy::{OnDowngrade, Policy, Prior, Start, Tlsa, Trust, after_ehlo, judge},
+        policy::{OnDowngrade, Policy, Prior, Request, Start, Tlsa, Trust, after_ehlo, judge},
         tls::Standing,
     };
 
     fn demand(policy: Policy, trust: Trust) -> Demand {
-        Demand { policy, trust, start: Start::Starttls, on_downgrade: OnDowngrade::Warn, tlsa: Tlsa::Unasked }
+        let (start, on_downgrade) = (Start::Starttls, OnDowngrade::Warn);
+        Demand { policy, trust, start, on_downgrade, tlsa: Tlsa::Unasked, request: Request::Nothing }
     }
 
     #[test]
@@ -179,7 +184,7 @@ mod tests {
         use crate::mail::policy::Next;
         let prior = Prior { sealed_before: true, failed_handshake: None };
         let Next::Clear(met) = after_ehlo(demand(Policy::Opportunistic, Trust::System), false, &prior) else { panic!("plaintext") };
-        let sent = Tls::new(None, Seen { offered: Some(false), facts: None }, Protection::Met(&met));
+        let sent = Tls::new(None, Seen { offered: Some(false), ..Seen::default() }, Protection::Met(&met));
         assert_eq!((sent.result, sent.failure, sent.downgrade), ("plaintext", Some("starttls-not-supported"), true));
         let Next::Stop(finding) = after_ehlo(demand(Policy::Required, Trust::System), false, &prior) else { panic!("refused") };
         for sealed_before in [true, false] {

@@ -277,6 +277,7 @@ fn machine(shared: &Shared) -> io::Result<server::Settings> {
             Tls::Implicit => Seal::Never,
         },
         auth: settings.login.clone().map(|login| server::Auth { login, entropy, in_clear }),
+        requiretls: settings.requiretls,
         lone_lf: false,
         message_size: settings.message_size,
         recipients: 1000,

@@ -5,6 +5,7 @@ use crate::{
     error::Exit,
     mail::{
         outcome::{Fate, Outcome, Reply},
+        policy::Unpromised,
         tls::Finding,
     },
     smtp::{action::Action, command},
@@ -34,6 +35,18 @@ impl Session<'_> {
                 "make the server's certificate trusted (ca_file, or trust = \"pin\" with the digest in the log), or set allow_unverified = true"
                     .to_owned(),
             ),
+            reply: None,
+        });
+    }
+
+    /// The server would not pass the message on as the account wants it. Deferred like any TLS that is not met, and not refused as
+    /// RFC 8689 4.2.1 has a relay do in the end: so the fallbacks are tried before the caller hears of it.
+    pub(super) fn unpromised(&mut self, why: Unpromised) {
+        self.stop(Problem {
+            fate: Fate::Deferred,
+            exit: Exit::TempFail,
+            because: why.because().to_owned(),
+            hint: Some(why.advice().to_owned()),
             reply: None,
         });
     }

@@ -114,6 +114,7 @@ fn keywords(offer: &Offer) -> String {
         (server.eight_bit, "8BITMIME"),
         (server.smtputf8, "SMTPUTF8"),
         (server.dsn, "DSN"),
+        (server.requiretls, "REQUIRETLS"),
     ];
     let mut words: Vec<String> = flags.into_iter().filter(|(known, _)| *known).map(|(_, word)| word.to_owned()).collect();
     words.extend(server.size.map(|size| format!("SIZE {}", octets(size)).replace(' ', &TIED.to_string())));

@@ -82,7 +82,9 @@ pub(super) fn sight(foreign: &str) -> Sight {
             offered: Some(true),
             met: None,
             finding: Some(finding),
+            requiretls: false,
             auth: None,
+            token_refused: false,
             retry_in_plaintext: None,
         },
     }

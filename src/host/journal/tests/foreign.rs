@@ -47,7 +47,7 @@ pub(super) fn foreign(text: &str) -> Record {
     let attempt = Attempt {
         reply: Some(&answer),
         error: Some(&Error::new(Exit::Protocol, text, text)),
-        seen: Seen { offered: None, facts: Some(&facts) },
+        seen: Seen { offered: None, facts: Some(&facts), ..Seen::default() },
         protection: Protection::Unmet { finding: &finding, sealed_before: false },
         ..bare(&account, &outcomes)
     };
