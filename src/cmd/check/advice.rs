@@ -19,6 +19,8 @@ mod names;
 
 pub(super) use certificate::days_left;
 
+/// Servers take some 10 to 50 MB.
+const SMALL: u64 = 5_000_000;
 /// From here on a name service is slow, for each send waits for it.
 const SLOW: Duration = Duration::from_secs(1);
 
@@ -90,8 +92,11 @@ fn login(seen: &Examination<'_>, sight: &Sight) -> Option<String> {
 
 fn size(sight: &Sight, largest: u64) -> Option<String> {
     let limit = sight.server()?.size?;
-    (largest != u64::MAX && limit < largest)
-        .then(|| format!("SIZE {} is smaller than message_size, {}: larger mails will be refused", octets(limit), octets(largest)))
+    let told = octets(limit);
+    if largest != u64::MAX && limit < largest {
+        return Some(format!("SIZE {told} is smaller than message_size, {}: larger mails will be refused", octets(largest)));
+    }
+    (limit < SMALL).then(|| format!("SIZE {told} is little: larger mails will be refused"))
 }
 
 /// What another port, or another beginning, would do.

@@ -132,6 +132,7 @@ fn advice_on_the_connection_fits_what_was_seen() {
         ("[accounts.relay.tls]\npolicy = \"opportunistic\"", stripped, "in plaintext"),
         ("", stripped, "somebody on the way"),
         ("[limits]\nmessage_size = \"100 MiB\"", |_| (), "SIZE 10 MiB is smaller than message_size, 100 MiB"),
+        ("", |seen| sight_of(seen).sealed.as_mut().unwrap().known.size = Some(1000), "SIZE 1000 is little"),
         ("", |seen| seen.resolved = Duration::from_secs(5), "the name service took 5.0 s"),
         ("[limits]\nreply_timeout = \"29s\"\nhandshake_timeout = \"29s\"", |seen| fails(seen, NO_ANSWER), ""),
         ("", |seen| fails(seen, NO_ANSWER), "a send waits for an answer longer than the 30 s of a check, up to 300 s"),
