@@ -1,6 +1,6 @@
 //! Is the test mail of `--send` a real one, and does it go only where the account would send?
 
-use sealpost::host::listen::{Delivery, Event, Sink};
+use sealpost::host::listen::{Delivery, Event, Kept, Sink};
 
 use crate::{account, auth, check, configured, oddities, sink};
 
@@ -19,8 +19,9 @@ fn a_test_mail_goes_the_ordinary_way_and_only_where_the_account_would_send() {
     assert!(run.stdout.contains("sent to ann@sink.test: 250 "), "{run:?}");
     let arrived = arrived(&sink);
     assert_eq!((arrived.len(), arrived[0].transaction.recipients[0].address.as_str()), (1, "ann@sink.test"));
-    assert_eq!(arrived[0].transaction.sender.as_deref(), Some("cron@client.test"));
-    let text = String::from_utf8(arrived[0].message.clone()).unwrap();
+    assert_eq!(arrived[0].transaction.sender, "cron@client.test");
+    let Kept::Memory(message) = &arrived[0].kept else { panic!("the sink keeps mail in memory") };
+    let text = String::from_utf8(message.clone()).unwrap();
     let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(&format!("{name}: "))).unwrap_or_default().to_owned();
     let log = sealpost.log();
     assert_eq!((log.len(), &log[0]["status"], &log[0]["tls"]["result"]), (1, &"sent".into(), &"verified".into()));

@@ -28,6 +28,10 @@ const SLOW: Duration = Duration::from_secs(1);
 pub(super) fn of(seen: &Examination<'_>, config: &Config, now: Timestamp) -> Vec<String> {
     let mut advice = Vec::new();
     advice.extend(patience(seen, config));
+    advice.extend(seen.warnings.iter().map(|warning| match warning.advice() {
+        Some(hint) => format!("{}: {hint}", warning.because()),
+        None => warning.summary(),
+    }));
     if let Some(visit) = seen.visit() {
         advice.extend(certificate::of(seen, visit, now));
         advice.extend(plaintext(seen, &visit.sight));
@@ -61,7 +65,8 @@ fn patience(seen: &Examination<'_>, config: &Config) -> Option<String> {
 fn plaintext(seen: &Examination<'_>, sight: &Sight) -> Option<String> {
     let offers = sight.clear.as_ref().is_some_and(|offer| offer.known.starttls);
     match seen.account.tls.demand.policy {
-        Policy::Opportunistic if seen.verdict == Ok(Channel::Plaintext) => {
+        // Where TLS is gone the memory said so.
+        Policy::Opportunistic if seen.warnings.is_empty() && seen.verdict == Ok(Channel::Plaintext) => {
             Some("mail goes to this server in plaintext, for all on the way to read; ask its owner for TLS".to_owned())
         }
         Policy::Required if sight.clear.is_some() && !offers && seen.account.tls.demand.start == Start::Starttls => {

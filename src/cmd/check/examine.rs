@@ -26,12 +26,12 @@ use crate::{
         dial::{self, Failure, Unreachable},
         net::Link,
         probe::Sight,
-        tls::{Connector, Known},
+        tls::Connector,
         world::World,
     },
     mail::{
         address::ReversePath,
-        policy::{self, Channel, Prior, SecretRule},
+        policy::{self, Channel, SecretRule},
     },
     smtp::sasl::{self, Choice, Mechanism},
 };
@@ -54,6 +54,8 @@ pub(super) struct Examination<'c> {
     pub(super) ways: Vec<Way>,
     /// What the DNS says; `None` where there is nothing to ask, or it may not be asked.
     pub(super) records: Option<Records>,
+    /// What is less than before, or could not be compared with it.
+    pub(super) warnings: Vec<Error>,
     /// How a send would be protected, or why it would fail.
     pub(super) verdict: Result<Channel, Error>,
 }
@@ -126,7 +128,7 @@ pub(super) fn examine<'c>(world: &dyn World, config: &Config, account: &'c Accou
     let records = seen.records.take();
     for visit in seen.contacts.iter_mut().flat_map(|contact| &mut contact.visits) {
         if let Some(tls) = &visit.sight.tls {
-            visit.opinions = opinions::of(account, tls, records.as_ref());
+            visit.opinions = opinions::of(config, account, tls, records.as_ref());
         }
     }
     Examination { records, ..seen }
@@ -143,8 +145,7 @@ pub(super) fn examine_at<'c>(
     let credentials = Delivery::credentials(world, account);
     let before = before::find_out(world, config, account, account.tls.demand);
     let withheld = before.as_ref().err().map(|finding| withheld(account, finding));
-    let nothing = || Before { demand: account.tls.demand, known: Known::Nothing, prior: Prior::default() };
-    let before = before.unwrap_or_else(|_| nothing());
+    let before = before.unwrap_or_else(|_| Before::nothing(account));
     let connector = Connector::new(&account.tls, &account.target, before.known.clone());
     let begun = Instant::now();
     let (contacts, dialled) = connect(account, addresses, begun + config.limits.connect);
@@ -161,6 +162,7 @@ pub(super) fn examine_at<'c>(
         secret: account.auth.as_ref().map(|_| credentials.as_ref().map(|_| ()).map_err(Clone::clone)),
         ways: Vec::new(),
         records: None,
+        warnings: before.recollection.trouble.iter().map(|trouble| trouble.error.clone()).collect(),
         verdict: Ok(Channel::Plaintext),
     };
     let login = credentials.ok().flatten().filter(|_| unusable.is_none());

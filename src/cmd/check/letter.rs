@@ -45,8 +45,8 @@ pub(super) struct Posted {
     pub(super) reply: Option<String>,
     /// Why it did not arrive.
     pub(super) error: Option<Error>,
-    /// What could not be logged.
-    pub(super) unlogged: Vec<Error>,
+    /// What could not be logged or remembered, or is less than before.
+    pub(super) warnings: Vec<Error>,
 }
 
 impl Letter {
@@ -88,7 +88,7 @@ impl Letter {
     /// It stays here, for the account would not send it.
     pub(super) fn keep(self, error: &Error) -> Posted {
         let error = Error::new(error.exit(), "sending the test mail", "the account would not send it");
-        Posted { to: self.to, exit: error.exit(), reply: None, error: Some(error), unlogged: Vec::new() }
+        Posted { to: self.to, exit: error.exit(), reply: None, error: Some(error), warnings: Vec::new() }
     }
 
     /// Sends it through `account`, or its fallbacks, as any other mail, and with its record in the log.
@@ -118,7 +118,7 @@ impl Letter {
             Error::new(exit, "sending the test mail", because)
         };
         let error = (exit != Exit::Ok).then(|| delivered.problem.clone().unwrap_or_else(refused));
-        Posted { to: self.to, exit, reply, error, unlogged: delivery.unlogged }
+        Posted { to: self.to, exit, reply, error, warnings: delivery.warnings }
     }
 }
 

@@ -8,9 +8,9 @@ use std::{
 
 use super::examine::{Contact, Examination, Visit};
 use crate::{
-    cmd::deliver::{Delivery, before::Before, problem_of},
+    cmd::deliver::{Delivery, after, before::Before, problem_of},
     host::{
-        config::{Account, Config, Protocol, Timeouts},
+        config::{Account, Config, Protocol},
         dial::{self, Unreachable},
         net::Link,
         probe::{self, Patience, Sight},
@@ -18,7 +18,7 @@ use crate::{
         world::World,
     },
     mail::policy::{self, Channel, Demand, Policy, Prior, Start},
-    smtp::sasl::Credentials,
+    smtp::{client::Report, sasl::Credentials},
 };
 
 /// A person waits: no answer is waited for longer, however patient a send would be.
@@ -52,8 +52,7 @@ pub(super) struct Looker<'a> {
     config: &'a Config,
     account: &'a Account,
     connector: Connector,
-    demand: Demand,
-    prior: Prior,
+    before: Before,
     /// When the time for curiosity is over.
     until: Instant,
 }
@@ -64,9 +63,9 @@ impl<'a> Looker<'a> {
         config: &'a Config,
         account: &'a Account,
         connector: Connector,
-        Before { demand, prior, .. }: Before,
+        before: Before,
     ) -> Self {
-        Self { world, config, account, connector, demand, prior, until: Instant::now() + CURIOSITIES }
+        Self { world, config, account, connector, before, until: Instant::now() + CURIOSITIES }
     }
 
     /// Holds a session over the connection, and at the same time looks at the other addresses and at port 465.
@@ -88,7 +87,7 @@ impl<'a> Looker<'a> {
             let twin = peer.filter(|peer| self.may_have_twin(peer.port()));
             let twin = twin.map(|peer| thread::Builder::new().spawn_scoped(scope, move || self.way(peer, SUBMISSIONS, Start::Implicit)));
             if let (Ok(link), Some(contact)) = (dialled, used.and_then(|used| seen.contacts.get_mut(used))) {
-                let patience = Patience { timeouts: capped(self.config.limits.timeouts, ANSWER), until: Instant::now() + SESSION };
+                let patience = Patience { timeouts: self.config.limits.timeouts.at_most(ANSWER), until: Instant::now() + SESSION };
                 contact.visits = self.visits(link, contact.address, patience, login.as_ref());
             }
             for (index, thread) in waiting {
@@ -100,7 +99,14 @@ impl<'a> Looker<'a> {
         });
         if let Some(Visit { sight, .. }) = seen.visit() {
             let channel = sight.met.as_ref().map_or(Channel::Plaintext, policy::Met::channel);
-            seen.verdict = problem_of(self.account, &sight.report).map_or(Ok(channel), Err);
+            let report = Report { met: sight.met.clone(), ..sight.report.clone() };
+            let after = after::compare(self.config, self.account, &self.before, &report);
+            let problem = problem_of(self.account, &report).map(|problem| match after.hint {
+                Some(hint) => problem.hint(hint),
+                None => problem,
+            });
+            seen.verdict = problem.map_or(Ok(channel), Err);
+            seen.warnings.extend(after.warnings);
         }
         if let Some(peer) = peer {
             self.try_otherwise(seen, peer);
@@ -120,7 +126,7 @@ impl<'a> Looker<'a> {
     }
 
     fn curiosity(&self) -> Patience {
-        Patience { timeouts: capped(self.config.limits.timeouts, CURIOSITY), until: self.until }
+        Patience { timeouts: self.config.limits.timeouts.at_most(CURIOSITY), until: self.until }
     }
 
     /// Until when curiosity waits for a connection.
@@ -137,11 +143,11 @@ impl<'a> Looker<'a> {
 
     /// One session, and where policy answers a failed handshake so, another one in plaintext, with the same server.
     fn visits(&self, link: Link, address: Option<SocketAddr>, patience: Patience, login: Option<&Login>) -> Vec<Visit> {
-        let mut prior = self.prior.clone();
+        let mut prior = self.before.prior.clone();
         let mut visits = Vec::new();
         let mut link = Some(link);
         while let Some(open) = link.take() {
-            let sight = self.session(open, patience, (self.demand, &prior), login);
+            let sight = self.session(open, patience, (self.before.demand, &prior), login);
             if let (Some(finding), None) = (&sight.report.retry_in_plaintext, &prior.failed_handshake) {
                 prior.failed_handshake = Some(finding.clone());
                 let budget = self.config.limits.connect;
@@ -193,22 +199,8 @@ impl<'a> Looker<'a> {
             Ok(link) => link,
             Err(why) => return Way { port, start, speaks: false, problem: Some(why) },
         };
-        let demand = Demand { policy: Policy::Required, start, ..self.demand };
+        let demand = Demand { policy: Policy::Required, start, ..self.before.demand };
         let sight = self.session(link, self.curiosity(), (demand, &Prior::default()), None);
         Way { port, start, speaks: sight.tls.is_some(), problem: sight.report.problem.map(|problem| problem.because) }
-    }
-}
-
-fn capped(timeouts: Timeouts, most: Duration) -> Timeouts {
-    let Timeouts { handshake, greeting, command, mail, rcpt, data, block, end } = timeouts;
-    Timeouts {
-        handshake: handshake.min(most),
-        greeting: greeting.min(most),
-        command: command.min(most),
-        mail: mail.min(most),
-        rcpt: rcpt.min(most),
-        data: data.min(most),
-        block: block.min(most),
-        end: end.min(most),
     }
 }

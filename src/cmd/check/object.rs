@@ -62,7 +62,7 @@ pub(super) fn of(checked: &Checked<'_>) -> Value {
             "reply": posted.reply,
             "error": posted.error.as_ref().map(Error::summary),
             "hint": posted.error.as_ref().and_then(Error::advice),
-            "unlogged": posted.unlogged.iter().map(Error::summary).collect::<Vec<_>>(),
+            "warnings": posted.warnings.iter().map(Error::summary).collect::<Vec<_>>(),
         })),
     })
 }

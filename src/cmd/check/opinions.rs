@@ -3,7 +3,8 @@
 use super::records::Records;
 use crate::{
     host::{
-        config::{Account, Tls},
+        config::{self, Account, Config, Tls},
+        memory,
         probe::Seal,
         tls::{self, Known},
     },
@@ -29,7 +30,7 @@ impl Opinion {
 }
 
 /// Every kind of trust; pins come last, for the lines that would pin the server follow.
-pub(super) fn of(account: &Account, seal: &Seal, _records: Option<&Records>) -> Vec<Opinion> {
+pub(super) fn of(config: &Config, account: &Account, seal: &Seal, _records: Option<&Records>) -> Vec<Opinion> {
     let with = |trust, ca_file| {
         let demand = Demand { policy: Policy::Required, trust, on_downgrade: OnDowngrade::Warn, ..account.tls.demand };
         Tls { demand, ca_file, ..account.tls.clone() }
@@ -44,7 +45,17 @@ pub(super) fn of(account: &Account, seal: &Seal, _records: Option<&Records>) -> 
         [] => Err("none is configured; these lines would pin this server:".to_owned()),
         _ => Ok(ask(&with(Trust::Pin, None), Known::Nothing)),
     };
+    let tofu = remembered(config, account).map(|key| ask(&with(Trust::Tofu, None), Known::Key(key)));
     let any = Ok(Ok(Standing::Unchecked));
-    let all = [("system", system), ("ca_file", ca_file), ("any", any), ("pin", pin)];
+    let all = [("system", system), ("ca_file", ca_file), ("tofu", tofu), ("any", any), ("pin", pin)];
     all.into_iter().map(|(name, says)| Opinion { name, says }).collect()
+}
+
+/// The key that the server showed first, where one is remembered.
+fn remembered(config: &Config, account: &Account) -> Result<Option<[u8; 32]>, String> {
+    if config.memory == config::Memory::None {
+        return Err("no memory is configured".to_owned());
+    }
+    let servers = memory::read(&config.memory).map_err(|trouble| trouble.error.summary())?;
+    Ok(servers.get(&memory::name(&account.target)).and_then(|server| Some(server.key.as_ref()?.sha256)))
 }

@@ -134,7 +134,7 @@ impl Style {
         let ink = if mail.error.is_none() { Ink::Good } else { Ink::Bad };
         let hint = mail.error.as_ref().and_then(|error| error.advice()).map(|hint| self.row("hint", hint));
         let mut text = self.inked("test mail", "", (&mail.told(), ink)) + &hint.unwrap_or_default();
-        for error in &mail.unlogged {
+        for error in &mail.warnings {
             text += &self.inked("", "", (&error.summary(), Ink::Doubtful));
         }
         text

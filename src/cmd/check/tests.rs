@@ -28,7 +28,7 @@ proptest! {
         seen.records = Some(records(&foreign));
         let advice = advice::of(&seen, &config, now());
         let error = Some(Error::new(Exit::TempFail, "sending", foreign.as_str()));
-        let mail = Some(Posted { to: foreign.clone(), exit: Exit::TempFail, reply: Some(foreign.clone()), error, unlogged: Vec::new() });
+        let mail = Some(Posted { to: foreign.clone(), exit: Exit::TempFail, reply: Some(foreign.clone()), error, warnings: Vec::new() });
         let checked = [Checked { seen, advice, mail }];
         let page = Style { colour: false }.page(&foreign, &checked[0], now());
         for line in page.lines() {

@@ -148,6 +148,7 @@ pub(super) fn examination(config: &Config, sight: Sight, opinions: Vec<Opinion>)
         secret: None,
         ways: Vec::new(),
         records: None,
+        warnings: Vec::new(),
         verdict: because
             .map_or(Ok(Channel::Verified), |because| Err(Error::new(Exit::TempFail, "sending", because.clone()).hint(because))),
     }
