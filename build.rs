@@ -1,17 +1,77 @@
-//! Which libraries must be found at each start? (only libc: each further one costs every send 0.1 ms and 100 KiB of memory)
+//! What must the linker know so that a send touches little memory? (only libc to find at start, and seldom used code set apart)
 #![allow(clippy::print_stdout, reason = "this is how a build script speaks to cargo")]
 
-use std::{env, path::Path, process::Command};
+use std::{
+    env, fs, io,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
-fn main() {
+/// Crates and modules that no send runs. A page of a program comes into memory together with its fifteen neighbours, so code of these
+/// that lay in between would be resident in each send: 0.5 MiB. Nothing but memory is lost where one of them is run after all.
+const SELDOM: &[&[&str]] = &[
+    // The native command line, and the commands for people.
+    &["clap_builder"],
+    &["clap_complete"],
+    &["clap_lex"],
+    &["anstream"],
+    &["anstyle"],
+    &["strsim"],
+    &["sealpost", "cmd", "dispatch", "native"],
+    &["sealpost", "cmd", "args"],
+    &["sealpost", "cmd", "check"],
+    &["sealpost", "cmd", "config"],
+    &["sealpost", "cmd", "demo"],
+    &["sealpost", "cmd", "log"],
+    &["sealpost", "cmd", "report"],
+    &["sealpost", "cmd", "screen"],
+    &["sealpost", "cmd", "selection"],
+    &["sealpost", "cmd", "sink"],
+    &["sealpost", "cmd", "when"],
+    &["sealpost", "cmd", "wrap"],
+    &["sealpost", "host", "ledger"],
+    &["sealpost", "host", "listen"],
+    &["sealpost", "host", "probe"],
+    &["sealpost", "smtp", "server"],
+    &["flate2"],
+    &["miniz_oxide"],
+    &["crc32fast"],
+    &["lettre"],
+    &["rcgen"],
+    &["yasna"],
+    &["serde_json", "de"],
+    &["serde_json", "read"],
+    &["rustls", "server"],
+    // What a client can do and ours does not, or not with most servers.
+    &["rustls", "client", "ech"],
+    &["rustls", "client", "tls12"],
+    &["ring", "rsa", "keypair"],
+    // For processors without AVX2 and NEON.
+    &["libcrux_ml_kem", "ind_cca", "instantiations", "portable"],
+    // What a panic would tell.
+    &["addr2line"],
+    &["gimli", "read"],
+    &["rustc_demangle"],
+    &["std", "backtrace_rs"],
+];
+
+fn main() -> io::Result<()> {
     println!("cargo:rerun-if-changed=build.rs");
-    // Rust's own library asks for the unwinder as libgcc_s.so, although a program that aborts on panic never unwinds. The same
-    // code lies in the compiler's libgcc_eh.a; named first, it leaves the linker nothing to look for in the shared one.
-    let wanted = [("CARGO_CFG_TARGET_OS", "linux"), ("CARGO_CFG_TARGET_ENV", "gnu")];
-    let fits = wanted.iter().all(|(name, value)| env::var(name).as_deref() == Ok(value));
-    if !fits || env::var("HOST") != env::var("TARGET") {
-        return;
+    if is("CARGO_CFG_TARGET_OS", "linux") {
+        if is("CARGO_CFG_TARGET_ENV", "gnu") && env::var("HOST") == env::var("TARGET") {
+            link_the_unwinder();
+        }
+        if is("PROFILE", "release") && reads_linker_scripts() {
+            set_apart()?;
+        }
     }
+    Ok(())
+}
+
+/// Rust's own library asks for the unwinder as `libgcc_s.so`, although a program that aborts on panic never unwinds: a library to find
+/// costs every send 0.1 ms and 100 KiB. The same code lies in the compiler's `libgcc_eh.a`; named first, it leaves the linker nothing
+/// to look for in the shared one.
+fn link_the_unwinder() {
     let compiler = env::var("CC").unwrap_or_else(|_| "cc".to_owned());
     let Ok(answer) = Command::new(compiler).arg("-print-file-name=libgcc_eh.a").output() else { return };
     let path = String::from_utf8_lossy(&answer.stdout).trim().to_owned();
@@ -20,4 +80,32 @@ fn main() {
         println!("cargo:rustc-link-search=native={}", directory.display());
         println!("cargo:rustc-link-lib=static:-bundle=gcc_eh");
     }
+}
+
+/// Has the linker put the functions of [`SELDOM`] behind all others.
+fn set_apart() -> io::Result<()> {
+    let patterns: Vec<String> = SELDOM.iter().flat_map(|path| patterns(path)).collect();
+    let script = format!("SECTIONS {{ .text_seldom : {{ *({}) }} }}\nINSERT AFTER .text;\n", patterns.join("\n"));
+    let path = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default()).join("seldom.ld");
+    fs::write(&path, script)?;
+    println!("cargo:rustc-link-arg-bins=-Wl,-T,{}", path.display());
+    Ok(())
+}
+
+/// The sections of the functions below `path`: each function has its own, named after it. Both manglings of Rust write a path as
+/// its words with their lengths (`8sealpost3cmd`); the older one writes it with dots where it is in the name of something generic. The
+/// newer one ends with the crate that caused a copy of a generic function, which says nothing about who calls it.
+fn patterns(path: &[&str]) -> [String; 3] {
+    let words = path.iter().fold(String::new(), |words, word| format!("{words}{}{word}", word.len()));
+    [format!(".text.*_ZN*{words}*"), format!(".text._ZN*{}*", path.join("..")), format!(".text._R*_{words}?*")]
+}
+
+/// GNU ld and lld read scripts that add to their own; mold, gold and wild don't.
+fn reads_linker_scripts() -> bool {
+    let told = ["CARGO_ENCODED_RUSTFLAGS", "RUSTC_LINKER"].map(|name| env::var(name).unwrap_or_default()).join(" ");
+    !["mold", "gold", "wild"].iter().any(|linker| told.contains(linker))
+}
+
+fn is(variable: &str, value: &str) -> bool {
+    env::var(variable).as_deref() == Ok(value)
 }

@@ -87,6 +87,22 @@ pub struct Dane {
 }
 
 impl Dane {
+    /// Of a host that has no records, as far as can be known; `why`, for a person.
+    pub fn absent(host: &str, why: &str) -> Self {
+        Self {
+            host: host.to_owned(),
+            expanded: host.to_owned(),
+            security: None,
+            addresses: Vec::new(),
+            asked: Vec::new(),
+            base: host.to_owned(),
+            records: Vec::new(),
+            server: None,
+            outcome: Ok(Tlsa::Absent),
+            words: why.to_owned(),
+        }
+    }
+
     /// The names that a certificate may bear where names count: the base domain, then the host (RFC 7672 3.2.2).
     pub fn names(&self) -> Vec<String> {
         let mut names = vec![self.base.clone()];
@@ -162,18 +178,7 @@ impl<'w> Resolver<'w> {
 
     /// What there is to know of the TLSA records of `host` for `port`.
     pub fn dane(&self, host: &str, port: u16) -> Dane {
-        let mut dane = Dane {
-            host: host.to_owned(),
-            expanded: host.to_owned(),
-            security: None,
-            addresses: Vec::new(),
-            asked: Vec::new(),
-            base: host.to_owned(),
-            records: Vec::new(),
-            server: None,
-            outcome: Ok(Tlsa::Absent),
-            words: String::new(),
-        };
+        let mut dane = Dane::absent(host, "");
         match dane::find(&self.validator(), &mut dane, port) {
             Ok((tlsa, words)) => (dane.outcome, dane.words) = (Ok(tlsa), words),
             Err(trouble) => {

@@ -2,11 +2,12 @@
 
 use std::{borrow::Cow, net::IpAddr};
 
+use super::recollection::Recollection;
 use crate::{
     host::{
         config::{Account, Config, Target},
         dial::Unreachable,
-        dns::{Offer, Resolver, Security, Service, Trouble},
+        dns::{Dane, Offer, Resolver, Security, Service, Trouble},
         tls::Known,
         world::World,
     },
@@ -25,10 +26,26 @@ pub(in crate::cmd) struct Before {
     pub(in crate::cmd) known: Known,
     /// What the server showed on earlier days.
     pub(in crate::cmd) prior: Prior,
+    /// Where that comes from.
+    pub(in crate::cmd) recollection: Recollection,
     /// The server's addresses, where they were found on the way; else its name is still to be looked up.
     pub(in crate::cmd) addresses: Vec<IpAddr>,
-    /// What a person who looks on may want to hear.
+    /// What the DNS says of it, for a person who looks on.
     pub(in crate::cmd) told: Option<String>,
+}
+
+impl Before {
+    /// What there is to go by where nothing could be found out.
+    pub(in crate::cmd) fn nothing(account: &Account) -> Self {
+        Self {
+            demand: account.tls.demand,
+            known: Known::Nothing,
+            prior: Prior::default(),
+            recollection: Recollection::default(),
+            addresses: Vec::new(),
+            told: None,
+        }
+    }
 }
 
 /// Why a service leads nowhere.
@@ -84,42 +101,54 @@ fn route(account: &Account, domain: &str, service: &Service, offer: &Offer) -> A
     route
 }
 
-/// Finds out what the account's trust and policy need, and nothing for those that need nothing.
+/// Finds out what the account's trust and policy need, and nothing for those that need nothing; `demand` is the account's for this
+/// message.
 ///
 /// # Errors
 /// Why nothing may be sent, whatever the server will say.
-pub(in crate::cmd) fn find_out(world: &dyn World, config: &Config, account: &Account) -> Result<Before, Finding> {
-    let demand = account.tls.demand;
-    let prior = Prior::default();
-    match &account.target {
-        Target::Name(host, port) if demand.trusts_dane() => dane(world, config, demand, (host, *port), prior),
-        _ => {
-            Ok(Before { demand: demand.informed(Tlsa::Unasked)?, known: Known::Nothing, prior, addresses: Vec::new(), told: None })
+pub(in crate::cmd) fn find_out(world: &dyn World, config: &Config, account: &Account, demand: Demand) -> Result<Before, Finding> {
+    let found = match &account.target {
+        Target::Name(host, port) if demand.trusts_dane() => Some(dane(world, config, demand, host, *port)?),
+        _ => None,
+    };
+    let demand = match &found {
+        Some(found) => informed(demand, found)?,
+        None => demand.informed(Tlsa::Unasked)?,
+    };
+    let recollection = Recollection::of(config, account);
+    let prior = Prior { sealed_before: recollection.sealed_before(demand), failed_handshake: None };
+    Ok(match found {
+        Some(found) => {
+            let (names, told) = (found.names(), Some(found.words));
+            let known = Known::Tlsa { records: found.records, names };
+            Before { demand, known, prior, recollection, addresses: found.addresses, told }
         }
+        None => Before { demand, known: recollection.known(demand)?, prior, recollection, addresses: Vec::new(), told: None },
+    })
+}
+
+/// What DNSSEC says of the server (RFC 7672 2.2).
+///
+/// # Errors
+/// Something false, or nothing; not where the message waives what the other side publishes, and the account does not insist.
+fn dane(world: &dyn World, config: &Config, demand: Demand, host: &str, port: u16) -> Result<Dane, Finding> {
+    if demand.tlsa == Tlsa::Absent {
+        return Ok(Dane::absent(host, "the SRV records of the service are not signed"));
+    }
+    let found = Resolver::new(world, &config.dns, config.limits.connect).map(|resolver| resolver.dane(host, port));
+    let found = found.unwrap_or_else(|trouble| Dane { outcome: Err(trouble.clone().into()), ..Dane::absent(host, &trouble.words) });
+    match &found.outcome {
+        Err(finding) if demand.obeys_dane() || demand.must_trust() => Err(finding.clone()),
+        Err(_) => Ok(Dane::absent(host, &found.words)),
+        Ok(_) => Ok(found),
     }
 }
 
-/// RFC 7672 2.2.
-fn dane(world: &dyn World, config: &Config, demand: Demand, (host, port): (&str, u16), prior: Prior) -> Result<Before, Finding> {
-    if demand.tlsa == Tlsa::Absent {
-        let why = "the SRV records of the service are not signed";
-        let demand = demand.informed(Tlsa::Absent).map_err(|finding| Finding::new(finding.failure, why))?;
-        let known = Known::Tlsa { records: Vec::new(), names: vec![host.to_owned()] };
-        return Ok(Before { demand, known, prior, addresses: Vec::new(), told: Some(why.to_owned()) });
-    }
-    let found = Resolver::new(world, &config.dns, config.limits.connect)?.dane(host, port);
-    let tlsa = found.outcome.clone()?;
-    let demand = match demand.informed(tlsa) {
+fn informed(demand: Demand, found: &Dane) -> Result<Demand, Finding> {
+    let tlsa = found.outcome.clone().unwrap_or(Tlsa::Absent);
+    match demand.informed(tlsa) {
         // Who has no address can't be sent to in any case: that is what the caller should hear.
-        Err(_) if found.addresses.is_empty() => Demand { tlsa, ..demand },
-        other => other.map_err(|finding| Finding::new(finding.failure, found.words.clone()))?,
-    };
-    let names = found.names();
-    Ok(Before {
-        demand,
-        known: Known::Tlsa { records: found.records, names },
-        prior,
-        addresses: found.addresses,
-        told: Some(found.words),
-    })
+        Err(_) if found.security.is_some() && found.addresses.is_empty() => Ok(Demand { tlsa, ..demand }),
+        other => other.map_err(|finding| Finding::new(finding.failure, found.words.clone())),
+    }
 }
