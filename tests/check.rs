@@ -94,6 +94,9 @@ fn a_server_without_fault_is_described_whole() {
     assert_eq!((&session["tls"]["trust"]["ca_file"]["trusted"], &told["login"]["accepted"]), (&true.into(), &true.into()));
     assert_eq!((&session["before_tls"]["starttls"], &session["under_tls"]["starttls"]), (&true.into(), &false.into()));
     assert_eq!(told["result"], "verified");
+    let kinds: Vec<&str> = session["tls"]["trust"].as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(kinds, ["any", "ca_file", "dane", "pin", "system", "tofu"]);
+    assert_eq!(session["before_tls"]["lines"].as_array().unwrap().last(), Some(&"ENHANCEDSTATUSCODES".into()));
     assert!(sink.events.try_iter().all(|event| !matches!(event, Event::Delivered(_))), "a check sent mail");
     assert!(sealpost.log().is_empty(), "a check is no send");
 }
@@ -104,7 +107,12 @@ fn the_lines_that_it_shows_pin_the_server() {
     let sealpost = configured(&sink, "ca_file = \"ca.pem\"", "");
     let run = check(&sealpost, &[]);
     assert_eq!(run.code, 75, "{run:?}");
-    let lines: Vec<&str> = run.stdout.lines().filter(|line| line.starts_with("  by ")).filter_map(|line| Some(&line[line.find("pins = ")?..])).collect();
+    let lines: Vec<&str> = run
+        .stdout
+        .lines()
+        .filter(|line| line.starts_with("  by "))
+        .filter_map(|line| Some(&line[line.find("pins = ")?..]))
+        .collect();
     assert_eq!(lines.len(), 2, "{run:?}");
     for line in lines {
         let pinned = configured(&sink, &format!("trust = \"pin\", {line}"), "");

@@ -167,7 +167,7 @@ pub(super) fn examine_at<'c>(
     };
     let login = credentials.ok().flatten().filter(|_| unusable.is_none());
     match connector {
-        Ok(connector) => Looker::new(world, config, account, connector, before).look(&mut seen, dialled, took, login),
+        Ok(connector) => Looker::new(world, config, account, connector, before).look(&mut seen, dialled, took, login.as_ref()),
         Err(_) => seen.found(dialled.as_ref(), took),
     }
     if let Some(error) = unusable {

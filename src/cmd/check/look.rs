@@ -74,7 +74,7 @@ impl<'a> Looker<'a> {
         seen: &mut Examination<'_>,
         dialled: Result<Link, Unreachable>,
         took: Duration,
-        login: Option<Login>,
+        login: Option<&Login>,
     ) {
         seen.found(dialled.as_ref(), took);
         let used = seen.used;
@@ -85,10 +85,11 @@ impl<'a> Looker<'a> {
             let look = |address| thread::Builder::new().spawn_scoped(scope, move || self.visit(address));
             let waiting: Vec<_> = others.into_iter().filter_map(|(index, address)| Some((index, look(address).ok()?))).collect();
             let twin = peer.filter(|peer| self.may_have_twin(peer.port()));
-            let twin = twin.map(|peer| thread::Builder::new().spawn_scoped(scope, move || self.way(peer, SUBMISSIONS, Start::Implicit)));
+            let twin =
+                twin.map(|peer| thread::Builder::new().spawn_scoped(scope, move || self.way(peer, SUBMISSIONS, Start::Implicit)));
             if let (Ok(link), Some(contact)) = (dialled, used.and_then(|used| seen.contacts.get_mut(used))) {
                 let patience = Patience { timeouts: self.config.limits.timeouts.at_most(ANSWER), until: Instant::now() + SESSION };
-                contact.visits = self.visits(link, contact.address, patience, login.as_ref());
+                contact.visits = self.visits(link, contact.address, patience, login);
             }
             for (index, thread) in waiting {
                 if let (Ok(found), Some(contact)) = (thread.join(), seen.contacts.get_mut(index)) {
