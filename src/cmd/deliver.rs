@@ -161,7 +161,7 @@ impl<'a> Delivery<'a> {
         self.narrator.note(&format!("account {}: connecting to {}", account.name, account.target));
         let link = match dial::dial(account, self.config.limits.connect) {
             Ok(link) => link,
-            Err(unreachable) => return self.unreachable(account, envelope, &unreachable, begun),
+            Err(unreachable) => return self.unreachable(account, before.demand, envelope, &unreachable, begun),
         };
         let peer = link.peer().filter(|_| account.proxy.is_none());
         let plan = Self::plan(self.world, self.config, account, &link, credentials, (before.demand, &before.prior));
@@ -177,6 +177,7 @@ impl<'a> Delivery<'a> {
         }
         self.warn(after.warnings);
         let log = Logged {
+            demand: before.demand,
             sender: &envelope.sender,
             address: peer.map(|p| p.ip()),
             report: Some(&report),
@@ -213,11 +214,11 @@ impl<'a> Delivery<'a> {
         }
     }
 
-    fn unreachable(&mut self, account: &Account, envelope: &Envelope, why: &Unreachable, begun: Instant) -> Ended {
+    fn unreachable(&mut self, account: &Account, demand: Demand, envelope: &Envelope, why: &Unreachable, begun: Instant) -> Ended {
         let error = no_connection(account, why);
         self.narrator.note(&error.summary());
         let outcomes = undecided(envelope, error.exit());
-        let log = Logged::new(&envelope.sender, None);
+        let log = Logged::new(demand, &envelope.sender, None);
         self.record(account, &outcomes, Some(&error), log, begun);
         Ended { outcomes, problem: Some(error), retry_in_plaintext: None }
     }
@@ -228,7 +229,7 @@ impl<'a> Delivery<'a> {
         self.attempts += 1;
         self.narrator.note(&error.summary());
         let outcomes = undecided(envelope, Exit::TempFail);
-        let log = Logged::new(&envelope.sender, Some(finding));
+        let log = Logged::new(account.tls.demand, &envelope.sender, Some(finding));
         self.record(account, &outcomes, Some(&error), log, Instant::now());
         Ended { outcomes, problem: Some(error), retry_in_plaintext: None }
     }
@@ -263,6 +264,7 @@ impl<'a> Delivery<'a> {
         let reply = report.and_then(|r| r.problem.as_ref().and_then(|p| p.reply.as_ref()).or_else(|| decisive(&r.outcomes)));
         let attempt = Attempt {
             account,
+            demand: log.demand,
             address: log.address,
             number: self.attempts,
             auth: report.and_then(|r| r.auth),
@@ -298,6 +300,7 @@ impl<'a> Delivery<'a> {
 /// What a record tells of the connection.
 #[derive(Clone, Copy)]
 struct Logged<'r> {
+    demand: Demand,
     sender: &'r ReversePath,
     address: Option<std::net::IpAddr>,
     report: Option<&'r Report>,
@@ -311,8 +314,8 @@ struct Logged<'r> {
 
 impl<'r> Logged<'r> {
     /// Nothing was connected to, for the reason that `finding` gives, if it is one of TLS.
-    fn new(sender: &'r ReversePath, finding: Option<&'r Finding>) -> Self {
-        Self { sender, address: None, report: None, facts: None, finding, sealed_before: false, remark: None }
+    fn new(demand: Demand, sender: &'r ReversePath, finding: Option<&'r Finding>) -> Self {
+        Self { demand, sender, address: None, report: None, facts: None, finding, sealed_before: false, remark: None }
     }
 }
 
