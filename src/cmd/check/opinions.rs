@@ -30,7 +30,7 @@ impl Opinion {
 }
 
 /// Every kind of trust; pins come last, for the lines that would pin the server follow.
-pub(super) fn of(config: &Config, account: &Account, seal: &Seal, records: Option<&Records>) -> Vec<Opinion> {
+pub(super) fn of(config: &Config, account: &Account, seal: &Seal, records: Result<&Records, &&str>) -> Vec<Opinion> {
     let with = |trust, ca_file| {
         let demand = Demand { policy: Policy::Required, trust, on_downgrade: OnDowngrade::Warn, ..account.tls.demand };
         Tls { demand, ca_file, ..account.tls.clone() }
@@ -62,10 +62,10 @@ fn remembered(config: &Config, account: &Account) -> Result<Option<[u8; 32]>, St
 }
 
 /// Why DANE says nothing of a server.
-fn silence(records: Option<&Records>) -> String {
+fn silence(records: Result<&Records, &&str>) -> String {
     match records.map(|records| &records.dane) {
-        None => "the DNS has nothing to say of a server without a name, or behind a proxy".to_owned(),
-        Some(Err(trouble)) => trouble.to_string(),
-        Some(Ok(dane)) => dane.words.clone(),
+        Err(why) => (*why).to_owned(),
+        Ok(Err(trouble)) => trouble.to_string(),
+        Ok(Ok(dane)) => dane.words.clone(),
     }
 }

@@ -27,7 +27,7 @@ proptest! {
     fn no_server_can_widen_the_page_or_drive_the_terminal(foreign in "(\\PC|[\x00-\x1f\x7f-\u{9f}\u{202a}-\u{202e} \n]){0,400}") {
         let config = config("[accounts.relay.auth]\nuser = \"me\"\npassword = \"pw\"\n");
         let mut seen = examination(&config, sight(&foreign), opinions(&foreign));
-        seen.records = Some(records(&foreign));
+        seen.records = Ok(records(&foreign));
         let advice = advice::of(&seen, &config, now());
         let error = Some(Error::new(Exit::TempFail, "sending", foreign.as_str()));
         let mail = Some(Posted { to: foreign.clone(), exit: Exit::TempFail, reply: Some(foreign.clone()), error, warnings: Vec::new() });
@@ -129,7 +129,7 @@ fn the_manual_lists_every_key_of_the_object_and_no_other() {
     let config = config("[accounts.relay.auth]\nuser = \"me\"\npassword = \"pw\"\n");
     let all = ["system", "ca_file", "tofu", "dane", "any", "pin"];
     let mut seen = examination(&config, sight("x"), trusted_by(&all));
-    seen.records = Some(records("x"));
+    seen.records = Ok(records("x"));
     seen.ways.push(look::Way { port: 465, start: Start::Implicit, speaks: true, problem: None });
     let mail = Posted { to: "x".to_owned(), exit: Exit::Ok, reply: None, error: None, warnings: Vec::new() };
     let checked = [Checked { seen, advice: Vec::new(), mail: Some(mail) }];
