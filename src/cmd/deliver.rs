@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-mod after;
+pub(super) mod after;
 pub(super) mod before;
 mod recollection;
 mod tally;
@@ -166,7 +166,8 @@ impl<'a> Delivery<'a> {
         let peer = link.peer().filter(|_| account.proxy.is_none());
         let plan = Self::plan(self.world, self.config, account, &link, credentials, (before.demand, &before.prior));
         let mut session = Session::new(plan, envelope, content.facts());
-        let mut pump = Pump { link, connector, timeouts: self.config.limits.timeouts, narrator: self.narrator, witness: None };
+        let timeouts = self.config.limits.timeouts;
+        let mut pump = Pump { link, connector, timeouts, narrator: self.narrator, until: None, witness: None };
         let facts = pump.run(&mut session, content);
         let report = session.report();
         let after = after::look_back(self.world, self.config, account, before, &report, facts.as_ref());

@@ -7,4 +7,7 @@
 mod common;
 
 mod contract;
+mod live;
 mod machine;
+mod pages;
+mod table;

@@ -34,6 +34,7 @@ impl Server {
     fn keywords(&self) -> Vec<String> {
         let plain = ["PIPELINING", "8BITMIME", "SMTPUTF8", "DSN", "ENHANCEDSTATUSCODES", "CHUNKING", "STARTTLS", "REQUIRETLS"];
         let mut keywords: Vec<String> = plain.iter().filter(|word| self.offers(word)).map(ToString::to_string).collect();
+        keywords.extend(self.settings.faults.mangled().filter(|_| self.settings.seal == Seal::Offered).map(str::to_owned));
         keywords.push(format!("SIZE {}", self.message_size()));
         if self.offers("AUTH") {
             keywords.push(format!("AUTH {}", Mechanism::BEST_FIRST.map(Mechanism::name).join(" ")));
