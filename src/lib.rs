@@ -54,6 +54,7 @@ pub mod host {
     pub mod journal;
     pub mod ledger;
     pub mod listen;
+    pub mod memory;
     pub mod narrate;
     pub mod net;
     pub mod probe;
@@ -86,6 +87,7 @@ pub mod cmd {
     pub mod sendmail;
     pub mod sink;
     pub mod submit;
+    pub mod trust;
     pub mod wrap;
 }
 

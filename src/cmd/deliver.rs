@@ -2,7 +2,9 @@
 
 use std::time::Instant;
 
+mod after;
 pub(super) mod before;
+mod recollection;
 mod tally;
 
 use before::Before;
@@ -15,6 +17,7 @@ use crate::{
         config::{Account, Config, Protocol, Target},
         dial::{self, Unreachable},
         journal::{Attempt, Journal, Protection, Record, Rejection, Seen, Span, Submission, line},
+        memory,
         narrate::Narrator,
         net::Link,
         pump::Pump,
@@ -50,8 +53,8 @@ pub struct Delivery<'a> {
     pub submission: Submission<'a>,
     /// The envelope sender that an account allows, which a fallback is asked for anew.
     pub sender: &'a dyn Fn(&Account) -> Result<ReversePath, Error>,
-    /// What could not be logged, to be said in the end.
-    pub unlogged: Vec<Error>,
+    /// What could not be logged or remembered, or is less than before: to be said in the end, whatever became of the message.
+    pub warnings: Vec<Error>,
     attempts: u32,
     /// The message says `TLS-Required: No`.
     tls_waived: bool,
@@ -74,7 +77,7 @@ impl<'a> Delivery<'a> {
         submission: Submission<'a>,
         sender: &'a dyn Fn(&Account) -> Result<ReversePath, Error>,
     ) -> Self {
-        Self { world, config, journal, narrator, submission, sender, unlogged: Vec::new(), attempts: 0, tls_waived: false }
+        Self { world, config, journal, narrator, submission, sender, warnings: Vec::new(), attempts: 0, tls_waived: false }
     }
 
     /// Tries `account`, then its fallbacks for whom it deferred. What is refused or unknown stays so: a second server must not
@@ -114,22 +117,20 @@ impl<'a> Delivery<'a> {
         if demand.request == Request::Waive {
             self.narrator.note("the message says TLS-Required: No: what the server's domain publishes makes TLS no duty for it");
         }
-        let before = match before::find_out(self.world, self.config, account, demand) {
+        let mut before = match before::find_out(self.world, self.config, account, demand) {
             Ok(before) => before,
             Err(finding) => return self.withhold(account, envelope, &finding),
         };
-        let connector = match Connector::new(&account.tls, &account.target, before.known) {
+        let connector = match Connector::new(&account.tls, &account.target, before.known.clone()) {
             Ok(connector) => connector,
             Err(error) => return self.reject(account, envelope, error),
         };
-        let Before { demand, mut prior, .. } = before;
         loop {
-            let plan = (demand, &prior);
-            let ended = self.attempt(account, &connector, credentials.clone(), plan, envelope, content);
+            let ended = self.attempt(account, &connector, credentials.clone(), &before, envelope, content);
             match &ended.retry_in_plaintext {
-                Some(finding) if prior.failed_handshake.is_none() => {
+                Some(finding) if before.prior.failed_handshake.is_none() => {
                     self.narrator.note("the account is opportunistic: once more in plaintext");
-                    prior.failed_handshake = Some(finding.clone());
+                    before.prior.failed_handshake = Some(finding.clone());
                 }
                 _ => return ended,
             }
@@ -151,7 +152,7 @@ impl<'a> Delivery<'a> {
         account: &Account,
         connector: &Connector,
         credentials: Option<(Credentials, [u8; 18])>,
-        (demand, prior): (Demand, &Prior),
+        before: &Before,
         envelope: &Envelope,
         content: &mut dyn Content,
     ) -> Ended {
@@ -163,19 +164,25 @@ impl<'a> Delivery<'a> {
             Err(unreachable) => return self.unreachable(account, envelope, &unreachable, begun),
         };
         let peer = link.peer().filter(|_| account.proxy.is_none());
-        let plan = Self::plan(self.world, self.config, account, &link, credentials, (demand, prior));
+        let plan = Self::plan(self.world, self.config, account, &link, credentials, (before.demand, &before.prior));
         let mut session = Session::new(plan, envelope, content.facts());
         let mut pump = Pump { link, connector, timeouts: self.config.limits.timeouts, narrator: self.narrator, witness: None };
         let facts = pump.run(&mut session, content);
         let report = session.report();
-        let problem = problem_of(account, &report);
+        let after = after::look_back(self.world, self.config, account, before, &report, facts.as_ref());
+        let mut problem = problem_of(account, &report);
+        if let Some(hint) = after.hint {
+            problem = problem.map(|problem| problem.hint(hint));
+        }
+        self.warn(after.warnings);
         let log = Logged {
             sender: &envelope.sender,
             address: peer.map(|p| p.ip()),
             report: Some(&report),
             facts: facts.as_ref(),
             finding: report.finding.as_ref(),
-            sealed_before: prior.sealed_before,
+            sealed_before: after.sealed_before,
+            remark: after.remark.as_deref(),
         };
         self.record(account, &report.outcomes, problem.as_ref(), log, begun);
         Ended { outcomes: report.outcomes, problem, retry_in_plaintext: report.retry_in_plaintext }
@@ -192,6 +199,7 @@ impl<'a> Delivery<'a> {
     ) -> Plan {
         let (credentials, nonce) = credentials.unzip();
         Plan {
+            server: memory::name(&account.target),
             lmtp: account.protocol == Protocol::Lmtp,
             hello: account.hello.clone().unwrap_or_else(|| hello(world, link)),
             demand,
@@ -208,8 +216,7 @@ impl<'a> Delivery<'a> {
         let error = no_connection(account, why);
         self.narrator.note(&error.summary());
         let outcomes = undecided(envelope, error.exit());
-        let log =
-            Logged { sender: &envelope.sender, address: None, report: None, facts: None, finding: None, sealed_before: false };
+        let log = Logged::new(&envelope.sender, None);
         self.record(account, &outcomes, Some(&error), log, begun);
         Ended { outcomes, problem: Some(error), retry_in_plaintext: None }
     }
@@ -220,8 +227,7 @@ impl<'a> Delivery<'a> {
         self.attempts += 1;
         self.narrator.note(&error.summary());
         let outcomes = undecided(envelope, Exit::TempFail);
-        let sender = &envelope.sender;
-        let log = Logged { sender, address: None, report: None, facts: None, finding: Some(finding), sealed_before: false };
+        let log = Logged::new(&envelope.sender, Some(finding));
         self.record(account, &outcomes, Some(&error), log, Instant::now());
         Ended { outcomes, problem: Some(error), retry_in_plaintext: None }
     }
@@ -233,7 +239,7 @@ impl<'a> Delivery<'a> {
         let span = Span { end: self.world.timestamp(), took: std::time::Duration::ZERO };
         let submission = Submission { sender: Some(&envelope.sender), ..self.submission };
         let record = Record::rejected(span, &submission, &rejection);
-        self.unlogged.extend(self.journal.write(&record));
+        self.warn(self.journal.write(&record));
         Ended { outcomes: undecided(envelope, error.exit()), problem: Some(error), retry_in_plaintext: None }
     }
 
@@ -263,14 +269,28 @@ impl<'a> Delivery<'a> {
             reply,
             error: problem,
             exit: exit_code(outcomes),
-            seen: Seen { offered: report.and_then(|r| r.offered), facts: log.facts, request: self.request(account, report) },
+            seen: Seen {
+                offered: report.and_then(|r| r.offered),
+                facts: log.facts,
+                request: self.request(account, report),
+                remark: log.remark,
+            },
             protection,
         };
         let span = Span { end: self.world.timestamp(), took: begun.elapsed() };
         let submission = Submission { sender: Some(log.sender), ..self.submission };
         let record = Record::attempt(span, &submission, &attempt);
         self.narrator.note(&line::summary(&record));
-        self.unlogged.extend(self.journal.write(&record));
+        self.warn(self.journal.write(&record));
+    }
+
+    /// Says the same once, however many attempts met it.
+    fn warn(&mut self, warnings: Vec<Error>) {
+        for warning in warnings {
+            if !self.warnings.contains(&warning) {
+                self.warnings.push(warning);
+            }
+        }
     }
 }
 
@@ -284,6 +304,15 @@ struct Logged<'r> {
     /// Why the policy is not met.
     finding: Option<&'r Finding>,
     sealed_before: bool,
+    /// What the memory adds.
+    remark: Option<&'r str>,
+}
+
+impl<'r> Logged<'r> {
+    /// Nothing was connected to, for the reason that `finding` gives, if it is one of TLS.
+    fn new(sender: &'r ReversePath, finding: Option<&'r Finding>) -> Self {
+        Self { sender, address: None, report: None, facts: None, finding, sealed_before: false, remark: None }
+    }
 }
 
 /// The reply that decided over the message: of the worst recipient, or of all.

@@ -217,7 +217,7 @@ impl<'a> Desk<'a> {
         let sender = |account: &Account| addressing::sender(ready.asked.clone(), account, &domain);
         let mut delivery = Delivery::new(self.world, config, &self.journal, &self.narrator, submission, &sender);
         let delivered = delivery.run(ready.account, &ready.envelope, &mut ready.message);
-        for error in &delivery.unlogged {
+        for error in &delivery.warnings {
             complain(self.program, self.asked.errors, error);
         }
         let exit = exit_code(&delivered.outcomes);

@@ -40,6 +40,8 @@ pub struct Config {
     pub aliases: Aliases,
     /// `[log]`.
     pub log: Log,
+    /// `[memory]`.
+    pub memory: Memory,
     /// `[limits]`.
     pub limits: Limits,
     /// `[dns]`.
@@ -84,6 +86,17 @@ pub struct Dns {
     pub servers: Vec<SocketAddr>,
     /// DS or DNSKEY records that are trusted; `None`: the keys of the root.
     pub trust_anchor: Option<PathBuf>,
+}
+
+/// `[memory]`: where it is kept what servers showed before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Memory {
+    /// Nowhere, and none is wanted.
+    None,
+    /// None was named, and no home is known to put one in.
+    Nowhere,
+    /// In this file; its directory may have to be made.
+    File(PathBuf),
 }
 
 /// `[limits]`.
@@ -133,6 +146,24 @@ impl Default for Timeouts {
             data: minutes(2),
             block: minutes(3),
             end: minutes(10),
+        }
+    }
+}
+
+impl Timeouts {
+    /// None of them longer than this.
+    #[must_use]
+    pub fn at_most(self, most: Duration) -> Self {
+        let Self { handshake, greeting, command, mail, rcpt, data, block, end } = self;
+        Self {
+            handshake: handshake.min(most),
+            greeting: greeting.min(most),
+            command: command.min(most),
+            mail: mail.min(most),
+            rcpt: rcpt.min(most),
+            data: data.min(most),
+            block: block.min(most),
+            end: end.min(most),
         }
     }
 }
@@ -253,6 +284,14 @@ pub enum SecretSource {
     Environment(String),
     /// Asked on the terminal.
     Prompt,
+}
+
+/// A SHA-256 digest as `pins` takes it; `Err` says what is wrong.
+///
+/// # Errors
+/// The text is no digest.
+pub fn pin(text: &str) -> Result<[u8; 32], String> {
+    values::pin(text).map_err(|fault| fault.because)
 }
 
 #[cfg(test)]

@@ -207,6 +207,13 @@ impl Demand {
         self.policy.wants_tls() && self.trust == Trust::Tofu
     }
 
+    /// Whether what the server showed before is to be known before the connection: a key, or TLS that plaintext could take the
+    /// place of.
+    pub fn minds_the_past(self) -> bool {
+        let may_go_clear = self.policy == Policy::Opportunistic && self.start == Start::Starttls;
+        self.trusts_first_use() || may_go_clear
+    }
+
     /// Whether `on_downgrade` forbids plaintext. A handshake that just failed counts as TLS seen before: the server offered
     /// it a moment ago, and garbage behind the 220 is the cheapest way to strip it.
     fn refuses_downgrade(self, prior: &Prior) -> bool {
@@ -217,7 +224,7 @@ impl Demand {
 /// What is known of a server before this connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Prior {
-    /// It offered TLS on an earlier day.
+    /// It had TLS on an earlier day, or may have had it and nobody can tell.
     pub sealed_before: bool,
     /// A handshake failed on the connection just before this one; with this the connection is a retry in plaintext.
     pub failed_handshake: Option<Finding>,
@@ -267,7 +274,7 @@ impl Met {
         self.finding.as_ref()
     }
 
-    /// Whether this host offered TLS before and did not now.
+    /// Whether this host had TLS before and has none now.
     pub fn downgrade(&self) -> bool {
         self.downgrade
     }
@@ -302,6 +309,21 @@ pub fn after_ehlo(demand: Demand, offered: bool, prior: &Prior) -> Next {
 /// Decides what follows a STARTTLS that the server offered and then refused with `reply`.
 pub fn after_refusal(demand: Demand, reply: &str, prior: &Prior) -> Next {
     clear(demand, Finding::new(Failure::StarttlsNotSupported, format!("the server refused STARTTLS: {reply}")), prior)
+}
+
+/// What a person can do where `server` (as the command line names it) had TLS before and has none now.
+pub fn advice_on_downgrade(demand: Demand, server: &str) -> String {
+    let taken = "somebody on the way may be taking TLS out: ask the server's owner";
+    if demand.must_encrypt() {
+        format!("{taken}, before you think of another policy")
+    } else {
+        format!("{taken}; if it is gone for good: sealpost trust forget {server}")
+    }
+}
+
+/// What a person can do where the key of `server` (as the command line names it) is new and nobody vouched for it.
+pub fn advice_on_key(server: &str) -> String {
+    format!("ask the server's owner for its key; if it is the one that this shows, accept it: sealpost trust add {server}")
 }
 
 /// Whether a handshake that just failed may be followed by a new connection in plaintext.
@@ -344,14 +366,6 @@ impl Unpromised {
         match self {
             Self::NotOffered => "the account says requiretls, and the server does not offer REQUIRETLS (5.7.30)",
             Self::Unverified => "the account says requiretls, and the server is not verified (5.7.10)",
-        }
-    }
-
-    /// What to do about it.
-    pub fn advice(self) -> &'static str {
-        match self {
-            Self::NotOffered => "name a server that offers it; without requiretls the mail goes on as the server likes",
-            Self::Unverified => "make sure that the key is the server's, and let the account trust it",
         }
     }
 }

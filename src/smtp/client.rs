@@ -38,6 +38,8 @@ static NO_MESSAGE: Envelope =
 /// What one connection is for.
 #[derive(Clone, Debug)]
 pub struct Plan {
+    /// The server as the command line names it, for hints.
+    pub server: String,
     /// LHLO and a reply per recipient (RFC 2033).
     pub lmtp: bool,
     /// What EHLO says: a domain or an address literal.
@@ -316,7 +318,7 @@ impl<'m> Session<'m> {
         self.clear = self.offered.is_some().then_some(learnt);
         match policy::judge(self.plan.demand, verdict) {
             Ok(met) => self.met = Some(met),
-            Err(finding) => return self.unmet(finding),
+            Err(finding) => return self.distrusted(finding),
         }
         if self.plan.demand.start == Start::Implicit {
             self.state = State::Greeting;

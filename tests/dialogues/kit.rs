@@ -76,6 +76,7 @@ pub(crate) fn setup() -> Setup {
     };
     Setup {
         plan: Plan {
+            server: "mx.test:25".into(),
             lmtp: false,
             hello: "me.test".into(),
             demand,

@@ -190,6 +190,7 @@ impl Connection {
         let credentials = Credentials { user: USER.to_owned(), secret: secret(), choice, allow_unverified };
         let logs_in = situation.login != Login::Nobody;
         let plan = Plan {
+            server: "mx.test:25".to_owned(),
             lmtp: false,
             hello: "me.test".to_owned(),
             demand,

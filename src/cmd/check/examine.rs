@@ -115,8 +115,7 @@ pub(super) fn examine_at<'c>(
     let credentials = Delivery::credentials(world, account);
     let before = before::find_out(world, config, account, account.tls.demand);
     let withheld = before.as_ref().err().map(|finding| withheld(account, finding));
-    let nothing = || Before { demand: account.tls.demand, known: Known::Nothing, prior: Prior::default() };
-    let Before { demand, known, prior } = before.unwrap_or_else(|_| nothing());
+    let Before { demand, known, prior, .. } = before.unwrap_or_else(|_| Before::nothing(account));
     let connector = Connector::new(&account.tls, &account.target, known);
     let budget = config.limits.connect;
     let begun = Instant::now();

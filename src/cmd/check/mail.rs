@@ -114,7 +114,7 @@ impl Letter {
             Error::new(exit, "sending the test mail", because)
         };
         let error = (exit != Exit::Ok).then(|| delivered.problem.clone().unwrap_or_else(refused));
-        Sent { to: self.to, exit, reply, error, unlogged: delivery.unlogged }
+        Sent { to: self.to, exit, reply, error, unlogged: delivery.warnings }
     }
 }
 

@@ -5,7 +5,7 @@ use std::{path::Path, time::Duration};
 use serde_json::{Value, json};
 
 use crate::{
-    host::config::{Account, Aliases, Auth, Config, FromPolicy, Protocol, SecretSource, Target, Timeouts, Tls, Trace},
+    host::config::{Account, Aliases, Auth, Config, FromPolicy, Memory, Protocol, SecretSource, Target, Timeouts, Tls, Trace},
     mail::policy::{OnDowngrade, Request},
     smtp::sasl::Choice,
 };
@@ -65,6 +65,12 @@ pub(super) fn of(config: &Config) -> Vec<Setting> {
         None => list.add("file", "", "none"),
     }
     list.add("syslog", config.log.syslog, "");
+    list.within("memory", None);
+    match &config.memory {
+        Memory::File(file) => list.add("file", shown(file), ""),
+        Memory::None => list.add("file", "", "none"),
+        Memory::Nowhere => list.add("file", Value::Null, "no home directory is known"),
+    }
     list.within("queue", None);
     list.add("mode", "off", "");
     list.within("limits", None);

@@ -187,7 +187,7 @@ fn trust(section: &Section<'_>) -> Result<(Trust, Vec<[u8; 32]>), Error> {
     let words = [("system", Trust::System), ("pin", Trust::Pin), ("tofu", Trust::Tofu), ("dane", Trust::Dane), ("any", Trust::Any)];
     let found = section.word("trust", &words)?;
     let trust = found.as_ref().map_or(Trust::System, |found| found.value);
-    if let (Some(found), Trust::Tofu | Trust::Dane) = (&found, trust) {
+    if let (Some(found), Trust::Dane) = (&found, trust) {
         let what = format!("`trust = \"{}\"`", trust.as_str());
         return Err(found.error(Fault::later(&what, "use \"system\", or \"pin\" with the certificate.sha256 that the log shows")));
     }

@@ -36,6 +36,8 @@ pub struct Seen<'a> {
     pub facts: Option<&'a Facts>,
     /// What was asked for the rest of the message's way.
     pub request: Request,
+    /// What the memory of servers adds to the detail.
+    pub remark: Option<&'a str>,
 }
 
 /// The object under `tls`.
@@ -85,7 +87,7 @@ impl Tls {
             group: name(|f| &f.group),
             resumed: facts.and_then(|f| f.resumed),
             failure: finding.map(|f| f.failure.as_str()),
-            detail: detail(protection),
+            detail: detail(protection, seen.remark),
             downgrade: downgrade(protection),
             certificate: facts.and_then(|f| f.certificate.as_ref()).map(Certificate::new),
         }
@@ -130,11 +132,15 @@ fn finding(protection: Protection<'_>) -> Option<&Finding> {
     }
 }
 
-fn detail(protection: Protection<'_>) -> Option<Words> {
-    match (protection, finding(protection)) {
-        (_, Some(finding)) => Some(Words::new(&finding.detail)),
-        (Protection::Met(met), None) if met.first_use() => Some(Words::new("the server's key is met for the first time")),
+fn detail(protection: Protection<'_>, remark: Option<&str>) -> Option<Words> {
+    let detail = match (protection, finding(protection)) {
+        (_, Some(finding)) => Some(finding.detail.as_str()),
+        (Protection::Met(met), None) if met.first_use() => Some("the server's key is met for the first time"),
         (_, None) => None,
+    };
+    match (detail, remark) {
+        (Some(detail), Some(remark)) => Some(Words::new(&format!("{detail}; {remark}"))),
+        (detail, remark) => detail.or(remark).map(Words::new),
     }
 }
 

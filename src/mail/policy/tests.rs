@@ -168,6 +168,18 @@ fn a_key_that_is_met_for_the_first_time_is_taken_and_not_called_verified() {
 }
 
 #[test]
+fn the_past_matters_to_who_trusts_it_and_to_who_could_go_without_tls() {
+    for policy in [Policy::Off, Policy::Opportunistic, Policy::Required] {
+        for demand in demands(policy, EVERY, EITHER) {
+            let tofu = demand.trust == Trust::Tofu && policy != Policy::Off;
+            assert_eq!(demand.minds_the_past(), tofu || policy == Policy::Opportunistic, "{demand:?}");
+            let implicit = Demand { start: Start::Implicit, ..demand };
+            assert_eq!(implicit.minds_the_past(), tofu, "{implicit:?}");
+        }
+    }
+}
+
+#[test]
 fn what_dnssec_says_of_tlsa_records_decides_over_a_dane_account() {
     let dane = |policy| demands(policy, &[Trust::Dane], EITHER);
     // TLSA records, then for an opportunistic account: must encrypt, must trust; for a required one: why nothing is sent.

@@ -5,8 +5,8 @@ use crate::{
     error::Exit,
     mail::{
         outcome::{Fate, Outcome, Reply},
-        policy::Unpromised,
-        tls::Finding,
+        policy::{self, Channel, Unpromised},
+        tls::{Failure, Finding},
     },
     smtp::{action::Action, command},
 };
@@ -31,10 +31,7 @@ impl Session<'_> {
             fate: Fate::Deferred,
             exit: Exit::TempFail,
             because: format!("not logging in: {why}"),
-            hint: Some(
-                "make the server's certificate trusted (ca_file, or trust = \"pin\" with the digest in the log), or set allow_unverified = true"
-                    .to_owned(),
-            ),
+            hint: Some(self.advice_on_secret()),
             reply: None,
         });
     }
@@ -42,11 +39,17 @@ impl Session<'_> {
     /// The server would not pass the message on as the account wants it. Deferred like any TLS that is not met, and not refused as
     /// RFC 8689 4.2.1 has a relay do in the end: so the fallbacks are tried before the caller hears of it.
     pub(super) fn unpromised(&mut self, why: Unpromised) {
+        let hint = match why {
+            Unpromised::Unverified => policy::advice_on_key(&self.plan.server),
+            Unpromised::NotOffered => {
+                "name a server that offers it; without requiretls the mail goes on as the server likes".to_owned()
+            }
+        };
         self.stop(Problem {
             fate: Fate::Deferred,
             exit: Exit::TempFail,
             because: why.because().to_owned(),
-            hint: Some(why.advice().to_owned()),
+            hint: Some(hint),
             reply: None,
         });
     }
@@ -89,13 +92,36 @@ impl Session<'_> {
         }
     }
 
+    fn advice_on_secret(&self) -> String {
+        if self.plan.demand.trusts_first_use() && self.met.as_ref().is_some_and(|met| met.channel() == Channel::Unverified) {
+            return policy::advice_on_key(&self.plan.server);
+        }
+        "make the server's certificate trusted (ca_file, or trust = \"pin\" with the digest in the log), or set allow_unverified = true"
+            .to_owned()
+    }
+
+    /// The peer is not who the account trusts.
+    pub(super) fn distrusted(&mut self, finding: Finding) {
+        let hint = self.plan.demand.trusts_first_use().then(|| policy::advice_on_key(&self.plan.server));
+        self.unmet(finding);
+        if let (Some(problem), Some(_)) = (&mut self.problem, &hint) {
+            problem.hint = hint;
+        }
+    }
+
     /// The policy of the account is not met: nothing is sent, and it may work later.
     pub(super) fn unmet(&mut self, finding: Finding) {
+        let is_stripped = finding.failure == Failure::StarttlsNotSupported && self.plan.prior.sealed_before;
+        let hint = if is_stripped {
+            policy::advice_on_downgrade(self.plan.demand, &self.plan.server)
+        } else {
+            finding.failure.advice().to_owned()
+        };
         self.stop(Problem {
             fate: Fate::Deferred,
             exit: Exit::TempFail,
             because: format!("TLS policy \"{}\" not met: {finding}", self.plan.demand.policy.as_str()),
-            hint: Some(finding.failure.advice().to_owned()),
+            hint: Some(hint),
             reply: None,
         });
         self.met = None;

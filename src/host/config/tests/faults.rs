@@ -287,7 +287,6 @@ fn requiretls_wants_a_server_that_is_verified_all_the_way() {
 #[test]
 fn what_this_version_lacks_is_said_plainly() {
     for (lines, what) in [
-        ("tls.trust = \"tofu\"", "`trust = \"tofu\"`"),
         ("tls.trust = \"dane\"", "`trust = \"dane\"`"),
         ("tls.backend = \"native-tls\"", "`native-tls`"),
         ("tls.min_version = \"1.1\"", "TLS 1.1"),
