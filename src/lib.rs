@@ -83,11 +83,13 @@ pub mod cmd {
     pub mod getopt;
     pub mod log;
     pub mod report;
+    pub mod screen;
     pub mod selection;
     pub mod sendmail;
     pub mod sink;
     pub mod submit;
     pub mod trust;
+    pub mod when;
     pub mod wrap;
 }
 

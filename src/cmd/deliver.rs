@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-mod after;
+pub(super) mod after;
 pub(super) mod before;
 mod recollection;
 mod tally;
@@ -161,12 +161,13 @@ impl<'a> Delivery<'a> {
         self.narrator.note(&format!("account {}: connecting to {}", account.name, account.target));
         let link = match dial::dial(account, self.config.limits.connect) {
             Ok(link) => link,
-            Err(unreachable) => return self.unreachable(account, envelope, &unreachable, begun),
+            Err(unreachable) => return self.unreachable(account, before.demand, envelope, &unreachable, begun),
         };
         let peer = link.peer().filter(|_| account.proxy.is_none());
         let plan = Self::plan(self.world, self.config, account, &link, credentials, (before.demand, &before.prior));
         let mut session = Session::new(plan, envelope, content.facts());
-        let mut pump = Pump { link, connector, timeouts: self.config.limits.timeouts, narrator: self.narrator, witness: None };
+        let timeouts = self.config.limits.timeouts;
+        let mut pump = Pump { link, connector, timeouts, narrator: self.narrator, until: None, witness: None };
         let facts = pump.run(&mut session, content);
         let report = session.report();
         let after = after::look_back(self.world, self.config, account, before, &report, facts.as_ref());
@@ -176,6 +177,7 @@ impl<'a> Delivery<'a> {
         }
         self.warn(after.warnings);
         let log = Logged {
+            demand: before.demand,
             sender: &envelope.sender,
             address: peer.map(|p| p.ip()),
             report: Some(&report),
@@ -212,11 +214,11 @@ impl<'a> Delivery<'a> {
         }
     }
 
-    fn unreachable(&mut self, account: &Account, envelope: &Envelope, why: &Unreachable, begun: Instant) -> Ended {
+    fn unreachable(&mut self, account: &Account, demand: Demand, envelope: &Envelope, why: &Unreachable, begun: Instant) -> Ended {
         let error = no_connection(account, why);
         self.narrator.note(&error.summary());
         let outcomes = undecided(envelope, error.exit());
-        let log = Logged::new(&envelope.sender, None);
+        let log = Logged::new(demand, &envelope.sender, None);
         self.record(account, &outcomes, Some(&error), log, begun);
         Ended { outcomes, problem: Some(error), retry_in_plaintext: None }
     }
@@ -227,7 +229,7 @@ impl<'a> Delivery<'a> {
         self.attempts += 1;
         self.narrator.note(&error.summary());
         let outcomes = undecided(envelope, Exit::TempFail);
-        let log = Logged::new(&envelope.sender, Some(finding));
+        let log = Logged::new(account.tls.demand, &envelope.sender, Some(finding));
         self.record(account, &outcomes, Some(&error), log, Instant::now());
         Ended { outcomes, problem: Some(error), retry_in_plaintext: None }
     }
@@ -262,6 +264,7 @@ impl<'a> Delivery<'a> {
         let reply = report.and_then(|r| r.problem.as_ref().and_then(|p| p.reply.as_ref()).or_else(|| decisive(&r.outcomes)));
         let attempt = Attempt {
             account,
+            demand: log.demand,
             address: log.address,
             number: self.attempts,
             auth: report.and_then(|r| r.auth),
@@ -297,6 +300,7 @@ impl<'a> Delivery<'a> {
 /// What a record tells of the connection.
 #[derive(Clone, Copy)]
 struct Logged<'r> {
+    demand: Demand,
     sender: &'r ReversePath,
     address: Option<std::net::IpAddr>,
     report: Option<&'r Report>,
@@ -310,8 +314,8 @@ struct Logged<'r> {
 
 impl<'r> Logged<'r> {
     /// Nothing was connected to, for the reason that `finding` gives, if it is one of TLS.
-    fn new(sender: &'r ReversePath, finding: Option<&'r Finding>) -> Self {
-        Self { sender, address: None, report: None, facts: None, finding, sealed_before: false, remark: None }
+    fn new(demand: Demand, sender: &'r ReversePath, finding: Option<&'r Finding>) -> Self {
+        Self { demand, sender, address: None, report: None, facts: None, finding, sealed_before: false, remark: None }
     }
 }
 

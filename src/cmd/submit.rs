@@ -182,8 +182,9 @@ impl<'a> Desk<'a> {
             ReversePath::Address(address) => address.clone(),
             ReversePath::Null => domain.own_address()?,
         };
-        let from = || self.author(&own);
-        let replaced = account.from.as_ref().filter(|_| account.rewrite_from && !covered(&draft, account)).map(|a| self.author(a));
+        let author = |address: &Address| addressing::author(self.world, self.asked.full_name.as_deref(), address);
+        let from = || author(&own);
+        let replaced = account.from.as_ref().filter(|_| account.rewrite_from && !covered(&draft, account)).map(author);
         let completion = Completion {
             date: &|| self.world.now().strftime("%a, %d %b %Y %H:%M:%S %z").to_string(),
             message_id: &message_id,
@@ -197,13 +198,6 @@ impl<'a> Desk<'a> {
         let message = draft.complete(&completion)?;
         let id = seen_id.or_else(|| made_id.get().cloned()).unwrap_or_default();
         Ok((message, id))
-    }
-
-    /// `-F`, else $NAME, else the full name of the password database, in front of the address.
-    fn author(&self, address: &Address) -> String {
-        let named = self.asked.full_name.clone().or_else(|| self.world.env("NAME").and_then(|name| name.into_string().ok()));
-        let name = named.unwrap_or_else(|| self.world.user().full_name);
-        if name.trim().is_empty() { address.to_string() } else { format!("{} <{address}>", words::phrase(&name)) }
     }
 
     fn send(&self, config: &Config, ready: &mut Ready<'_>) -> Exit {

@@ -77,6 +77,31 @@ pub struct Log {
     pub file: Option<PathBuf>,
     /// Whether the system's log gets a line too.
     pub syslog: bool,
+    /// How that line says what TLS did.
+    pub notation: Notation,
+}
+
+/// `syslog_tls`: what `tls=` in the line for the system's log means.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Notation {
+    /// What the message met: `verified`, `unverified`, `plaintext`, `none`.
+    #[default]
+    Result,
+    /// What Postfix 3.11 would note: `secure`, `may:none`, `!encrypt`.
+    Postfix,
+}
+
+impl Notation {
+    /// Every notation.
+    pub const ALL: [Self; 2] = [Self::Result, Self::Postfix];
+
+    /// The word in the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Result => "result",
+            Self::Postfix => "postfix",
+        }
+    }
 }
 
 /// `[dns]`: for accounts with `trust = "dane"` or `host = "srv:…"`, and nobody else.

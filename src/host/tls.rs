@@ -63,6 +63,16 @@ impl Connector {
     }
 }
 
+/// What `settings` would say of a server that showed `chain` to somebody who wanted `target`.
+///
+/// # Errors
+/// The finding, as [`Handshake::verdict`] has it.
+pub fn opinion(settings: &config::Tls, target: &config::Target, known: Known, chain: &[CertificateDer<'_>]) -> Verdict {
+    let unnamed = |error: Error| Finding::new(Failure::ValidationFailure, error.because());
+    let name = server_name(settings, target).map_err(unnamed)?;
+    Rules::new(settings, name, known).verdict(chain)
+}
+
 /// One handshake, and the sealed connection that comes of it. Its sealed bytes are to be carried between it and the socket.
 #[derive(Debug)]
 pub struct Handshake {
@@ -138,14 +148,6 @@ impl Handshake {
             return Err(Finding::new(Failure::ValidationFailure, "the TLS handshake is not finished"));
         }
         self.rules.verdict(self.chain())
-    }
-
-    /// What other settings than the account's own would say of the same peer, under the same name.
-    ///
-    /// # Errors
-    /// The finding, as [`Handshake::verdict`] has it.
-    pub fn verdict_for(&self, settings: &config::Tls, known: Known) -> Verdict {
-        Rules::new(settings, self.rules.name.clone(), known).verdict(self.chain())
     }
 
     /// The channel binding `tls-exporter` for SCRAM-*-PLUS (RFC 9266); only TLS 1.3 has one that is safe and agreed upon.

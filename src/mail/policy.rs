@@ -368,6 +368,14 @@ impl Unpromised {
             Self::Unverified => "the account says requiretls, and the server is not verified (5.7.10)",
         }
     }
+
+    /// What to do about it.
+    pub fn advice(self) -> &'static str {
+        match self {
+            Self::NotOffered => "name a server that offers it; without requiretls the mail goes on as the server likes",
+            Self::Unverified => "make sure that the key is the server's, and let the account trust it",
+        }
+    }
 }
 
 /// Decides whether MAIL says REQUIRETLS, `offered` telling whether the server does, now, under TLS; `bounce` is for mail without a

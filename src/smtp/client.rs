@@ -117,8 +117,6 @@ pub struct Session<'m> {
     parser: Parser,
     out: Outbox,
     state: State<'m>,
-    /// What EHLO said before TLS, where that was left behind.
-    clear: Option<Capabilities>,
     server: Capabilities,
     form: Form,
     saying: bool,
@@ -172,7 +170,6 @@ impl<'m> Session<'m> {
             parser: Parser::default(),
             out: Outbox::default(),
             state: if implicit { State::Handshake } else { State::Greeting },
-            clear: None,
             server: Capabilities::default(),
             form: Form::EightBit,
             saying: false,
@@ -198,16 +195,6 @@ impl<'m> Session<'m> {
     /// A session without a message: all that a send would do before MAIL, login included, then QUIT.
     pub fn probe(plan: Plan) -> Session<'static> {
         Session::new(plan, &NO_MESSAGE, Facts::default())
-    }
-
-    /// What the server said that it can, before TLS began; `None` where TLS did not begin, or nothing was said before it.
-    pub fn clear(&self) -> Option<&Capabilities> {
-        self.clear.as_ref()
-    }
-
-    /// What the server said that it can, on the connection as it is now; nothing where it has not been asked.
-    pub fn server(&self) -> &Capabilities {
-        &self.server
     }
 
     /// How far the policy is met so far; `None` where nothing may be sent.
@@ -313,9 +300,8 @@ impl<'m> Session<'m> {
     /// The handshake is done, and this is what trust says of the peer.
     pub fn sealed(&mut self, verdict: Verdict) {
         self.parser = Parser::default();
-        // All that was learnt in plaintext is forgotten (RFC 3207 4.2): it is only to be told.
-        let learnt = std::mem::take(&mut self.server);
-        self.clear = self.offered.is_some().then_some(learnt);
+        // All that was learnt in plaintext is forgotten (RFC 3207 4.2).
+        self.server = Capabilities::default();
         match policy::judge(self.plan.demand, verdict) {
             Ok(met) => self.met = Some(met),
             Err(finding) => return self.distrusted(finding),

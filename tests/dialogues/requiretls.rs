@@ -52,7 +52,8 @@ fn a_key_that_is_met_for_the_first_time_is_not_enough() {
     let script = SEALED.replace("TLS ok", "TLS first use");
     let report = promised().trust(Trust::Tofu).play(&format!("{script}\nS: 250-mx\nS: 250 REQUIRETLS\nC: QUIT"));
     assert_eq!((report.outcomes[0].fate, report.outcomes[0].exit), (Fate::Deferred, Exit::TempFail));
-    assert!(report.problem.unwrap().because.contains("5.7.10"));
+    let problem = report.problem.unwrap();
+    assert!(problem.because.contains("5.7.10") && problem.hint.unwrap().contains("sealpost trust add mx.test:25"));
     assert!(report.met.is_none(), "so nobody remembers the key as one that mail went to");
 }
 

@@ -111,7 +111,8 @@ pub(crate) fn arrived(sink: &Sink) -> usize {
 
 /// An account that goes through `door`: `tls` are the keys of that table, `more` other lines.
 pub(crate) fn client(door: &Door, tls: &str, more: &str) -> Sealpost {
-    Sealpost::new(&account(door, tls, more))
+    // Generous: the machine may be busy, and no test here waits for a deadline to pass.
+    Sealpost::with_limits("reply_timeout = \"8s\"", &account(door, tls, more))
 }
 
 pub(crate) fn account(door: &Door, tls: &str, more: &str) -> String {

@@ -65,6 +65,7 @@ pub(super) fn of(config: &Config) -> Vec<Setting> {
         None => list.add("file", "", "none"),
     }
     list.add("syslog", config.log.syslog, "");
+    list.add("syslog_tls", config.log.notation.as_str(), "");
     list.within("memory", None);
     match &config.memory {
         Memory::File(file) => list.add("file", shown(file), ""),

@@ -17,15 +17,15 @@ use crate::{
 
 /// What an attempt looks like beside what is remembered.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct After {
+pub(in crate::cmd) struct After {
     /// The server had TLS before.
     pub(super) sealed_before: bool,
     /// What the record says besides.
     pub(super) remark: Option<String>,
     /// What to do where the mail was not sent, better than what the session knew.
-    pub(super) hint: Option<String>,
+    pub(in crate::cmd) hint: Option<String>,
     /// What the caller should hear, although it does not stop the mail.
-    pub(super) warnings: Vec<Error>,
+    pub(in crate::cmd) warnings: Vec<Error>,
 }
 
 /// Remembers what is new, and tells what is less than before. Nothing here decides over the mail any more.
@@ -41,14 +41,15 @@ pub(super) fn look_back(
     let known = &before.recollection;
     if known.is_kept {
         after.remember(config, account, before, &sighting(world, account, report, facts));
-        after.compare(account, &known.server, report);
-    } else if is_stripped(report) {
-        // An account that never goes without TLS has no use for a memory; only who reads why it failed has.
-        let servers = memory::read(&config.memory).unwrap_or_default();
-        if let Some(server) = servers.get(&memory::name(&account.target)) {
-            after.compare(account, server, report);
-        }
     }
+    after.look(config, account, before, report);
+    after
+}
+
+/// The same for somebody who sends nothing: nothing is remembered.
+pub(in crate::cmd) fn compare(config: &Config, account: &Account, before: &Before, report: &Report) -> After {
+    let mut after = After::default();
+    after.look(config, account, before, report);
     after
 }
 
@@ -80,6 +81,19 @@ impl After {
             Err(trouble) => {
                 self.remark = seen.first_use.map(|_| format!("it could not be remembered: {}", trouble.error.summary()));
                 self.warnings.push(trouble.error);
+            }
+        }
+    }
+
+    fn look(&mut self, config: &Config, account: &Account, before: &Before, report: &Report) {
+        let known = &before.recollection;
+        if known.is_kept {
+            self.compare(account, &known.server, report);
+        } else if is_stripped(report) {
+            // An account that never goes without TLS has no use for a memory; only who reads why it failed has.
+            let servers = memory::read(&config.memory).unwrap_or_default();
+            if let Some(server) = servers.get(&memory::name(&account.target)) {
+                self.compare(account, server, report);
             }
         }
     }

@@ -1,6 +1,6 @@
 //! What does a server show to somebody who wants to know its key? (no mail and no secret is sent)
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::{
     cmd::deliver::{Delivery, no_connection, problem_of},
@@ -9,8 +9,8 @@ use crate::{
         config::{self, Account, Config},
         dial,
         memory::digest,
-        probe,
-        tls::{Connector, Known},
+        probe::{self, Patience},
+        tls::{self, Connector, Known},
         world::World,
     },
     mail::{
@@ -21,6 +21,8 @@ use crate::{
 
 /// A person waits: nothing is waited for longer, however patient a send would be.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// The whole of the look takes no longer.
+const SESSION: Duration = Duration::from_secs(120);
 
 /// What a server showed.
 #[derive(Clone, Debug)]
@@ -55,8 +57,8 @@ pub(super) fn meet(world: &dyn World, config: &Config, account: &Account) -> Res
     let connector = Connector::new(&with(Trust::Any), &account.target, Known::Nothing)?;
     let link = dial::dial(account, config.limits.connect).map_err(|why| no_connection(account, &why))?;
     let plan = Delivery::plan(world, config, account, &link, None, (demand(Trust::Any), &Prior::default()));
-    let judges = [("system", with(Trust::System), Known::Nothing)];
-    let sight = probe::run(link, &connector, config.limits.timeouts.at_most(PATIENCE), plan, &judges);
+    let patience = Patience { timeouts: config.limits.timeouts.at_most(PATIENCE), until: Instant::now() + SESSION };
+    let sight = probe::run(link, &connector, patience, plan);
     let nothing = |because: &str| Error::new(Exit::Protocol, format!("looking at {}", account.target), because);
     let Some(seal) = sight.tls else {
         let error = problem_of(account, &sight.report).unwrap_or_else(|| nothing("it did not begin TLS"));
@@ -68,7 +70,7 @@ pub(super) fn meet(world: &dyn World, config: &Config, account: &Account) -> Res
         certificate_digest: digest(&certificate.sha256).unwrap_or_default(),
         key,
         certificate,
-        is_vouched_for: seal.opinions.iter().any(|(_, verdict)| verdict.is_ok()),
+        is_vouched_for: tls::opinion(&with(Trust::System), &account.target, Known::Nothing, &seal.ders).is_ok(),
         starttls: start == Start::Starttls,
     })
 }

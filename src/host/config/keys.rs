@@ -14,7 +14,7 @@ pub(super) const TOP: Table = Table {
     keys: &["default_account", "mail_domain", "aliases", "log", "memory", "queue", "limits", "dns", "accounts"],
 };
 
-pub(super) const LOG: Table = Table { header: "[log]", keys: &["file", "syslog"] };
+pub(super) const LOG: Table = Table { header: "[log]", keys: &["file", "syslog", "syslog_tls"] };
 
 pub(super) const MEMORY: Table = Table { header: "[memory]", keys: &["file"] };
 

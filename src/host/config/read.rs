@@ -8,7 +8,7 @@ use std::{
 use toml::de::DeTable;
 
 use super::{
-    Aliases, Config, Dns, Limits, Log, Memory, Origin, Timeouts, account, choose, keys, names,
+    Aliases, Config, Dns, Limits, Log, Memory, Notation, Origin, Timeouts, account, choose, keys, names,
     page::Page,
     section::Section,
     values::{self, Fault},
@@ -80,13 +80,18 @@ fn aliases(top: &Section<'_>) -> Result<Aliases, Error> {
 
 fn log(section: &Section<'_>, origin: &Origin, world: &dyn World) -> Result<Log, Error> {
     let file = if section.is_none("file")? { None } else { section.path("file")?.or_else(|| default_log(origin, world)) };
-    Ok(Log { file, syslog: section.boolean("syslog")?.unwrap_or(true) })
+    let notation = section.word("syslog_tls", &Notation::ALL.map(|notation| (notation.as_str(), notation)))?;
+    Ok(Log {
+        file,
+        syslog: section.boolean("syslog")?.unwrap_or(true),
+        notation: notation.map_or(Notation::default(), |notation| notation.value),
+    })
 }
 
 impl Log {
     /// Where a submission is logged that found no configuration it could read.
     pub fn without_config(world: &dyn World) -> Self {
-        Self { file: default_log(&Origin::Environment, world), syslog: true }
+        Self { file: default_log(&Origin::Environment, world), syslog: true, notation: Notation::default() }
     }
 }
 

@@ -33,7 +33,7 @@ fn two_lines_are_a_configuration_and_the_defaults_are_strict() {
     let config = read("[accounts.relay]\nhost = \"smtp.example.com.\"\n").unwrap();
     assert_eq!(config.default_account.as_deref(), Some("relay"));
     assert_eq!(config.aliases, Aliases::Default);
-    let log = Log { file: Some("/home/alice/.local/state/sealpost/log.jsonl".into()), syslog: true };
+    let log = Log { file: Some("/home/alice/.local/state/sealpost/log.jsonl".into()), syslog: true, notation: Notation::Result };
     assert_eq!(config.log, log);
     assert_eq!(config.memory, Memory::File("/home/alice/.local/state/sealpost/memory.json".into()));
     let limits =
@@ -61,7 +61,7 @@ fn every_key_of_the_manual_is_understood() {
     assert_eq!(config.default_account.as_deref(), Some("relay"));
     assert_eq!(config.mail_domain.as_deref(), Some("example.com"));
     assert_eq!(config.aliases, Aliases::File("/etc/aliases".into()));
-    assert_eq!(config.log, Log { file: Some("/var/log/sealpost/log.jsonl".into()), syslog: false });
+    assert_eq!(config.log, Log { file: Some("/var/log/sealpost/log.jsonl".into()), syslog: false, notation: Notation::Postfix });
     assert_eq!(config.memory, Memory::File("/var/lib/sealpost/memory.json".into()));
     assert_eq!(config.limits.message_size, 100 << 20);
     assert_eq!(config.limits.connect, Duration::from_secs(20));

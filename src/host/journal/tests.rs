@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     error::{Error, Exit},
-    host::config::{Account, Auth, FromPolicy, Protocol, SecretSource, Target, Tls},
+    host::config::{Account, Auth, FromPolicy, Notation, Protocol, SecretSource, Target, Tls},
     mail::{
         address::{Address, ReversePath},
         outcome::{Enhanced, Fate, Outcome, Reply, exit_code},
@@ -148,6 +148,7 @@ fn stripped() -> Met {
 fn bare<'a>(account: &'a Account, outcomes: &'a [Outcome]) -> Attempt<'a> {
     Attempt {
         account,
+        demand: account.tls.demand,
         address: None,
         number: 1,
         auth: None,
@@ -283,9 +284,14 @@ fn a_target_is_logged_as_host_port_and_address() {
 #[test]
 fn no_form_of_a_record_holds_the_secret_of_its_account() {
     let record = full();
-    let entry = super::journald::datagram(&record, "sealpost");
-    let forms =
-        [json(&record), syslog::line(&record), summary(&record), format!("{record:?}"), String::from_utf8_lossy(&entry).into()];
+    let entry = super::journald::datagram(&record, Notation::Result, "sealpost");
+    let forms = [
+        json(&record),
+        syslog::line(&record, Notation::Result),
+        summary(&record),
+        format!("{record:?}"),
+        String::from_utf8_lossy(&entry).into(),
+    ];
     for form in forms {
         assert!(form.contains("smtp.example.com"));
         assert!(!form.contains(SECRET) && !form.contains("staple"), "{form}");
@@ -294,7 +300,7 @@ fn no_form_of_a_record_holds_the_secret_of_its_account() {
 
 #[test]
 fn the_line_for_syslog_is_read_at_a_glance() {
-    let line = syslog::line(&full());
+    let line = syslog::line(&full(), Notation::Result);
     assert_eq!(
         line,
         "id=01M859SPA3MPJTB9D5MPJTB9D5 status=sent tls=verified version=TLSv1.3 cipher=TLS_AES_256_GCM_SHA384 group=X25519MLKEM768 \
@@ -302,7 +308,7 @@ fn the_line_for_syslog_is_read_at_a_glance() {
          to=<admin@example.com> accepted=1/1 exit=0 code=250 enhanced=2.0.0 reply=\"queued as 4XYZ\" message_id=<1@example.com> \
          uid=0 user=root size=1234 attempt=1 queue=false auth=SCRAM-SHA-256 duration_ms=85"
     );
-    assert!(syslog::datagram(&full(), "cron", 42).starts_with("<22>cron[42]: id=01M85"));
+    assert!(syslog::datagram(&full(), Notation::Result, "cron", 42).starts_with("<22>cron[42]: id=01M85"));
 }
 
 #[test]
@@ -327,9 +333,9 @@ fn many_recipients_are_all_in_the_file_and_counted_in_syslog() {
     let record = Record::attempt(span(), &submission(), &bare(&account, &outcomes));
     let value: Value = serde_json::from_str(&json(&record)).unwrap();
     assert_eq!(value["recipients"].as_array().unwrap().len(), 500);
-    let line = syslog::line(&record);
+    let line = syslog::line(&record, Notation::Result);
     assert!(line.contains("<u9@example.com>,… accepted=500/500"), "{line}");
-    assert!(super::journald::datagram(&record, "sealpost").len() < 8000);
+    assert!(super::journald::datagram(&record, Notation::Result, "sealpost").len() < 8000);
 }
 
 #[test]

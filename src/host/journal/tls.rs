@@ -57,6 +57,9 @@ pub(super) struct Tls {
     pub(super) detail: Option<Words>,
     pub(super) downgrade: bool,
     certificate: Option<Certificate>,
+    /// What the connection had to meet, for those who put it in other words.
+    #[serde(skip)]
+    pub(super) demand: Option<Demand>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -90,6 +93,7 @@ impl Tls {
             detail: detail(protection, seen.remark),
             downgrade: downgrade(protection),
             certificate: facts.and_then(|f| f.certificate.as_ref()).map(Certificate::new),
+            demand,
         }
     }
 }

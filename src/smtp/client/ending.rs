@@ -31,7 +31,9 @@ impl Session<'_> {
             fate: Fate::Deferred,
             exit: Exit::TempFail,
             because: format!("not logging in: {why}"),
-            hint: Some(self.advice_on_secret()),
+            hint: Some(self.advice_on_peer(
+                "make the server's certificate trusted (ca_file, or trust = \"pin\" with the digest in the log), or set allow_unverified = true",
+            )),
             reply: None,
         });
     }
@@ -39,17 +41,11 @@ impl Session<'_> {
     /// The server would not pass the message on as the account wants it. Deferred like any TLS that is not met, and not refused as
     /// RFC 8689 4.2.1 has a relay do in the end: so the fallbacks are tried before the caller hears of it.
     pub(super) fn unpromised(&mut self, why: Unpromised) {
-        let hint = match why {
-            Unpromised::Unverified => policy::advice_on_key(&self.plan.server),
-            Unpromised::NotOffered => {
-                "name a server that offers it; without requiretls the mail goes on as the server likes".to_owned()
-            }
-        };
         self.stop(Problem {
             fate: Fate::Deferred,
             exit: Exit::TempFail,
             because: why.because().to_owned(),
-            hint: Some(hint),
+            hint: Some(self.advice_on_peer(why.advice())),
             reply: None,
         });
     }
@@ -92,12 +88,13 @@ impl Session<'_> {
         }
     }
 
-    fn advice_on_secret(&self) -> String {
-        if self.plan.demand.trusts_first_use() && self.met.as_ref().is_some_and(|met| met.channel() == Channel::Unverified) {
+    /// What to do where a peer is not verified that must be: where trust is of first use a person can vouch for its key.
+    fn advice_on_peer(&self, otherwise: &str) -> String {
+        let is_unverified = self.met.as_ref().is_some_and(|met| met.channel() == Channel::Unverified);
+        if self.plan.demand.trusts_first_use() && is_unverified {
             return policy::advice_on_key(&self.plan.server);
         }
-        "make the server's certificate trusted (ca_file, or trust = \"pin\" with the digest in the log), or set allow_unverified = true"
-            .to_owned()
+        otherwise.to_owned()
     }
 
     /// The peer is not who the account trusts.

@@ -96,7 +96,7 @@ fn an_unknown_key_is_met_with_the_right_one_or_the_list() {
             place: "2:1",
             shown: "zebra = ***\n^^^^^",
             because: "unknown key `zebra` in [log]",
-            hint: "the keys here are `file` and `syslog`",
+            hint: "the keys here are `file`, `syslog` and `syslog_tls`",
         },
     ]);
 }

@@ -230,6 +230,7 @@ fn the_environment_is_a_configuration_of_one_account() {
         ("SEALPOST_TLS_CA_FILE", "/ca.pem"),
         ("SEALPOST_LOG_FILE", ""),
         ("SEALPOST_LOG_SYSLOG", "no"),
+        ("SEALPOST_LOG_SYSLOG_TLS", "postfix"),
         ("SEALPOST_MAIL_DOMAIN", "example.com"),
         ("SEALPOST_REPLY_TIMEOUT", "10s"),
         ("SEALPOST_MESSAGE_SIZE", "1024"),
@@ -237,7 +238,7 @@ fn the_environment_is_a_configuration_of_one_account() {
     ])
     .unwrap();
     assert_eq!(config.origin, Origin::Environment);
-    assert_eq!(config.log, Log { file: None, syslog: false });
+    assert_eq!(config.log, Log { file: None, syslog: false, notation: Notation::Postfix });
     assert_eq!(config.limits.timeouts.end, std::time::Duration::from_secs(10));
     assert_eq!(config.limits.message_size, 1024);
     let account = config.choose(None, None).unwrap();
