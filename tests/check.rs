@@ -104,7 +104,12 @@ fn the_lines_that_it_shows_pin_the_server() {
     let sealpost = configured(&sink, "ca_file = \"ca.pem\"", "");
     let run = check(&sealpost, &[]);
     assert_eq!(run.code, 75, "{run:?}");
-    let lines: Vec<&str> = run.stdout.lines().filter(|line| line.starts_with("  by ")).filter_map(|line| Some(&line[line.find("pins = ")?..])).collect();
+    let lines: Vec<&str> = run
+        .stdout
+        .lines()
+        .filter(|line| line.starts_with("  by "))
+        .filter_map(|line| Some(&line[line.find("pins = ")?..]))
+        .collect();
     assert_eq!(lines.len(), 2, "{run:?}");
     for line in lines {
         let pinned = configured(&sink, &format!("trust = \"pin\", {line}"), "");

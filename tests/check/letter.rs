@@ -42,4 +42,3 @@ fn a_test_mail_goes_the_ordinary_way_and_only_where_the_account_would_send() {
     assert_eq!((run.code, sealpost.log().len()), (75, 0), "{run:?}");
     assert!(run.stdout.contains("not sent to ann@sink.test (exit 75)"), "{run:?}");
 }
-

@@ -161,7 +161,11 @@ fn hostile_words_stay_words() {
         (format!("S-raw: 554 {forged}\\r\\n\nwait"), "\\u{1b}[2J"),
         (format!("S: 220 {long}\nC: EHLO *\nS: 250-x\nS: 250 {long}\nwait"), "AAAA…"),
         (format!("S: 220 hi\nC: EHLO *\nS: 250-hi\n{many}S: 250 AUTH {}\nwait", "M ".repeat(2000)), "and 188 more"),
-        ("S: 220 hi\nC: EHLO *\nS: 250-hi\nS: 250 日本語日本語日本語日本語日本語日本語日本語日本語日本語日本語日本語\nwait".to_owned(), "日本語"),
+        (
+            "S: 220 hi\nC: EHLO *\nS: 250-hi\nS: 250 日本語日本語日本語日本語日本語日本語日本語日本語日本語日本語日本語\nwait"
+                .to_owned(),
+            "日本語",
+        ),
         ("S: 220 hi\nS-flood: 250-X\\r\\n".to_owned(), "EX_PROTOCOL"),
         ("S-raw: HTTP/1.1 400 Bad Request\\r\\n\nwait".to_owned(), "no SMTP reply"),
         ("close".to_owned(), "EX_TEMPFAIL"),
@@ -176,7 +180,9 @@ fn hostile_words_stay_words() {
 fn a_server_that_repeats_the_secret_is_not_repeated() {
     let auth = auth();
     for script in [
-        format!("S: 220 {PASSWORD}\nC: EHLO *\nS: 250-x\nS: 250-X-{PASSWORD}\nS: 250 AUTH PLAIN {PASSWORD}\nC: AUTH PLAIN *\nS: 235 {PASSWORD}\nwait"),
+        format!(
+            "S: 220 {PASSWORD}\nC: EHLO *\nS: 250-x\nS: 250-X-{PASSWORD}\nS: 250 AUTH PLAIN {PASSWORD}\nC: AUTH PLAIN *\nS: 235 {PASSWORD}\nwait"
+        ),
         format!("hello: AUTH PLAIN\nC: AUTH PLAIN *\nS: 535 not {PASSWORD}\nwait"),
     ] {
         let account = auth.replace(" }", ", mechanism = \"PLAIN\" }");
@@ -254,7 +260,10 @@ fn behind_a_proxy_and_a_socket_there_are_no_addresses_and_no_questions() {
     let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = proxy.local_addr().unwrap().port();
     let played = thread::spawn(move || socks(&proxy, target));
-    let account = format!("[accounts.relay]\nhost = \"smtp.example.test\"\nport = {}\nproxy = \"socks5://127.0.0.1:{port}\"\n", target.port());
+    let account = format!(
+        "[accounts.relay]\nhost = \"smtp.example.test\"\nport = {}\nproxy = \"socks5://127.0.0.1:{port}\"\n",
+        target.port()
+    );
     let sealpost = Sealpost::new(&format!("{account}tls = {{ ca_file = \"ca.pem\", server_name = \"localhost\" }}\n"));
     sealpost.scratch.write("ca.pem", sink.ca_pem.as_deref().unwrap());
     let run = check(&sealpost, &["--json"]);
@@ -273,7 +282,8 @@ fn behind_a_proxy_and_a_socket_there_are_no_addresses_and_no_questions() {
         stream.write_all(b"250-here\r\n250 PIPELINING\r\n").unwrap();
         let _ = stream.read(&mut heard);
     });
-    let account = format!("[accounts.relay]\nhost = \"unix:{}\"\nprotocol = \"lmtp\"\ntls = {{ policy = \"off\" }}\n", path.display());
+    let account =
+        format!("[accounts.relay]\nhost = \"unix:{}\"\nprotocol = \"lmtp\"\ntls = {{ policy = \"off\" }}\n", path.display());
     let (text, code) = told(&check(&Sealpost::new(&account), &[]));
     holds(&text, &["LMTP)", "connected in", "LHLO", "in plaintext"]);
     assert_eq!(code, 0);

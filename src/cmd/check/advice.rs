@@ -81,7 +81,8 @@ fn login(seen: &Examination<'_>, sight: &Sight) -> Option<String> {
     let scram = Mechanism::ScramSha256.name();
     let Some(auth) = &seen.account.auth else {
         let offers = !server.auth.is_empty();
-        return offers.then(|| "the server offers AUTH, and the account has no [auth]: it may refuse recipients elsewhere".to_owned());
+        return offers
+            .then(|| "the server offers AUTH, and the account has no [auth]: it may refuse recipients elsewhere".to_owned());
     };
     match auth.choice {
         Choice::Only(only) if only.shows_secret() && server.auth.iter().any(|name| name == scram) => Some(format!(
@@ -121,7 +122,9 @@ fn otherwise(seen: &Examination<'_>, way: &Way) -> Option<String> {
         (false, Start::Implicit) if fine && seen.verdict.is_ok() => Some(format!(
             "this server offers {port}, TLS from the first byte: port = {port} saves two round trips, and nobody can strip STARTTLS"
         )),
-        (false, Start::Implicit) if fine => Some(format!("this server speaks TLS from the first byte on port {port}: set port = {port}")),
+        (false, Start::Implicit) if fine => {
+            Some(format!("this server speaks TLS from the first byte on port {port}: set port = {port}"))
+        }
         (false, Start::Starttls) if fine => Some(format!("this server offers STARTTLS on port {port}: set port = {port}")),
         (false, _) => None,
     }

@@ -85,7 +85,8 @@ impl<'a> Looker<'a> {
             let look = |address| thread::Builder::new().spawn_scoped(scope, move || self.visit(address));
             let waiting: Vec<_> = others.into_iter().filter_map(|(index, address)| Some((index, look(address).ok()?))).collect();
             let twin = peer.filter(|peer| self.may_have_twin(peer.port()));
-            let twin = twin.map(|peer| thread::Builder::new().spawn_scoped(scope, move || self.way(peer, SUBMISSIONS, Start::Implicit)));
+            let twin =
+                twin.map(|peer| thread::Builder::new().spawn_scoped(scope, move || self.way(peer, SUBMISSIONS, Start::Implicit)));
             if let (Ok(link), Some(contact)) = (dialled, used.and_then(|used| seen.contacts.get_mut(used))) {
                 let patience = Patience { timeouts: self.config.limits.timeouts.at_most(ANSWER), until: Instant::now() + SESSION };
                 contact.visits = self.visits(link, contact.address, patience, login.as_ref());

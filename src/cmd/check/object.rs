@@ -182,9 +182,7 @@ fn dane(dane: &Dane) -> Value {
 }
 
 fn service(service: &Service) -> Value {
-    let offer = |offer: &crate::host::dns::Offer| {
-        json!({"host": offer.host, "port": offer.port, "priority": offer.priority, "weight": offer.weight})
-    };
+    let offer = |offer: &crate::host::dns::Offer| json!({"host": offer.host, "port": offer.port, "priority": offer.priority, "weight": offer.weight});
     json!({
         "name": service.name,
         "secure": service.security == Security::Secure,

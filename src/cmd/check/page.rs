@@ -17,8 +17,8 @@ mod dns;
 mod server;
 mod sheet;
 
-pub(super) use sheet::Style;
 pub(super) use server::pin;
+pub(super) use sheet::Style;
 use sheet::{Ink, cut, milliseconds};
 
 impl Style {

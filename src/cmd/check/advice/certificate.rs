@@ -42,7 +42,9 @@ fn dates(tls: &Seal, now: Timestamp) -> Option<String> {
     let (days, index) = ends.min()?;
     let which = if index == 0 { "the certificate".to_owned() } else { format!("certificate {} of the chain", index + 1) };
     match days {
-        ..0 if index > 0 && tls.verdict.is_ok() => Some(format!("{which} has expired: this machine does without it, others may not")),
+        ..0 if index > 0 && tls.verdict.is_ok() => {
+            Some(format!("{which} has expired: this machine does without it, others may not"))
+        }
         ..0 => Some(format!("{which} has expired: its operator must renew it; is this machine's clock right?")),
         0 => Some(format!("{which} expires within a day")),
         1 => Some(format!("{which} expires tomorrow")),

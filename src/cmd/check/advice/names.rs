@@ -29,7 +29,8 @@ fn service(seen: &Examination<'_>) -> Option<String> {
     let Target::Name(host, port) = &seen.account.target else { return None };
     let (domain, services) = seen.records.as_ref()?.submission.as_ref()?;
     let services = services.as_ref().ok()?;
-    let offers = |service: &Service| service.offers.iter().any(|offer| offer.host.eq_ignore_ascii_case(host) && offer.port == *port);
+    let offers =
+        |service: &Service| service.offers.iter().any(|offer| offer.host.eq_ignore_ascii_case(host) && offer.port == *port);
     let first = services.iter().find_map(|service| service.offers.first())?;
     if services.iter().any(offers) {
         return None;

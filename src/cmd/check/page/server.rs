@@ -21,8 +21,7 @@ const MOST: usize = 12;
 /// What a fact is called that the TLS library keeps to itself.
 const UNTOLD: &str = "not told by this backend";
 /// What EHLO may offer that a send makes use of.
-const USEFUL: [&str; 9] =
-    ["STARTTLS", "PIPELINING", "CHUNKING", "8BITMIME", "SMTPUTF8", "DSN", "REQUIRETLS", "SIZE", "AUTH"];
+const USEFUL: [&str; 9] = ["STARTTLS", "PIPELINING", "CHUNKING", "8BITMIME", "SMTPUTF8", "DSN", "REQUIRETLS", "SIZE", "AUTH"];
 
 impl Style {
     pub(super) fn visit(self, Visit { sight, opinions }: &Visit, now: Timestamp) -> String {
@@ -196,7 +195,8 @@ mod tests {
 
     #[test]
     fn what_a_send_uses_comes_first_and_the_rest_is_not_hidden() {
-        let known = Capabilities { starttls: true, size: Some(10 << 20), auth: vec!["PLAIN".to_owned()], ..Capabilities::default() };
+        let known =
+            Capabilities { starttls: true, size: Some(10 << 20), auth: vec!["PLAIN".to_owned()], ..Capabilities::default() };
         let lines = ["VRFY", "STARTTLS", "size 10485760", "AUTH=PLAIN", "LIMITS RCPTMAX=100"].map(str::to_owned).to_vec();
         let told = keywords(&Offer { known, lines }).replace(TIED, " ");
         assert_eq!(told, "STARTTLS, SIZE 10 MiB, AUTH PLAIN, and VRFY, LIMITS RCPTMAX=100");

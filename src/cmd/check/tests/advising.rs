@@ -152,7 +152,11 @@ fn advice_on_other_addresses_fits_what_was_seen() {
         |seen| other(seen, Ok(Duration::ZERO), vec![Visit { sight: sight("no TLS there"), opinions: Vec::new() }]);
     hold(&[
         ("", elsewhere, "another certificate"),
-        ("", |seen| other(seen, Err("connection refused".to_owned()), Vec::new()), "192.0.2.2:587 does not answer (connection refused)"),
+        (
+            "",
+            |seen| other(seen, Err("connection refused".to_owned()), Vec::new()),
+            "192.0.2.2:587 does not answer (connection refused)",
+        ),
         ("", failing, "192.0.2.2:587 would fail: no TLS there"),
         ("", |seen| other(seen, Ok(Duration::ZERO), vec![Visit { sight: good(), opinions: Vec::new() }]), ""),
     ]);
