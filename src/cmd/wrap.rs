@@ -32,6 +32,8 @@ pub fn wrapped(text: &str, width: usize) -> Vec<String> {
 pub fn columns_of(c: char) -> usize {
     match c {
         ..'\u{1100}' | '\u{2010}'..='\u{2027}' | '\u{2190}'..='\u{21ff}' | '\u{2500}'..='\u{259f}' => 1,
+        // The one that stands for several.
+        '\u{17d8}' => 3,
         _ => 2,
     }
 }

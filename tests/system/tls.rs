@@ -105,7 +105,8 @@ fn mail_that_wants_tls_all_the_way_stays_where_the_server_knows_nothing_of_it() 
     let config = client.scratch.path().join("config.toml").display().to_string();
     let seen = client.command(&["check", "--json", "-C", &config], b"").stdout;
     // Postfix learnt it in 3.11.
-    let offered = seen.contains("\"requiretls\":true");
+    let seen: serde_json::Value = serde_json::from_str(&seen).unwrap();
+    let offered = seen["accounts"][0]["addresses"][0]["sessions"][0]["under_tls"]["requiretls"] == true;
     let (run, id) = send(&client, "requiretls", &["ok@sink.test"]);
     assert_eq!((run.code, run.field("/tls/request")), (if offered { 0 } else { 75 }, "requiretls"), "{run:?}");
     assert_eq!(run.oddities(), Vec::<String>::new());
