@@ -266,7 +266,7 @@ impl<'a> Delivery<'a> {
         self.attempts += 1;
         self.narrator.note(&error.summary());
         let outcomes = undecided(envelope, Exit::TempFail);
-        let log = Logged::new(account.tls.demand, &envelope.sender, Some(finding));
+        let log = Logged::new(account.tls.demand.of_message(self.tls_waived), &envelope.sender, Some(finding));
         self.record(account, &outcomes, Some(&error), log, Instant::now());
         Ended::without(outcomes, error)
     }

@@ -74,7 +74,7 @@ impl<'a> Looker<'a> {
         seen: &mut Examination<'_>,
         dialled: Result<Link, Unreachable>,
         took: Duration,
-        login: Option<Login>,
+        login: Option<&Login>,
     ) {
         seen.found(dialled.as_ref(), took);
         let used = seen.used;
@@ -89,7 +89,7 @@ impl<'a> Looker<'a> {
                 twin.map(|peer| thread::Builder::new().spawn_scoped(scope, move || self.way(peer, SUBMISSIONS, Start::Implicit)));
             if let (Ok(link), Some(contact)) = (dialled, used.and_then(|used| seen.contacts.get_mut(used))) {
                 let patience = Patience { timeouts: self.config.limits.timeouts.at_most(ANSWER), until: Instant::now() + SESSION };
-                contact.visits = self.visits(link, contact.address, patience, login.as_ref());
+                contact.visits = self.visits(link, contact.address, patience, login);
             }
             for (index, thread) in waiting {
                 if let (Ok(found), Some(contact)) = (thread.join(), seen.contacts.get_mut(index)) {
