@@ -1,6 +1,7 @@
 //! What is found when an account is tried without a message? (every address, TLS, the login; sealpost(1), "sealpost check")
 
 use std::{
+    borrow::Cow,
     net::SocketAddr,
     thread,
     time::{Duration, Instant},
@@ -16,7 +17,7 @@ use crate::{
         addressing::{self, MailDomain},
         deliver::{
             Delivery,
-            before::{self, Before},
+            before::{self, Astray, Before},
             no_connection, withheld,
         },
     },
@@ -136,6 +137,33 @@ pub(super) fn examine<'c>(world: &dyn World, config: &Config, account: &'c Accou
     seen
 }
 
+/// The same by the ways that an account leads: of several servers the first that is reached counts, as it does for a send.
+pub(super) fn along<'c>(
+    world: &dyn World,
+    config: &Config,
+    account: &'c Account,
+    routes: &'c Result<Vec<Cow<'c, Account>>, Astray>,
+) -> Examination<'c> {
+    let astray = match routes {
+        Ok(routes) => {
+            let mut seen = None;
+            for route in routes {
+                let found = seen.insert(examine(world, config, route));
+                if found.used.is_some() {
+                    break;
+                }
+            }
+            return seen.unwrap_or_else(|| examine(world, config, account));
+        }
+        Err(astray) => astray,
+    };
+    let (why, verdict) = match astray {
+        Astray::Finding(finding) => (Unreachable::NotNow(finding.to_string()), withheld(account, finding)),
+        Astray::Unreachable(why) => (why.clone(), no_connection(account, why)),
+    };
+    Examination { verdict: Err(verdict), ..examine_at(world, config, account, Err(why)) }
+}
+
 /// The same with the addresses known, and without other questions.
 pub(super) fn examine_at<'c>(
     world: &dyn World,
@@ -150,6 +178,8 @@ pub(super) fn examine_at<'c>(
     let before = before.unwrap_or_else(|_| Before::nothing(account));
     let connector = Connector::new(&account.tls, &account.target, before.known.clone());
     let begun = Instant::now();
+    let known = dial::ordered(account, &before.addresses);
+    let addresses = if known.is_empty() { addresses } else { Ok(known) };
     let (contacts, dialled) = connect(account, addresses, begun + config.limits.connect);
     let took = begun.elapsed();
     // In the order in which a send would come upon them.

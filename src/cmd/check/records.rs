@@ -27,6 +27,7 @@ pub(super) fn ask(world: &dyn World, config: &Config, account: &Account) -> Resu
         Target::Name(host, port) => (host, port),
         Target::Address(..) => return Err("not asked: TLSA records belong to a name, and the account has an address"),
         Target::Unix(_) => return Err("not asked: TLSA records belong to a name, and a socket has none"),
+        Target::Service(_) => return Err("not asked: its SRV records name no server"),
     };
     let domain = domain(account, host);
     Ok(match Resolver::new(world, &config.dns, CURIOSITIES) {
