@@ -35,6 +35,7 @@ const SYSTEM_BUNDLES: &[&str] = &[
 
 /// The largest bundle or revocation list, in octets; real ones have a few hundred KiB.
 const LARGEST: u64 = 64 << 20;
+
 /// What an account asks of the peer.
 #[derive(Debug)]
 pub(super) struct Rules {
@@ -71,28 +72,34 @@ impl Rules {
     }
 
     fn by_authority(&self, chain: &[CertificateDer<'_>]) -> Verdict {
-        let unreadable = |what: &str, path: &Path, error: &io::Error| {
-            Finding::new(Failure::ValidationFailure, format!("can't read {what} {}: {error}", path.display()))
-        };
-        let bundle = match &self.ca_file {
-            Some(path) => {
-                careful::open_bounded(path, LARGEST).map(|file| (path.clone(), file)).map_err(|e| unreadable("ca_file", path, &e))
-            }
-            None => system_bundle(std::env::var_os("SSL_CERT_FILE"), SYSTEM_BUNDLES)
-                .map_err(|why| Finding::new(Failure::ValidationFailure, why)),
-        };
-        let (origin, bundle) = bundle?;
+        let (origin, bundle) = self.bundle()?;
         let anchors = search(bundle, chain).map_err(|error| unreadable("the certificate authorities in", &origin, &error))?;
         let lists = match &self.crl_file {
             Some(path) => Some(careful::read(path, LARGEST).map_err(|error| unreadable("crl_file", path, &error))?),
             None => None,
         };
-        let peer = Peer { chain, name: &self.name, now: UnixTime::now() };
-        certificate::by_authority(
-            peer,
-            Authorities { anchors: anchors.as_ref(), origin: &origin.to_string_lossy(), revoked: lists.as_deref() },
-        )
+        let authorities = Authorities { anchors: anchors.as_ref(), origin: &origin.to_string_lossy(), revoked: lists.as_deref() };
+        certificate::by_authority(self.peer(chain), authorities)
     }
+
+    fn peer<'a>(&'a self, chain: &'a [CertificateDer<'a>]) -> Peer<'a> {
+        Peer { chain, name: &self.name, now: UnixTime::now() }
+    }
+
+    /// The certificates of those who are believed, and where they come from.
+    fn bundle(&self) -> Result<(PathBuf, io::Take<File>), Finding> {
+        match &self.ca_file {
+            Some(path) => {
+                careful::open_bounded(path, LARGEST).map(|file| (path.clone(), file)).map_err(|e| unreadable("ca_file", path, &e))
+            }
+            None => system_bundle(std::env::var_os("SSL_CERT_FILE"), SYSTEM_BUNDLES)
+                .map_err(|why| Finding::new(Failure::ValidationFailure, why)),
+        }
+    }
+}
+
+fn unreadable(what: &str, path: &Path, error: &io::Error) -> Finding {
+    Finding::new(Failure::ValidationFailure, format!("can't read {what} {}: {error}", path.display()))
 }
 
 /// The bundle that `named` (`SSL_CERT_FILE`, as OpenSSL has it) says, else the first of `places` that exists.
