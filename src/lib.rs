@@ -39,6 +39,7 @@ pub mod smtp {
     pub mod reply;
     pub mod sasl;
     pub mod server;
+    pub mod tlsa;
     mod transaction;
     pub mod wire;
 }
@@ -49,6 +50,7 @@ pub mod host {
     mod careful;
     pub mod config;
     pub mod dial;
+    pub mod dns;
     pub mod hybrid;
     pub mod journal;
     pub mod ledger;

@@ -1,6 +1,10 @@
 //! What did the administrator or the user configure, and where does it say so? (sealpost.toml(5))
 
-use std::{net::IpAddr, path::PathBuf, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
 
 pub use find::{Location, Passed, find, load, load_traced, parse};
 pub use trace::Trace;
@@ -38,6 +42,8 @@ pub struct Config {
     pub log: Log,
     /// `[limits]`.
     pub limits: Limits,
+    /// `[dns]`.
+    pub dns: Dns,
     /// `[accounts.*]` in the order of the file.
     pub accounts: Vec<Account>,
 }
@@ -69,6 +75,15 @@ pub struct Log {
     pub file: Option<PathBuf>,
     /// Whether the system's log gets a line too.
     pub syslog: bool,
+}
+
+/// `[dns]`: for accounts with `trust = "dane"` or `host = "srv:…"`, and nobody else.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Dns {
+    /// Name servers to ask; empty: those of /etc/resolv.conf.
+    pub servers: Vec<SocketAddr>,
+    /// DS or DNSKEY records that are trusted; `None`: the keys of the root.
+    pub trust_anchor: Option<PathBuf>,
 }
 
 /// `[limits]`.

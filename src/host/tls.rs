@@ -171,6 +171,7 @@ fn identity(chain: &Path, key: &Path) -> Result<(Vec<CertificateDer<'static>>, P
         read(key).and_then(|text| PrivateKeyDer::from_pem_slice(&text)).map_err(|error| unusable_pem("client_key", key, &error))?;
     Ok((certificates, key_der))
 }
+
 /// What PEM holds is never shown: it may be a key.
 fn unusable_pem(what: &str, path: &Path, error: &pem::Error) -> Error {
     let because = match error {

@@ -86,6 +86,8 @@ pub struct Report {
     pub finding: Option<Finding>,
     /// The mechanism that authenticated us.
     pub auth: Option<Mechanism>,
+    /// The server refused the access token: a new one may be taken. It is never true of a password.
+    pub token_refused: bool,
     /// The handshake failed in a way that policy answers with a new connection in plaintext.
     pub retry_in_plaintext: Option<Finding>,
 }
@@ -125,6 +127,7 @@ pub struct Session<'m> {
     met: Option<Met>,
     finding: Option<Finding>,
     auth: Option<Mechanism>,
+    token_refused: bool,
     retry: Option<Finding>,
     problem: Option<Problem>,
     outcomes: Option<Vec<Outcome>>,
@@ -175,6 +178,7 @@ impl<'m> Session<'m> {
             met: None,
             finding: None,
             auth: None,
+            token_refused: false,
             retry: None,
             problem: None,
             outcomes: None,
@@ -365,6 +369,7 @@ impl<'m> Session<'m> {
             met: self.met,
             finding: self.finding,
             auth: self.auth,
+            token_refused: self.token_refused,
             retry_in_plaintext: self.retry,
         };
         report.foreign(|text| {

@@ -15,19 +15,48 @@ pub use mask::Mask;
 /// What a mechanism says in one step, before base64; overwritten when dropped, because it may hold the secret.
 pub type Message = Zeroizing<Vec<u8>>;
 
+/// What a secret is, which decides the mechanisms that can use it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A password.
+    Password,
+    /// An access token of `OAuth` 2 (RFC 6750), good for an hour or so.
+    Token,
+    /// There is none: something else speaks for the account.
+    Nothing,
+}
+
 /// A password or token: overwritten when dropped, never shown.
 #[derive(Clone)]
-pub struct Secret(Zeroizing<String>);
+pub struct Secret {
+    text: Zeroizing<String>,
+    kind: Kind,
+}
 
 impl Secret {
-    /// Takes the text over; the caller's copy is gone with the move.
+    /// A password. Takes the text over; the caller's copy is gone with the move.
     pub fn new(text: String) -> Self {
-        Self(Zeroizing::new(text))
+        Self { text: Zeroizing::new(text), kind: Kind::Password }
+    }
+
+    /// An access token.
+    pub fn token(text: String) -> Self {
+        Self { text: Zeroizing::new(text), kind: Kind::Token }
+    }
+
+    /// No secret, for an account that a client certificate speaks for.
+    pub fn nothing() -> Self {
+        Self { text: Zeroizing::default(), kind: Kind::Nothing }
+    }
+
+    /// What it is.
+    pub fn kind(&self) -> Kind {
+        self.kind
     }
 
     /// The text itself, for the one flight that needs it.
     pub fn expose(&self) -> &str {
-        &self.0
+        &self.text
     }
 }
 

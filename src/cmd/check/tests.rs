@@ -79,6 +79,7 @@ fn sight(foreign: &str) -> Sight {
             met: None,
             finding: Some(finding),
             auth: None,
+            token_refused: false,
             retry_in_plaintext: None,
         },
     }

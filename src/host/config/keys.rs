@@ -10,7 +10,7 @@ pub(super) struct Table {
 }
 
 pub(super) const TOP: Table =
-    Table { header: "", keys: &["default_account", "mail_domain", "aliases", "log", "queue", "limits", "accounts"] };
+    Table { header: "", keys: &["default_account", "mail_domain", "aliases", "log", "queue", "limits", "dns", "accounts"] };
 
 pub(super) const LOG: Table = Table { header: "[log]", keys: &["file", "syslog"] };
 
@@ -33,6 +33,8 @@ pub(super) const LIMITS: Table = Table {
         "end_timeout",
     ],
 };
+
+pub(super) const DNS: Table = Table { header: "[dns]", keys: &["servers", "trust_anchor"] };
 
 pub(super) const ACCOUNT: Table = Table {
     header: "[accounts.NAME]",
@@ -89,7 +91,7 @@ pub(super) const AUTH: Table = Table {
 };
 
 /// Every table, to find where a misplaced key belongs.
-pub(super) const TABLES: [&Table; 7] = [&TOP, &LOG, &QUEUE, &LIMITS, &ACCOUNT, &TLS, &AUTH];
+pub(super) const TABLES: [&Table; 8] = [&TOP, &LOG, &QUEUE, &LIMITS, &DNS, &ACCOUNT, &TLS, &AUTH];
 
 /// The one key whose value is a secret.
 pub(super) const SECRET: &str = "password";

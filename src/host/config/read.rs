@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use toml::de::DeTable;
 
 use super::{
-    Aliases, Config, Limits, Log, Origin, Timeouts, account, choose, keys, names,
+    Aliases, Config, Dns, Limits, Log, Origin, Timeouts, account, choose, keys, names,
     page::Page,
     section::Section,
     values::{self, Fault},
@@ -24,6 +24,7 @@ pub(super) fn config(page: &Page<'_>, table: &DeTable<'_>, origin: Origin, world
     let log = log(&top.section("log", &keys::LOG)?, &origin, world)?;
     queue(&top.section("queue", &keys::QUEUE)?)?;
     let limits = limits(&top.section("limits", &keys::LIMITS)?)?;
+    let dns = dns(&top.section("dns", &keys::DNS)?)?;
     let sections = top.accounts()?;
     let names: Vec<&str> = sections.iter().map(|(name, _)| *name).collect();
     if names.is_empty() {
@@ -42,6 +43,7 @@ pub(super) fn config(page: &Page<'_>, table: &DeTable<'_>, origin: Origin, world
         aliases: aliases(&top)?,
         log,
         limits,
+        dns,
         accounts,
         origin,
     })
@@ -97,6 +99,13 @@ fn queue(section: &Section<'_>) -> Result<(), Error> {
     section.duration("keep_failed")?;
     section.integer("connections", 1, 1000)?;
     Ok(())
+}
+
+fn dns(section: &Section<'_>) -> Result<Dns, Error> {
+    Ok(Dns {
+        servers: section.list("servers", values::server)?.into_iter().map(|found| found.value).collect(),
+        trust_anchor: section.path("trust_anchor")?,
+    })
 }
 
 fn limits(section: &Section<'_>) -> Result<Limits, Error> {

@@ -14,7 +14,7 @@ use crate::{
     smtp::{
         action::Action,
         reply::Capabilities,
-        sasl::{self, Exchange, SaslError},
+        sasl::{self, Exchange, Kind, SaslError},
     },
 };
 
@@ -151,7 +151,11 @@ impl Session<'_> {
             _ if reply.is_positive() || reply.code / 100 == 3 => {
                 self.violated(&format!("the server ended AUTH with {reply}"), None);
             }
-            _ => self.rejected(&format!("the login by {}", mechanism.name()), reply, Exit::NoPerm),
+            _ => {
+                let secret = self.plan.credentials.as_ref().map(|credentials| credentials.secret.kind());
+                self.token_refused = secret == Some(Kind::Token) && reply.is_permanent();
+                self.rejected(&format!("the login by {}", mechanism.name()), reply, Exit::NoPerm);
+            }
         }
     }
 }
