@@ -55,6 +55,17 @@ pub struct Delivery<'a> {
     attempts: u32,
 }
 
+/// What one attempt sets out with.
+#[derive(Clone, Copy)]
+struct Course<'c> {
+    connector: &'c Connector,
+    demand: Demand,
+    prior: &'c Prior,
+    /// The address of the host that is meant; `None`: any.
+    address: Option<std::net::SocketAddr>,
+    begun: Instant,
+}
+
 /// How one attempt ended.
 struct Ended {
     outcomes: Vec<Outcome>,
@@ -117,8 +128,8 @@ impl<'a> Delivery<'a> {
         };
         let Before { demand, mut prior, .. } = before;
         loop {
-            let plan = (demand, &prior);
-            let ended = self.attempt(account, &connector, credentials.clone(), plan, envelope, content);
+            let course = Course { connector: &connector, demand, prior: &prior, address: None, begun: Instant::now() };
+            let ended = self.attempt(account, course, credentials.as_ref(), envelope, content);
             match &ended.retry_in_plaintext {
                 Some(finding) if prior.failed_handshake.is_none() => {
                     self.narrator.note("the account is opportunistic: once more in plaintext");
@@ -142,25 +153,28 @@ impl<'a> Delivery<'a> {
     fn attempt(
         &mut self,
         account: &Account,
-        connector: &Connector,
-        credentials: Option<(Credentials, [u8; 18])>,
-        (demand, prior): (Demand, &Prior),
+        course: Course<'_>,
+        credentials: Option<&(Credentials, [u8; 18])>,
         envelope: &Envelope,
         content: &mut dyn Content,
     ) -> Ended {
-        let begun = Instant::now();
-        self.attempts += 1;
+        let Course { connector, demand, prior, address, begun } = course;
         self.narrator.note(&format!("account {}: connecting to {}", account.name, account.target));
-        let link = match dial::dial(account, self.config.limits.connect) {
+        let link = match dial::again(account, address, self.config.limits.connect) {
             Ok(link) => link,
-            Err(unreachable) => return self.unreachable(account, envelope, &unreachable, begun),
+            Err(unreachable) => return self.unreachable(account, envelope, (&unreachable, connector.refusal()), begun),
         };
         let peer = link.peer().filter(|_| account.proxy.is_none());
-        let plan = Self::plan(self.world, self.config, account, &link, credentials, (demand, prior));
+        let plan = Self::plan(self.world, self.config, account, &link, credentials.cloned(), (demand, prior));
         let mut session = Session::new(plan, envelope, content.facts());
         let mut pump = Pump { link, connector, timeouts: self.config.limits.timeouts, narrator: self.narrator, witness: None };
         let facts = pump.run(&mut session, content);
         let report = session.report();
+        if let Some((connector, prior)) = once_more(connector, &report, prior) {
+            self.narrator.note("the certificate was refused unseen: once more, to see it");
+            let course = Course { connector: &connector, demand, prior: &prior, address: peer, begun };
+            return self.attempt(account, course, credentials, envelope, content);
+        }
         let problem = problem_of(account, &report);
         let log = Logged {
             sender: &envelope.sender,
@@ -197,12 +211,17 @@ impl<'a> Delivery<'a> {
         }
     }
 
-    fn unreachable(&mut self, account: &Account, envelope: &Envelope, why: &Unreachable, begun: Instant) -> Ended {
+    fn unreachable(
+        &mut self,
+        account: &Account,
+        envelope: &Envelope,
+        (why, finding): (&Unreachable, Option<&Finding>),
+        begun: Instant,
+    ) -> Ended {
         let error = no_connection(account, why);
         self.narrator.note(&error.summary());
         let outcomes = undecided(envelope, error.exit());
-        let log =
-            Logged { sender: &envelope.sender, address: None, report: None, facts: None, finding: None, sealed_before: false };
+        let log = Logged { sender: &envelope.sender, address: None, report: None, facts: None, finding, sealed_before: false };
         self.record(account, &outcomes, Some(&error), log, begun);
         Ended { outcomes, problem: Some(error), retry_in_plaintext: None }
     }
@@ -210,7 +229,6 @@ impl<'a> Delivery<'a> {
     /// What is known of the server beforehand is enough to send it nothing; may work later.
     fn withhold(&mut self, account: &Account, envelope: &Envelope, finding: &Finding) -> Ended {
         let error = withheld(account, finding);
-        self.attempts += 1;
         self.narrator.note(&error.summary());
         let outcomes = undecided(envelope, Exit::TempFail);
         let sender = &envelope.sender;
@@ -231,6 +249,7 @@ impl<'a> Delivery<'a> {
     }
 
     fn record(&mut self, account: &Account, outcomes: &[Outcome], problem: Option<&Error>, log: Logged<'_>, begun: Instant) {
+        self.attempts += 1;
         let report = log.report;
         let protection = match (report.and_then(|r| r.met.as_ref()), log.finding) {
             (Some(met), _) => Protection::Met(met),
@@ -299,6 +318,15 @@ pub(super) fn no_connection(account: &Account, why: &Unreachable) -> Error {
 pub(super) fn withheld(account: &Account, finding: &Finding) -> Error {
     let because = format!("TLS policy \"{}\" not met: {finding}", account.tls.demand.policy.as_str());
     Error::new(Exit::TempFail, doing(account), because).hint(finding.failure.advice())
+}
+
+/// The means of another connection to a server whose certificate the library refused without showing it. Nothing of the message
+/// was said on this one, and the record of the other tells what this one found.
+pub(super) fn once_more(connector: &Connector, report: &Report, prior: &Prior) -> Option<(Connector, Prior)> {
+    let finding = report.finding.as_ref().filter(|_| report.unseen)?;
+    let connector = connector.looking_away(finding.clone()).ok()?;
+    // A STARTTLS that is gone by then was there a moment ago.
+    Some((connector, Prior { sealed_before: true, ..prior.clone() }))
 }
 
 /// What ended a session early, as the caller reads it.

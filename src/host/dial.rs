@@ -43,6 +43,17 @@ impl fmt::Display for Unreachable {
     }
 }
 
+/// Connects to the address of the smarthost that was reached before; where none is known of it, as [`dial`] does.
+///
+/// # Errors
+/// Why it could not be reached.
+pub fn again(account: &Account, address: Option<SocketAddr>, budget: Duration) -> Result<Link, Unreachable> {
+    match address {
+        Some(address) => race(&[address], account.source_address, Instant::now() + budget),
+        None => dial(account, budget),
+    }
+}
+
 /// Connects to the account's smarthost, through its proxy where it has one, all within `budget`.
 ///
 /// # Errors

@@ -17,7 +17,7 @@ const APPLICATION_DATA: u8 = 23;
 
 const TLS13: u16 = 0x0304;
 
-/// The random of a ServerHello that asks for another ClientHello: SHA-256 of "HelloRetryRequest" (RFC 8446 4.1.3).
+/// The random of a `ServerHello` that asks for another hello: SHA-256 of `HelloRetryRequest` (RFC 8446 4.1.3).
 const RETRY: [u8; 32] = [
     0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91, 0xc2, 0xa2, 0x11, 0x16, 0x7a,
     0xbb, 0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c,
@@ -78,6 +78,11 @@ impl Listener {
     /// What has been agreed so far.
     pub fn agreed(&self) -> &Agreed {
         &self.agreed
+    }
+
+    /// Whether something came that is no TLS.
+    pub fn is_lost(&self) -> bool {
+        self.lost
     }
 
     /// Whether the server wants to negotiate anew, which TLS 1.3 abolished. Nobody needs it, and who is at the other end could

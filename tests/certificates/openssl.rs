@@ -75,7 +75,8 @@ fn end(server: &Server, ca_file: &Path) -> (End, String) {
         crl_file: None,
         pins: Vec::new(),
         server_name: Some("localhost".to_owned()),
-        only_tls13: false,
+        min_version: config::Version::Tls12,
+        backend: config::Backend::Rustls,
         client_identity: None,
     };
     let target = config::Target::Name("localhost".to_owned(), server.port);
@@ -91,7 +92,7 @@ fn end(server: &Server, ca_file: &Path) -> (End, String) {
         if let Err(why) = handshake.process() {
             // The server reads the alert before it meets the end.
             let _ = handshake.write_tls(&mut socket);
-            return (End::NoHandshake, why);
+            return (End::NoHandshake, why.to_string());
         }
     }
     match handshake.verdict() {

@@ -1,6 +1,7 @@
 //! What is found when an account is tried without a message? (every address, TLS, the login; sealpost(1), "sealpost check")
 
 use std::{
+    borrow::Cow,
     net::SocketAddr,
     thread,
     time::{Duration, Instant},
@@ -10,7 +11,7 @@ use crate::{
     cmd::deliver::{
         Delivery,
         before::{self, Before},
-        no_connection, problem_of, withheld,
+        no_connection, once_more, problem_of, withheld,
     },
     error::Error,
     host::{
@@ -224,11 +225,21 @@ impl Looker<'_> {
     fn sessions(&self, link: Link, login: Option<&(Credentials, [u8; 18])>) -> Vec<Sight> {
         let timeouts = capped(self.config.limits.timeouts, PATIENCE);
         let mut prior = self.prior.clone();
+        let mut connector = Cow::Borrowed(&self.connector);
         let mut sights = Vec::new();
         let mut link = Some(link);
         while let Some(open) = link.take() {
+            let peer = open.peer().filter(|_| self.account.proxy.is_none());
             let plan = Delivery::plan(self.world, self.config, self.account, &open, login.cloned(), (self.demand, &prior));
-            let sight = probe::run(open, &self.connector, timeouts, plan, &self.judges);
+            let sight = probe::run(open, &connector, timeouts, plan, &self.judges);
+            if let Some((seeing, known)) = once_more(&connector, &sight.report, &prior) {
+                (connector, prior) = (Cow::Owned(seeing), known);
+                let budget = self.config.limits.connect;
+                link = dial::again(self.account, peer, budget).ok();
+                if link.is_some() {
+                    continue;
+                }
+            }
             if let (Some(finding), None) = (&sight.report.retry_in_plaintext, &prior.failed_handshake) {
                 prior.failed_handshake = Some(finding.clone());
                 link = dial::dial(self.account, self.config.limits.connect).ok();

@@ -81,6 +81,7 @@ fn sight(foreign: &str) -> Sight {
             auth: None,
             token_refused: false,
             retry_in_plaintext: None,
+            unseen: false,
         },
     }
 }

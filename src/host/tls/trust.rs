@@ -98,6 +98,54 @@ impl Rules {
     }
 }
 
+/// For a library that looks at the chain itself.
+#[cfg(feature = "native-tls")]
+impl Rules {
+    /// Whether anybody's authority matters.
+    pub(super) fn needs_authorities(&self) -> bool {
+        self.trust == Trust::System
+    }
+
+    /// Whether both ask the same authorities.
+    pub(super) fn believes_the_same(&self, other: &Self) -> bool {
+        self.needs_authorities() && other.needs_authorities() && self.ca_file == other.ca_file
+    }
+
+    /// The certificates of those who are believed; none where they are those whom the system's library knows by itself.
+    pub(super) fn roots(&self) -> Result<Vec<Vec<u8>>, Finding> {
+        let named = self.ca_file.is_some() || std::env::var_os("SSL_CERT_FILE").is_some_and(|path| !path.is_empty());
+        if !named {
+            return Ok(Vec::new());
+        }
+        let (origin, mut bundle) = self.bundle()?;
+        let mut pem = Vec::new();
+        bundle.read_to_end(&mut pem).map_err(|error| unreadable("the certificate authorities in", &origin, &error))?;
+        match crate::smtp::anchors::every(&pem) {
+            roots if roots.is_empty() => Err(certificate::nobody(&origin.to_string_lossy())),
+            roots => Ok(roots),
+        }
+    }
+
+    /// The verdict on a server whose chain the library accepted.
+    pub(super) fn vouched(&self, chain: &[CertificateDer<'_>]) -> Verdict {
+        certificate::by_name(self.peer(chain))
+    }
+
+    /// The verdict on a server whose chain the library refused for `finding`. One thing it can't be told: that a certificate
+    /// which is itself among the trusted ones needs nobody above it.
+    pub(super) fn refused(&self, chain: &[CertificateDer<'_>], finding: &Finding) -> Verdict {
+        let own = chain.get(..1).unwrap_or_default();
+        let found = self.bundle().ok().and_then(|(origin, bundle)| Some((origin, search(bundle, own).ok()??)));
+        match found.filter(|(_, anchors)| anchors.lists_leaf()) {
+            Some((origin, anchors)) => {
+                let origin = origin.to_string_lossy();
+                certificate::by_authority(self.peer(own), Authorities { anchors: Some(&anchors), origin: &origin, revoked: None })
+            }
+            None => Err(certificate::also_by_name(self.peer(own), finding)),
+        }
+    }
+}
+
 fn unreadable(what: &str, path: &Path, error: &io::Error) -> Finding {
     Finding::new(Failure::ValidationFailure, format!("can't read {what} {}: {error}", path.display()))
 }
