@@ -55,6 +55,7 @@ pub mod host {
     pub mod journal;
     pub mod ledger;
     pub mod listen;
+    pub mod memory;
     pub mod narrate;
     pub mod net;
     pub mod probe;
@@ -83,10 +84,13 @@ pub mod cmd {
     pub mod getopt;
     pub mod log;
     pub mod report;
+    pub mod screen;
     pub mod selection;
     pub mod sendmail;
     pub mod sink;
     pub mod submit;
+    pub mod trust;
+    pub mod when;
     pub mod wrap;
 }
 

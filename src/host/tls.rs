@@ -109,6 +109,16 @@ impl Connector {
     }
 }
 
+/// What `settings` would say of a server that showed `chain` to somebody who wanted `target`.
+///
+/// # Errors
+/// The finding, as [`Handshake::verdict`] has it.
+pub fn opinion(settings: &config::Tls, target: &config::Target, known: Known, chain: &[CertificateDer<'_>]) -> Verdict {
+    let unnamed = |error: Error| Finding::new(Failure::ValidationFailure, error.because());
+    let name = server_name(settings, target).map_err(unnamed)?;
+    Rules::new(settings, name, known).verdict(chain)
+}
+
 /// One handshake, and the sealed connection that comes of it. Its sealed bytes are to be carried between it and the socket.
 #[derive(Debug)]
 pub struct Handshake {
@@ -225,19 +235,6 @@ impl Handshake {
             Engine::Rust(engine) => self.rules.verdict(engine.chain()),
             #[cfg(feature = "native-tls")]
             Engine::Native(engine) => engine.verdict(&self.rules),
-        }
-    }
-
-    /// What other settings than the account's own would say of the same peer, under the same name.
-    ///
-    /// # Errors
-    /// The finding, as [`Handshake::verdict`] has it.
-    pub fn verdict_for(&self, settings: &config::Tls, known: Known) -> Verdict {
-        let rules = Rules::new(settings, self.rules.name.clone(), known);
-        match &self.engine {
-            Engine::Rust(engine) => rules.verdict(engine.chain()),
-            #[cfg(feature = "native-tls")]
-            Engine::Native(engine) => engine.opinion(&self.rules, &rules),
         }
     }
 

@@ -15,7 +15,7 @@ use sealpost::{
         tls::{Broken, Connector, Known},
     },
     mail::{
-        policy::{Demand, OnDowngrade, Policy, Start, Tlsa, Trust},
+        policy::{Demand, OnDowngrade, Policy, Request, Start, Tlsa, Trust},
         tls::{Failure, Standing},
     },
 };
@@ -76,6 +76,7 @@ fn end(server: &Server, ca_file: &Path, backend: config::Backend) -> (End, Strin
         start: Start::Implicit,
         on_downgrade: OnDowngrade::Refuse,
         tlsa: Tlsa::Unasked,
+        request: Request::Nothing,
     };
     let settings = config::Tls {
         demand,

@@ -6,7 +6,7 @@ use crate::{
     error::Error,
     host::{
         config::{Account, Aliases, Auth, Config, Origin, SecretSource, Target},
-        secrets,
+        memory, secrets,
         world::World,
     },
     mail::policy::{Policy, Trust},
@@ -23,6 +23,9 @@ pub(super) fn of(world: &dyn World, config: &Config) -> Vec<String> {
     }
     if let Aliases::File(path) = &config.aliases {
         warnings.extend(unreadable("aliases", path));
+    }
+    if config.accounts.iter().any(|account| account.tls.demand.minds_the_past()) {
+        warnings.extend(memory::read(&config.memory).err().map(|trouble| advised(&trouble.error)));
     }
     if config.default_account.is_none() {
         warnings.push("no default_account: mail that no `match` and no -a chooses an account for is refused".to_owned());
@@ -80,7 +83,7 @@ fn files(account: &Account) -> Vec<String> {
 fn login(world: &dyn World, account: &Account, auth: &Auth) -> Vec<String> {
     let demand = account.tls.demand;
     let mut warnings = Vec::new();
-    if demand.policy == Policy::Opportunistic && demand.trust != Trust::Pin {
+    if demand.policy == Policy::Opportunistic && !matches!(demand.trust, Trust::Pin | Trust::Tofu) {
         warnings.push(
             "policy \"opportunistic\" with a login: the password never goes out in plaintext, so where TLS fails the mail is deferred; \
              pin the certificate, or say \"required\""

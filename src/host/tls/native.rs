@@ -23,7 +23,7 @@ use crate::{
     host::config,
     mail::{
         policy::Start,
-        tls::{Facts, Failure, Finding, Verdict},
+        tls::{Facts, Finding, Verdict},
     },
     smtp::{hello::Listener, leaf},
 };
@@ -285,22 +285,6 @@ impl Engine {
             Checks::None => rules.verdict(&self.chain),
             Checks::Chain => rules.vouched(&self.chain),
             Checks::Refused(finding) => rules.refused(&self.chain, finding),
-        }
-    }
-}
-
-impl Engine {
-    /// What `other` rules would say, under which the library did not shake hands.
-    pub(super) fn opinion(&self, own: &Rules, other: &Rules) -> Verdict {
-        if !other.needs_authorities() {
-            return other.verdict(&self.chain);
-        }
-        match self.checks {
-            Checks::Chain | Checks::Refused(_) if own.believes_the_same(other) => self.verdict(own),
-            _ => Err(Finding::new(
-                Failure::ValidationFailure,
-                "native-tls weighs a chain only while it shakes hands, and was not asked by whom it is trusted here",
-            )),
         }
     }
 }

@@ -25,7 +25,7 @@ use crate::{
         net::{Link, Lost},
     },
     mail::{
-        policy::{Demand, OnDowngrade, Policy, Start, Tlsa, Trust},
+        policy::{Demand, OnDowngrade, Policy, Request, Start, Tlsa, Trust},
         tls::Standing,
     },
     smtp::{client::Flight, leaf},
@@ -89,6 +89,7 @@ fn settings(trust: Trust) -> config::Tls {
             start: Start::Starttls,
             on_downgrade: OnDowngrade::Warn,
             tlsa: Tlsa::Unasked,
+            request: Request::Nothing,
         },
         ca_file: None,
         crl_file: None,

@@ -106,11 +106,6 @@ impl Rules {
         self.trust == Trust::System
     }
 
-    /// Whether both ask the same authorities.
-    pub(super) fn believes_the_same(&self, other: &Self) -> bool {
-        self.needs_authorities() && other.needs_authorities() && self.ca_file == other.ca_file
-    }
-
     /// The certificates of those who are believed; none where they are those whom the system's library knows by itself.
     pub(super) fn roots(&self) -> Result<Vec<Vec<u8>>, Finding> {
         let named = self.ca_file.is_some() || std::env::var_os("SSL_CERT_FILE").is_some_and(|path| !path.is_empty());

@@ -7,7 +7,7 @@ use super::{
     *,
 };
 use crate::mail::{
-    policy::{Demand, Met, OnDowngrade, Policy, Reach, SecretRule, Start, Tlsa, Trust, judge, may_authenticate},
+    policy::{Demand, Met, OnDowngrade, Policy, Reach, Request, SecretRule, Start, Tlsa, Trust, judge, may_authenticate},
     tls::{Failure, Finding, Standing, Verdict},
 };
 
@@ -20,6 +20,7 @@ fn met(verdict: Verdict) -> Met {
         start: Start::Starttls,
         on_downgrade: OnDowngrade::Warn,
         tlsa: Tlsa::Unasked,
+        request: Request::Nothing,
     };
     judge(demand, verdict).unwrap()
 }
