@@ -1,5 +1,8 @@
 //! Handshakes in this process: our client against rustls servers of every kind, byte by byte without a socket.
 
+#[cfg(feature = "native-tls")]
+mod limbo;
+
 use std::{
     fs::File,
     io::{Read, Write},
@@ -272,6 +275,63 @@ fn each_kind_of_trust_judges_a_finished_handshake() {
             assert_eq!(client.verdict().err().map(|finding| finding.failure), expected, "{settings:?}");
             assert_eq!(client.facts().certificate.unwrap().sha256, leaf::hex(&pin), "it is described in any case");
         }
+    }
+}
+
+#[test]
+fn a_certificate_that_is_itself_in_ca_file_needs_nobody_above_it_but_its_name_and_its_dates() {
+    fn own(change: impl FnOnce(&mut CertificateParams)) -> Identity {
+        let mut params = CertificateParams::new(vec!["mx.test".to_owned()]).unwrap();
+        change(&mut params);
+        let key = KeyPair::generate().unwrap();
+        Identity { chain: vec![params.self_signed(&key).unwrap().der().clone()], key }
+    }
+    let authority = |params: &mut CertificateParams| {
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![rcgen::KeyUsagePurpose::KeyCertSign];
+    };
+    let expired = |params: &mut CertificateParams| {
+        (params.not_before, params.not_after) = (rcgen::date_time_ymd(2020, 1, 1), rcgen::date_time_ymd(2021, 1, 1));
+    };
+    let elsewhere = |params: &mut CertificateParams| {
+        params.subject_alt_names = vec![rcgen::SanType::DnsName("other.test".try_into().unwrap())];
+    };
+    let table = [
+        ("self-signed", own(|_| ()), None),
+        ("self-signed by an authority", own(authority), None),
+        ("issued by a stranger", World::new().issue(|_| ()), None),
+        ("an authority, issued by a stranger", World::new().issue(authority), None),
+        ("self-signed, expired", own(expired), Some(Failure::CertificateExpired)),
+        ("issued by a stranger, expired", World::new().issue(expired), Some(Failure::CertificateExpired)),
+        ("self-signed, for another", own(elsewhere), Some(Failure::CertificateHostMismatch)),
+        ("issued by a stranger, for another", World::new().issue(elsewhere), Some(Failure::CertificateHostMismatch)),
+    ];
+    for (what, identity, expected) in table {
+        let pem = |der: &[u8]| {
+            let text = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, der);
+            format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n")
+        };
+        let ca_file = Scratch::new(&format!("{}{}", World::new().root.pem(), pem(&identity.chain[0])));
+        for settings in with_each_backend(&config::Tls { ca_file: Some(ca_file.0.clone()), ..settings(Trust::System) }) {
+            let client = met(&settings, &target(), || server(&identity)).unwrap();
+            let backend = settings.backend.as_str();
+            assert_eq!(client.verdict().err().map(|finding| finding.failure), expected, "{what}, {backend}");
+        }
+    }
+}
+
+#[test]
+fn of_two_faults_the_graver_is_told_first_whoever_found_it() {
+    let world = World::new();
+    let ca_file = Scratch::new(&world.root.pem());
+    let identity = world.issue(|params| {
+        params.subject_alt_names = vec![rcgen::SanType::DnsName("other.test".try_into().unwrap())];
+        (params.not_before, params.not_after) = (rcgen::date_time_ymd(2020, 1, 1), rcgen::date_time_ymd(2021, 1, 1));
+    });
+    for settings in with_each_backend(&config::Tls { ca_file: Some(ca_file.0.clone()), ..settings(Trust::System) }) {
+        let finding = met(&settings, &target(), || server(&identity)).unwrap().verdict().unwrap_err();
+        assert_eq!(finding.failure, Failure::CertificateHostMismatch);
+        assert!(finding.detail.contains("other.test") && finding.detail.contains("expired"), "{finding}");
     }
 }
 
