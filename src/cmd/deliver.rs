@@ -1,13 +1,13 @@
 //! What becomes of one message at an account and its fallbacks? (sealpost(1))
 
-use std::time::Instant;
+use std::{net::IpAddr, time::Instant};
 
 pub(super) mod after;
 pub(super) mod before;
 mod recollection;
 mod tally;
 
-use before::Before;
+use before::{Astray, Before};
 pub use tally::Delivered;
 use tally::Tally;
 
@@ -65,6 +65,8 @@ struct Ended {
     outcomes: Vec<Outcome>,
     problem: Option<Error>,
     retry_in_plaintext: Option<Finding>,
+    /// Whether there was no connection at all.
+    unreached: bool,
 }
 
 impl<'a> Delivery<'a> {
@@ -107,12 +109,44 @@ impl<'a> Delivery<'a> {
         self.at(account, envelope, content)
     }
 
-    /// One account: an attempt, and where policy allows it a second one in plaintext after a failed handshake.
+    /// One account, which may stand for several servers: the first that is reached decides.
     fn at(&mut self, account: &Account, envelope: &Envelope, content: &mut dyn Content) -> Ended {
         let credentials = match Self::credentials(self.world, account) {
             Ok(credentials) => credentials,
             Err(error) => return self.reject(account, envelope, error),
         };
+        let routes = match before::routes(self.world, self.config, account) {
+            Ok(routes) => routes,
+            Err(Astray::Finding(finding)) => return self.withhold(account, envelope, &finding),
+            Err(Astray::Unreachable(why)) => {
+                self.attempts += 1;
+                return self.unreachable(account, account.tls.demand, envelope, &why, Instant::now());
+            }
+        };
+        let mut last = None;
+        for route in &routes {
+            let ended = self.along(route, credentials.as_ref(), envelope, content);
+            if !ended.unreached {
+                return ended;
+            }
+            last = Some(ended);
+        }
+        last.unwrap_or_else(|| Ended {
+            outcomes: undecided(envelope, Exit::TempFail),
+            problem: None,
+            retry_in_plaintext: None,
+            unreached: true,
+        })
+    }
+
+    /// One server: an attempt, and where policy allows it a second one in plaintext after a failed handshake.
+    fn along(
+        &mut self,
+        account: &Account,
+        login: Option<&(Credentials, [u8; 18])>,
+        envelope: &Envelope,
+        content: &mut dyn Content,
+    ) -> Ended {
         let demand = account.tls.demand.of_message(self.tls_waived);
         if demand.request == Request::Waive {
             self.narrator.note("the message says TLS-Required: No: what the server's domain publishes makes TLS no duty for it");
@@ -125,8 +159,11 @@ impl<'a> Delivery<'a> {
             Ok(connector) => connector,
             Err(error) => return self.reject(account, envelope, error),
         };
+        if let Some(told) = &before.told {
+            self.narrator.note(told);
+        }
         loop {
-            let ended = self.attempt(account, &connector, credentials.clone(), &before, envelope, content);
+            let ended = self.attempt(account, &connector, login.cloned(), &before, envelope, content);
             match &ended.retry_in_plaintext {
                 Some(finding) if before.prior.failed_handshake.is_none() => {
                     self.narrator.note("the account is opportunistic: once more in plaintext");
@@ -159,7 +196,7 @@ impl<'a> Delivery<'a> {
         let begun = Instant::now();
         self.attempts += 1;
         self.narrator.note(&format!("account {}: connecting to {}", account.name, account.target));
-        let link = match dial::dial(account, self.config.limits.connect) {
+        let link = match dial::dial_known(account, &before.addresses, self.config.limits.connect) {
             Ok(link) => link,
             Err(unreachable) => return self.unreachable(account, before.demand, envelope, &unreachable, begun),
         };
@@ -187,7 +224,7 @@ impl<'a> Delivery<'a> {
             remark: after.remark.as_deref(),
         };
         self.record(account, &report.outcomes, problem.as_ref(), log, begun);
-        Ended { outcomes: report.outcomes, problem, retry_in_plaintext: report.retry_in_plaintext }
+        Ended { outcomes: report.outcomes, problem, retry_in_plaintext: report.retry_in_plaintext, unreached: false }
     }
 
     /// What a connection of this account is for.
@@ -220,7 +257,7 @@ impl<'a> Delivery<'a> {
         let outcomes = undecided(envelope, error.exit());
         let log = Logged::new(demand, &envelope.sender, None);
         self.record(account, &outcomes, Some(&error), log, begun);
-        Ended { outcomes, problem: Some(error), retry_in_plaintext: None }
+        Ended { unreached: true, ..Ended::without(outcomes, error) }
     }
 
     /// What is known of the server beforehand is enough to send it nothing; may work later.
@@ -231,7 +268,7 @@ impl<'a> Delivery<'a> {
         let outcomes = undecided(envelope, Exit::TempFail);
         let log = Logged::new(account.tls.demand, &envelope.sender, Some(finding));
         self.record(account, &outcomes, Some(&error), log, Instant::now());
-        Ended { outcomes, problem: Some(error), retry_in_plaintext: None }
+        Ended::without(outcomes, error)
     }
 
     /// The account can't even be tried.
@@ -242,7 +279,7 @@ impl<'a> Delivery<'a> {
         let submission = Submission { sender: Some(&envelope.sender), ..self.submission };
         let record = Record::rejected(span, &submission, &rejection);
         self.warn(self.journal.write(&record));
-        Ended { outcomes: undecided(envelope, error.exit()), problem: Some(error), retry_in_plaintext: None }
+        Ended::without(undecided(envelope, error.exit()), error)
     }
 
     /// What was asked for the rest of the way; of a bounce that went without REQUIRETLS nothing was.
@@ -297,12 +334,19 @@ impl<'a> Delivery<'a> {
     }
 }
 
+impl Ended {
+    /// Nothing was said to any server.
+    fn without(outcomes: Vec<Outcome>, error: Error) -> Self {
+        Self { outcomes, problem: Some(error), retry_in_plaintext: None, unreached: false }
+    }
+}
+
 /// What a record tells of the connection.
 #[derive(Clone, Copy)]
 struct Logged<'r> {
     demand: Demand,
     sender: &'r ReversePath,
-    address: Option<std::net::IpAddr>,
+    address: Option<IpAddr>,
     report: Option<&'r Report>,
     facts: Option<&'r Facts>,
     /// Why the policy is not met.
@@ -371,6 +415,7 @@ impl std::fmt::Display for Target {
             Self::Name(name, port) => write!(f, "{name}:{port}"),
             Self::Address(address, port) => std::net::SocketAddr::new(*address, *port).fmt(f),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Service(domain) => write!(f, "srv:{domain}"),
         }
     }
 }

@@ -45,6 +45,7 @@ fn tls(account: &Account) -> Vec<String> {
         Target::Unix(_) => true,
         Target::Address(address, _) => address.to_canonical().is_loopback(),
         Target::Name(name, _) => name.eq_ignore_ascii_case("localhost"),
+        Target::Service(_) => false,
     };
     match demand.policy {
         Policy::Off if !is_local => warnings.push("policy \"off\": mail crosses the network for all to read".to_owned()),
