@@ -1,6 +1,9 @@
 //! What becomes of one message at an account and its fallbacks? (sealpost(1))
 
-use std::{net::IpAddr, time::Instant};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Instant,
+};
 
 pub(super) mod after;
 pub(super) mod before;
@@ -60,6 +63,12 @@ pub struct Delivery<'a> {
     tls_waived: bool,
 }
 
+/// The library refused a certificate that it did not show.
+struct Unseen {
+    finding: Finding,
+    peer: Option<SocketAddr>,
+}
+
 /// How one attempt ended.
 struct Ended {
     outcomes: Vec<Outcome>,
@@ -67,6 +76,8 @@ struct Ended {
     retry_in_plaintext: Option<Finding>,
     /// Whether there was no connection at all.
     unreached: bool,
+    /// It did not count: another is to see whom it met.
+    unseen: Option<Unseen>,
 }
 
 impl<'a> Delivery<'a> {
@@ -119,8 +130,7 @@ impl<'a> Delivery<'a> {
             Ok(routes) => routes,
             Err(Astray::Finding(finding)) => return self.withhold(account, envelope, &finding),
             Err(Astray::Unreachable(why)) => {
-                self.attempts += 1;
-                return self.unreachable(account, account.tls.demand, envelope, &why, Instant::now());
+                return self.unreachable(account, account.tls.demand, envelope, (&why, None), Instant::now());
             }
         };
         let mut last = None;
@@ -136,6 +146,7 @@ impl<'a> Delivery<'a> {
             problem: None,
             retry_in_plaintext: None,
             unreached: true,
+            unseen: None,
         })
     }
 
@@ -155,15 +166,28 @@ impl<'a> Delivery<'a> {
             Ok(before) => before,
             Err(finding) => return self.withhold(account, envelope, &finding),
         };
-        let connector = match Connector::new(&account.tls, &account.target, before.known.clone()) {
+        let mut connector = match Connector::new(&account.tls, &account.target, before.known.clone()) {
             Ok(connector) => connector,
             Err(error) => return self.reject(account, envelope, error),
         };
         if let Some(told) = &before.told {
             self.narrator.note(told);
         }
+        let mut begun = Instant::now();
         loop {
-            let ended = self.attempt(account, &connector, login.cloned(), &before, envelope, content);
+            let ended = self.attempt(account, (&connector, begun), login.cloned(), &before, envelope, content);
+            if let Some(Unseen { finding, peer }) = ended.unseen {
+                self.narrator.note("the library refused the certificate unseen: once more, to see it");
+                connector = match connector.looking_away(finding) {
+                    Ok(connector) => connector,
+                    Err(error) => return self.reject(account, envelope, error),
+                };
+                // A STARTTLS that is gone by then was there a moment ago.
+                before.prior.sealed_before = true;
+                before.addresses = peer.iter().map(SocketAddr::ip).collect();
+                continue;
+            }
+            begun = Instant::now();
             match &ended.retry_in_plaintext {
                 Some(finding) if before.prior.failed_handshake.is_none() => {
                     self.narrator.note("the account is opportunistic: once more in plaintext");
@@ -187,18 +211,16 @@ impl<'a> Delivery<'a> {
     fn attempt(
         &mut self,
         account: &Account,
-        connector: &Connector,
+        (connector, begun): (&Connector, Instant),
         credentials: Option<(Credentials, [u8; 18])>,
         before: &Before,
         envelope: &Envelope,
         content: &mut dyn Content,
     ) -> Ended {
-        let begun = Instant::now();
-        self.attempts += 1;
         self.narrator.note(&format!("account {}: connecting to {}", account.name, account.target));
         let link = match dial::dial_known(account, &before.addresses, self.config.limits.connect) {
             Ok(link) => link,
-            Err(unreachable) => return self.unreachable(account, before.demand, envelope, &unreachable, begun),
+            Err(why) => return self.unreachable(account, before.demand, envelope, (&why, connector.refusal()), begun),
         };
         let peer = link.peer().filter(|_| account.proxy.is_none());
         let plan = Self::plan(self.world, self.config, account, &link, credentials, (before.demand, &before.prior));
@@ -206,7 +228,12 @@ impl<'a> Delivery<'a> {
         let timeouts = self.config.limits.timeouts;
         let mut pump = Pump { link, connector, timeouts, narrator: self.narrator, until: None, witness: None };
         let facts = pump.run(&mut session, content);
-        let report = session.report();
+        let mut report = session.report();
+        // Nothing of the message was said, and the record of the connection that is to follow tells what this one found.
+        if let Some(finding) = report.finding.take_if(|_| report.unseen) {
+            let unseen = Some(Unseen { finding, peer });
+            return Ended { outcomes: report.outcomes, problem: None, retry_in_plaintext: None, unreached: false, unseen };
+        }
         let after = after::look_back(self.world, self.config, account, before, &report, facts.as_ref());
         let mut problem = problem_of(account, &report);
         if let Some(hint) = after.hint {
@@ -224,7 +251,7 @@ impl<'a> Delivery<'a> {
             remark: after.remark.as_deref(),
         };
         self.record(account, &report.outcomes, problem.as_ref(), log, begun);
-        Ended { outcomes: report.outcomes, problem, retry_in_plaintext: report.retry_in_plaintext, unreached: false }
+        Ended { outcomes: report.outcomes, problem, retry_in_plaintext: report.retry_in_plaintext, unreached: false, unseen: None }
     }
 
     /// What a connection of this account is for.
@@ -251,11 +278,18 @@ impl<'a> Delivery<'a> {
         }
     }
 
-    fn unreachable(&mut self, account: &Account, demand: Demand, envelope: &Envelope, why: &Unreachable, begun: Instant) -> Ended {
+    fn unreachable(
+        &mut self,
+        account: &Account,
+        demand: Demand,
+        envelope: &Envelope,
+        (why, finding): (&Unreachable, Option<&Finding>),
+        begun: Instant,
+    ) -> Ended {
         let error = no_connection(account, why);
         self.narrator.note(&error.summary());
         let outcomes = undecided(envelope, error.exit());
-        let log = Logged::new(demand, &envelope.sender, None);
+        let log = Logged::new(demand, &envelope.sender, finding);
         self.record(account, &outcomes, Some(&error), log, begun);
         Ended { unreached: true, ..Ended::without(outcomes, error) }
     }
@@ -263,10 +297,9 @@ impl<'a> Delivery<'a> {
     /// What is known of the server beforehand is enough to send it nothing; may work later.
     fn withhold(&mut self, account: &Account, envelope: &Envelope, finding: &Finding) -> Ended {
         let error = withheld(account, finding);
-        self.attempts += 1;
         self.narrator.note(&error.summary());
         let outcomes = undecided(envelope, Exit::TempFail);
-        let log = Logged::new(account.tls.demand, &envelope.sender, Some(finding));
+        let log = Logged::new(account.tls.demand.of_message(self.tls_waived), &envelope.sender, Some(finding));
         self.record(account, &outcomes, Some(&error), log, Instant::now());
         Ended::without(outcomes, error)
     }
@@ -292,6 +325,7 @@ impl<'a> Delivery<'a> {
     }
 
     fn record(&mut self, account: &Account, outcomes: &[Outcome], problem: Option<&Error>, log: Logged<'_>, begun: Instant) {
+        self.attempts += 1;
         let report = log.report;
         let protection = match (report.and_then(|r| r.met.as_ref()), log.finding) {
             (Some(met), _) => Protection::Met(met),
@@ -337,7 +371,7 @@ impl<'a> Delivery<'a> {
 impl Ended {
     /// Nothing was said to any server.
     fn without(outcomes: Vec<Outcome>, error: Error) -> Self {
-        Self { outcomes, problem: Some(error), retry_in_plaintext: None, unreached: false }
+        Self { outcomes, problem: Some(error), retry_in_plaintext: None, unreached: false, unseen: None }
     }
 }
 

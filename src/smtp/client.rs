@@ -94,6 +94,8 @@ pub struct Report {
     pub token_refused: bool,
     /// The handshake failed in a way that policy answers with a new connection in plaintext.
     pub retry_in_plaintext: Option<Finding>,
+    /// A certificate was refused that nobody saw: another connection may show it, for policy to decide.
+    pub unseen: bool,
 }
 
 impl Report {
@@ -132,6 +134,7 @@ pub struct Session<'m> {
     auth: Option<Mechanism>,
     token_refused: bool,
     retry: Option<Finding>,
+    unseen: bool,
     problem: Option<Problem>,
     outcomes: Option<Vec<Outcome>>,
 }
@@ -183,6 +186,7 @@ impl<'m> Session<'m> {
             auth: None,
             token_refused: false,
             retry: None,
+            unseen: false,
             problem: None,
             outcomes: None,
         };
@@ -323,6 +327,14 @@ impl<'m> Session<'m> {
         self.out.silence();
     }
 
+    /// The library ended the handshake because it does not believe the certificate, and did not show it. What policy makes of such
+    /// a server is for a connection on which it is seen.
+    pub fn unseen(&mut self, finding: Finding) {
+        self.unseen = true;
+        self.unmet(finding);
+        self.out.silence();
+    }
+
     /// The link broke or a deadline passed.
     pub fn lost(&mut self, why: &str) {
         if matches!(self.state, State::Ended | State::Parting) {
@@ -364,6 +376,7 @@ impl<'m> Session<'m> {
             auth: self.auth,
             token_refused: self.token_refused,
             retry_in_plaintext: self.retry,
+            unseen: self.unseen,
         };
         report.foreign(|text| {
             if let Cow::Owned(masked) = self.mask.hide(text) {

@@ -26,6 +26,9 @@ use serde_json::Value;
 /// No run of the binary may take longer, whatever a server does.
 const LIMIT: Duration = Duration::from_secs(10);
 
+/// The libraries for TLS that are built in.
+pub(crate) const BACKENDS: &[&str] = if cfg!(feature = "native-tls") { &["rustls", "native-tls"] } else { &["rustls"] };
+
 /// The login of every test account, and what must never be seen where it does not belong.
 pub(crate) const USER: &str = "cron";
 pub(crate) const PASSWORD: &str = "correct-horse-Battery.9";

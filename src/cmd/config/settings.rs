@@ -185,10 +185,10 @@ fn tls(list: &mut List, tls: &Tls) {
         list.add("pins", tls.pins.iter().map(pin).collect::<Vec<_>>(), "");
     }
     list.add("server_name", &tls.server_name, "the host");
-    list.add("min_version", if tls.only_tls13 { "1.3" } else { "1.2" }, "");
+    list.add("min_version", tls.min_version.as_str(), "");
     list.add("client_cert", tls.client_identity.as_ref().map(|(chain, _)| shown(chain)), "none");
     list.add("client_key", tls.client_identity.as_ref().map(|(_, key)| shown(key)), "none");
-    list.add("backend", "rustls", "");
+    list.add("backend", tls.backend.as_str(), "");
     list.add("on_downgrade", if tls.demand.on_downgrade == OnDowngrade::Warn { "warn" } else { "refuse" }, "");
     list.add("requiretls", tls.demand.request == Request::Require, "");
 }

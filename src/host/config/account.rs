@@ -3,7 +3,7 @@
 use std::{net::IpAddr, os::unix::ffi::OsStrExt as _, path::PathBuf};
 
 use super::{
-    Account, Auth, FromPolicy, Protocol, SecretSource, Target, Tls, keys,
+    Account, Auth, Backend, FromPolicy, Protocol, SecretSource, Target, Tls, Version, WITHOUT_NATIVE_TLS, keys,
     section::{Found, Section},
     values::{self, Fault, Host, shown},
 };
@@ -178,9 +178,7 @@ fn tls(section: &Section<'_>, target: &Target, start: Option<Found<'_, Start>>) 
         let hint = "add `policy = \"off\"` (what goes through a unix socket stays on this machine), or `server_name`";
         return Err(section.error(Fault::new("TLS over a unix socket has no name to verify").hint(hint)));
     }
-    if let Some(backend) = section.word("backend", &[("rustls", true), ("native-tls", false)])?.filter(|found| !found.value) {
-        return Err(backend.error(Fault::later("`native-tls`", "leave `backend` out: it is rustls")));
-    }
+    let backend = backend(section)?;
     let downgrades = [("warn", OnDowngrade::Warn), ("refuse", OnDowngrade::Refuse)];
     let on_downgrade = section.word("on_downgrade", &downgrades)?.map_or(OnDowngrade::Warn, |found| found.value);
     let request = request(section, policy, trust)?;
@@ -190,7 +188,8 @@ fn tls(section: &Section<'_>, target: &Target, start: Option<Found<'_, Start>>) 
         crl_file: section.path("crl_file")?,
         pins,
         server_name,
-        only_tls13: only_tls13(section)?,
+        min_version: min_version(section, backend)?,
+        backend,
         client_identity: client_identity(section)?,
     })
 }
@@ -276,12 +275,31 @@ fn server_name(section: &Section<'_>) -> Result<Option<String>, Error> {
     Ok(found.map(|found| found.value))
 }
 
-fn only_tls13(section: &Section<'_>) -> Result<bool, Error> {
-    let found = section.parsed("min_version", |text| match text {
-        "1.0" | "1.1" => Err(Fault::later(&format!("TLS {text}"), "the oldest version is \"1.2\"")),
-        _ => values::word(text, &[("1.2", false), ("1.3", true)]),
-    })?;
-    Ok(found.is_some_and(|found| found.value))
+fn backend(section: &Section<'_>) -> Result<Backend, Error> {
+    let words = [Backend::Rustls, Backend::NativeTls].map(|backend| (backend.as_str(), backend));
+    let Some(found) = section.word("backend", &words)?.filter(|found| found.value == Backend::NativeTls) else {
+        return Ok(Backend::Rustls);
+    };
+    if !cfg!(feature = "native-tls") {
+        let hint = "leave it out: it is rustls; or build one with `cargo build --release --features native-tls`";
+        return Err(found.error(Fault::new(WITHOUT_NATIVE_TLS).hint(hint)));
+    }
+    if let Some(place) = section.place("crl_file") {
+        let fault = Fault::new("native-tls does not look at revocation lists");
+        return Err(place.error(fault.hint(format!("leave `{}` out: rustls does", section.called("backend")))));
+    }
+    Ok(Backend::NativeTls)
+}
+
+fn min_version(section: &Section<'_>, backend: Backend) -> Result<Version, Error> {
+    let found = section.word("min_version", &Version::WORDS)?;
+    if let Some(old) = found.as_ref().filter(|found| backend == Backend::Rustls && found.value < Version::Tls12) {
+        let fault = Fault::new(format!("rustls speaks nothing older than TLS 1.2, so not {}", old.value.as_str()));
+        return Err(
+            old.error(fault.hint(format!("{} \"native-tls\" may, where the system's OpenSSL does", section.called("backend"))))
+        );
+    }
+    Ok(found.map_or(Version::Tls12, |found| found.value))
 }
 
 /// One PEM file may hold both the chain and the key.

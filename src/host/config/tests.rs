@@ -82,7 +82,7 @@ fn every_key_of_the_manual_is_understood() {
     assert_eq!(relay.tls.ca_file.as_deref(), Some(Path::new("/etc/ssl/relay-ca.pem")));
     assert_eq!(relay.tls.crl_file.as_deref(), Some(Path::new("/etc/sealpost/relay-crl.pem")), "relative to the file");
     assert_eq!(relay.tls.server_name.as_deref(), Some("smtp.example.com"));
-    assert!(relay.tls.only_tls13);
+    assert_eq!((relay.tls.min_version, relay.tls.backend), (Version::Tls13, Backend::Rustls));
     assert_eq!(relay.tls.client_identity, Some(("/etc/sealpost/client.pem".into(), "/etc/sealpost/client.key".into())));
     assert_eq!(relay.tls.demand.on_downgrade, OnDowngrade::Refuse);
     let auth = relay.auth.as_ref().unwrap();

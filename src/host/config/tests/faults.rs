@@ -1,6 +1,10 @@
 //! Every kind of fault: its place, its caret, its words, its hint.
 
-use super::read;
+use super::{
+    super::{Backend, Version},
+    read,
+};
+use crate::error::Exit;
 
 /// One fault: the lines after a sound beginning, where it is, what stands under it, why, and what to do.
 struct Case {
@@ -22,7 +26,7 @@ fn cases(cases: &[Case]) {
         assert_eq!(error.summary(), wanted, "\n{rendered}");
         assert_eq!(excerpt.join("\n"), case.shown, "\n{rendered}");
         assert_eq!(error.advice().unwrap_or_default(), case.hint, "\n{rendered}");
-        assert_eq!(error.exit(), crate::error::Exit::Config);
+        assert_eq!(error.exit(), Exit::Config);
     }
 }
 
@@ -287,8 +291,6 @@ fn requiretls_wants_a_server_that_is_verified_all_the_way() {
 #[test]
 fn what_this_version_lacks_is_said_plainly() {
     for (lines, what) in [
-        ("tls.backend = \"native-tls\"", "`native-tls`"),
-        ("tls.min_version = \"1.1\"", "TLS 1.1"),
         ("auth = { user = \"u\", mechanism = \"XOAUTH2\" }", "XOAUTH2"),
         ("auth = { user = \"u\", mechanism = \"cram-md5\" }", "CRAM-MD5"),
         ("auth = { user = \"u\", credential = \"x\" }", "a systemd credential"),
@@ -325,6 +327,34 @@ fn what_the_dns_can_t_do_is_refused() {
         let error = read(&format!("[accounts.a]\n{text}\n")).expect_err(text);
         assert!(error.summary().ends_with(because), "{}", error.summary());
         assert!(error.advice().is_some(), "{text}");
+    }
+}
+
+#[test]
+fn what_a_backend_cant_do_is_said_where_it_is_asked_for() {
+    let built = cfg!(feature = "native-tls");
+    let native = if built { "does not look at revocation lists" } else { "was built without native-tls" };
+    for (lines, because, hint) in [
+        ("min_version = \"1.1\"", "nothing older than TLS 1.2, so not 1.1", "backend \"native-tls\""),
+        ("backend = \"rustls\"\nmin_version = \"1.0\"", "nothing older than TLS 1.2, so not 1.0", "backend \"native-tls\""),
+        ("backend = \"native-tls\"\ncrl_file = \"crl.pem\"", native, "leave"),
+        ("backend = \"schannel\"", "`schannel` is not known here", "`rustls` or `native-tls`"),
+    ] {
+        let error = read(&format!("[accounts.a]\nhost = \"h\"\n[accounts.a.tls]\n{lines}\n")).expect_err(lines);
+        assert_eq!(error.exit(), Exit::Config);
+        assert!(error.summary().contains(because), "{}", error.summary());
+        assert!(error.advice().is_some_and(|advice| advice.contains(hint)), "{lines}: {:?}", error.advice());
+    }
+    let native = read("[accounts.a]\nhost = \"h\"\n[accounts.a.tls]\nbackend = \"native-tls\"\nmin_version = \"1.0\"\n");
+    match native {
+        Ok(config) => {
+            let tls = &config.account("a").unwrap().tls;
+            assert_eq!((tls.backend, tls.min_version, built), (Backend::NativeTls, Version::Tls10, true));
+        }
+        Err(error) => {
+            let advice = error.advice().unwrap_or_default();
+            assert!(!built && advice.contains("cargo build --release --features native-tls"), "{advice}");
+        }
     }
 }
 
