@@ -14,7 +14,6 @@ use self::{
     page::Style,
 };
 use crate::{
-    cmd::deliver::before,
     error::{Error, Exit},
     host::{
         config::{self, Account, Config, Origin},
@@ -74,12 +73,10 @@ struct Checked<'c> {
 /// The configuration can't be used, the account does not exist, or the address of `--send` is none.
 pub fn run(world: &dyn World, options: &Options, out: &mut dyn Write) -> Result<Exit, Error> {
     let config = config::load(world, options.file.as_deref())?;
-    let accounts = accounts(&config, options)?;
-    let routes: Vec<_> = accounts.iter().map(|account| before::routes(world, &config, account)).collect();
     let mut checked = Vec::new();
-    for (account, routes) in accounts.into_iter().zip(&routes) {
+    for account in accounts(&config, options)? {
         let letter = options.send.as_deref().map(|to| Letter::new(world, &config, account, to)).transpose()?;
-        let seen = examine::along(world, &config, account, routes);
+        let seen = examine::examine(world, &config, account);
         let advice = advice::of(&seen, &config, world.timestamp());
         let mail = letter.map(|letter| match &seen.verdict {
             Ok(_) => letter.send(world, &config, account),
