@@ -29,7 +29,7 @@ const SESSION: Duration = Duration::from_secs(120);
 /// How long one answer may take that is only for advice.
 const CURIOSITY: Duration = Duration::from_secs(5);
 /// How long everything may take that is only for advice.
-pub(super) const CURIOSITIES: Duration = Duration::from_secs(30);
+const CURIOSITIES: Duration = Duration::from_secs(30);
 /// Submission, by STARTTLS and under TLS from the first byte (RFC 6409 3.1, RFC 8314 3.3).
 const SUBMISSION: u16 = 587;
 const SUBMISSIONS: u16 = 465;
