@@ -94,6 +94,9 @@ fn a_server_without_fault_is_described_whole() {
     assert_eq!((&session["tls"]["trust"]["ca_file"]["trusted"], &told["login"]["accepted"]), (&true.into(), &true.into()));
     assert_eq!((&session["before_tls"]["starttls"], &session["under_tls"]["starttls"]), (&true.into(), &false.into()));
     assert_eq!(told["result"], "verified");
+    let kinds: Vec<&str> = session["tls"]["trust"].as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(kinds, ["any", "ca_file", "dane", "pin", "system", "tofu"]);
+    assert!(session["before_tls"]["lines"].as_array().unwrap().contains(&"ENHANCEDSTATUSCODES".into()), "{session}");
     assert!(sink.events.try_iter().all(|event| !matches!(event, Event::Delivered(_))), "a check sent mail");
     assert!(sealpost.log().is_empty(), "a check is no send");
 }

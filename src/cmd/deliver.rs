@@ -1,13 +1,16 @@
 //! What becomes of one message at an account and its fallbacks? (sealpost(1))
 
-use std::{net::SocketAddr, time::Instant};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Instant,
+};
 
 pub(super) mod after;
 pub(super) mod before;
 mod recollection;
 mod tally;
 
-use before::Before;
+use before::{Astray, Before};
 pub use tally::Delivered;
 use tally::Tally;
 
@@ -60,15 +63,6 @@ pub struct Delivery<'a> {
     tls_waived: bool,
 }
 
-/// What one attempt sets out with.
-#[derive(Clone, Copy)]
-struct Course<'c> {
-    connector: &'c Connector,
-    /// The address of the host that is meant; `None`: any.
-    address: Option<SocketAddr>,
-    begun: Instant,
-}
-
 /// The library refused a certificate that it did not show.
 struct Unseen {
     finding: Finding,
@@ -80,6 +74,8 @@ struct Ended {
     outcomes: Vec<Outcome>,
     problem: Option<Error>,
     retry_in_plaintext: Option<Finding>,
+    /// Whether there was no connection at all.
+    unreached: bool,
     /// It did not count: another is to see whom it met.
     unseen: Option<Unseen>,
 }
@@ -124,12 +120,44 @@ impl<'a> Delivery<'a> {
         self.at(account, envelope, content)
     }
 
-    /// One account: an attempt, and where policy allows it a second one in plaintext after a failed handshake.
+    /// One account, which may stand for several servers: the first that is reached decides.
     fn at(&mut self, account: &Account, envelope: &Envelope, content: &mut dyn Content) -> Ended {
         let credentials = match Self::credentials(self.world, account) {
             Ok(credentials) => credentials,
             Err(error) => return self.reject(account, envelope, error),
         };
+        let routes = match before::routes(self.world, self.config, account) {
+            Ok(routes) => routes,
+            Err(Astray::Finding(finding)) => return self.withhold(account, envelope, &finding),
+            Err(Astray::Unreachable(why)) => {
+                return self.unreachable(account, account.tls.demand, envelope, (&why, None), Instant::now());
+            }
+        };
+        let mut last = None;
+        for route in &routes {
+            let ended = self.along(route, credentials.as_ref(), envelope, content);
+            if !ended.unreached {
+                return ended;
+            }
+            last = Some(ended);
+        }
+        last.unwrap_or_else(|| Ended {
+            outcomes: undecided(envelope, Exit::TempFail),
+            problem: None,
+            retry_in_plaintext: None,
+            unreached: true,
+            unseen: None,
+        })
+    }
+
+    /// One server: an attempt, and where policy allows it a second one in plaintext after a failed handshake.
+    fn along(
+        &mut self,
+        account: &Account,
+        login: Option<&(Credentials, [u8; 18])>,
+        envelope: &Envelope,
+        content: &mut dyn Content,
+    ) -> Ended {
         let demand = account.tls.demand.of_message(self.tls_waived);
         if demand.request == Request::Waive {
             self.narrator.note("the message says TLS-Required: No: what the server's domain publishes makes TLS no duty for it");
@@ -142,10 +170,12 @@ impl<'a> Delivery<'a> {
             Ok(connector) => connector,
             Err(error) => return self.reject(account, envelope, error),
         };
-        let (mut address, mut begun) = (None, Instant::now());
+        if let Some(told) = &before.told {
+            self.narrator.note(told);
+        }
+        let mut begun = Instant::now();
         loop {
-            let course = Course { connector: &connector, address, begun };
-            let ended = self.attempt(account, course, credentials.clone(), &before, envelope, content);
+            let ended = self.attempt(account, (&connector, begun), login.cloned(), &before, envelope, content);
             if let Some(Unseen { finding, peer }) = ended.unseen {
                 self.narrator.note("the library refused the certificate unseen: once more, to see it");
                 connector = match connector.looking_away(finding) {
@@ -154,10 +184,10 @@ impl<'a> Delivery<'a> {
                 };
                 // A STARTTLS that is gone by then was there a moment ago.
                 before.prior.sealed_before = true;
-                address = peer;
+                before.addresses = peer.iter().map(SocketAddr::ip).collect();
                 continue;
             }
-            (address, begun) = (None, Instant::now());
+            begun = Instant::now();
             match &ended.retry_in_plaintext {
                 Some(finding) if before.prior.failed_handshake.is_none() => {
                     self.narrator.note("the account is opportunistic: once more in plaintext");
@@ -181,14 +211,14 @@ impl<'a> Delivery<'a> {
     fn attempt(
         &mut self,
         account: &Account,
-        Course { connector, address, begun }: Course<'_>,
+        (connector, begun): (&Connector, Instant),
         credentials: Option<(Credentials, [u8; 18])>,
         before: &Before,
         envelope: &Envelope,
         content: &mut dyn Content,
     ) -> Ended {
         self.narrator.note(&format!("account {}: connecting to {}", account.name, account.target));
-        let link = match dial::again(account, address, self.config.limits.connect) {
+        let link = match dial::dial_known(account, &before.addresses, self.config.limits.connect) {
             Ok(link) => link,
             Err(why) => return self.unreachable(account, before.demand, envelope, (&why, connector.refusal()), begun),
         };
@@ -202,7 +232,7 @@ impl<'a> Delivery<'a> {
         // Nothing of the message was said, and the record of the connection that is to follow tells what this one found.
         if let Some(finding) = report.finding.take_if(|_| report.unseen) {
             let unseen = Some(Unseen { finding, peer });
-            return Ended { outcomes: report.outcomes, problem: None, retry_in_plaintext: None, unseen };
+            return Ended { outcomes: report.outcomes, problem: None, retry_in_plaintext: None, unreached: false, unseen };
         }
         let after = after::look_back(self.world, self.config, account, before, &report, facts.as_ref());
         let mut problem = problem_of(account, &report);
@@ -221,7 +251,7 @@ impl<'a> Delivery<'a> {
             remark: after.remark.as_deref(),
         };
         self.record(account, &report.outcomes, problem.as_ref(), log, begun);
-        Ended { outcomes: report.outcomes, problem, retry_in_plaintext: report.retry_in_plaintext, unseen: None }
+        Ended { outcomes: report.outcomes, problem, retry_in_plaintext: report.retry_in_plaintext, unreached: false, unseen: None }
     }
 
     /// What a connection of this account is for.
@@ -261,7 +291,7 @@ impl<'a> Delivery<'a> {
         let outcomes = undecided(envelope, error.exit());
         let log = Logged::new(demand, &envelope.sender, finding);
         self.record(account, &outcomes, Some(&error), log, begun);
-        Ended { outcomes, problem: Some(error), retry_in_plaintext: None, unseen: None }
+        Ended { unreached: true, ..Ended::without(outcomes, error) }
     }
 
     /// What is known of the server beforehand is enough to send it nothing; may work later.
@@ -269,9 +299,9 @@ impl<'a> Delivery<'a> {
         let error = withheld(account, finding);
         self.narrator.note(&error.summary());
         let outcomes = undecided(envelope, Exit::TempFail);
-        let log = Logged::new(account.tls.demand, &envelope.sender, Some(finding));
+        let log = Logged::new(account.tls.demand.of_message(self.tls_waived), &envelope.sender, Some(finding));
         self.record(account, &outcomes, Some(&error), log, Instant::now());
-        Ended { outcomes, problem: Some(error), retry_in_plaintext: None, unseen: None }
+        Ended::without(outcomes, error)
     }
 
     /// The account can't even be tried.
@@ -282,7 +312,7 @@ impl<'a> Delivery<'a> {
         let submission = Submission { sender: Some(&envelope.sender), ..self.submission };
         let record = Record::rejected(span, &submission, &rejection);
         self.warn(self.journal.write(&record));
-        Ended { outcomes: undecided(envelope, error.exit()), problem: Some(error), retry_in_plaintext: None, unseen: None }
+        Ended::without(undecided(envelope, error.exit()), error)
     }
 
     /// What was asked for the rest of the way; of a bounce that went without REQUIRETLS nothing was.
@@ -338,12 +368,19 @@ impl<'a> Delivery<'a> {
     }
 }
 
+impl Ended {
+    /// Nothing was said to any server.
+    fn without(outcomes: Vec<Outcome>, error: Error) -> Self {
+        Self { outcomes, problem: Some(error), retry_in_plaintext: None, unreached: false, unseen: None }
+    }
+}
+
 /// What a record tells of the connection.
 #[derive(Clone, Copy)]
 struct Logged<'r> {
     demand: Demand,
     sender: &'r ReversePath,
-    address: Option<std::net::IpAddr>,
+    address: Option<IpAddr>,
     report: Option<&'r Report>,
     facts: Option<&'r Facts>,
     /// Why the policy is not met.
@@ -410,8 +447,9 @@ impl std::fmt::Display for Target {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Name(name, port) => write!(f, "{name}:{port}"),
-            Self::Address(address, port) => SocketAddr::new(*address, *port).fmt(f),
+            Self::Address(address, port) => std::net::SocketAddr::new(*address, *port).fmt(f),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Service(domain) => write!(f, "srv:{domain}"),
         }
     }
 }

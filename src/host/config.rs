@@ -211,6 +211,8 @@ pub enum Target {
     Address(IpAddr, u16),
     /// A unix socket.
     Unix(PathBuf),
+    /// Whoever offers submission for a domain, as its SRV records say (RFC 6186); made into the others before a connection.
+    Service(String),
 }
 
 /// Who may choose the envelope sender.

@@ -25,6 +25,7 @@ use super::{careful, config};
 use crate::{
     error::{Error, Exit},
     mail::tls::{Facts, Failure, Finding, Verdict},
+    smtp::tlsa::Record,
 };
 
 /// The largest certificate chain or key of our own.
@@ -52,6 +53,13 @@ pub enum Known {
     Nothing,
     /// `trust = "tofu"`: SHA-256 of the `SubjectPublicKeyInfo` that was seen first; `None`: this is the first time.
     Key(Option<[u8; 32]>),
+    /// `trust = "dane"`: what DNSSEC vouches for (RFC 7672).
+    Tlsa {
+        /// The records; none where there are none.
+        records: Vec<Record>,
+        /// The TLSA base domain, which SNI names, then the host: what a certificate may bear where names count.
+        names: Vec<String>,
+    },
 }
 
 impl Connector {
@@ -61,7 +69,13 @@ impl Connector {
     /// # Errors
     /// `EX_CONFIG`: a server name that is none, a client certificate or key that can't be used, a backend that is not built in.
     pub fn new(settings: &config::Tls, target: &config::Target, known: Known) -> Result<Self, Error> {
-        let rules = Rules::new(settings, server_name(settings, target)?, known);
+        // A base domain that could be in no certificate is no name to ask for either.
+        let base = match &known {
+            Known::Tlsa { names, .. } => names.first().and_then(|name| ServerName::try_from(name.clone()).ok()),
+            _ => None,
+        };
+        let name = base.map_or_else(|| server_name(settings, target), Ok)?;
+        let rules = Rules::new(settings, name, known);
         let client = match settings.backend {
             // Where no TLS is wanted none is prepared that costs something.
             config::Backend::NativeTls if settings.demand.policy.wants_tls() => native(settings, &rules)?,
@@ -299,6 +313,7 @@ fn server_name(settings: &config::Tls, target: &config::Target) -> Result<Server
     let name = match (&settings.server_name, target) {
         (Some(name), _) | (None, config::Target::Name(name, _)) => name.as_str(),
         (None, config::Target::Address(address, _)) => return Ok(ServerName::from(*address)),
+        (None, config::Target::Service(domain)) => domain,
         (None, config::Target::Unix(_)) => "localhost",
     };
     let ascii = match name {

@@ -1,4 +1,4 @@
-//! How far is a peer's certificate trusted: by an authority and its name, or by a pin? (RFC 5280 6, RFC 9525; sealpost(1), "TLS policy")
+//! How far is a peer's certificate trusted: by an authority and its name, a pin, or TLSA records? (RFC 5280 6, 9525, 7672; sealpost(1), "TLS policy")
 //!
 //! Says what is wrong in the words of RFC 8460 section 4.3; never decides to send.
 
@@ -8,8 +8,12 @@ use webpki::{
     RevocationOptionsBuilder, UnknownStatusPolicy, VerifiedPath, anchor_from_trusted_cert,
 };
 
+pub use dane::by_tlsa;
+
 use super::{anchors::Anchors, issuer, leaf};
 use crate::mail::tls::{Failure, Finding, Standing, Verdict};
+
+mod dane;
 
 /// What a server showed, and what it was asked for.
 #[derive(Clone, Copy, Debug)]

@@ -88,10 +88,11 @@ fn readme(situations: &[Situation]) -> String {
     text
 }
 
-/// `0 plaintext`, `75 not sent`; `*` on a new connection.
+/// `0 plaintext`, `75 not sent`; `*` on a new connection, `!` with a warning.
 fn told(outcome: Outcome) -> String {
     let result = outcome.result.map_or("refused", |result| if result == "none" { "not sent" } else { result });
-    format!("{} {result}{}", outcome.exit, if outcome.connections > 1 { "*" } else { "" })
+    let anew = if outcome.connections > 1 { "*" } else { "" };
+    format!("{} {result}{anew}{}", outcome.exit, if outcome.downgrade && outcome.exit == 0 { " !" } else { "" })
 }
 
 fn failures(rows: &[Row]) -> String {

@@ -23,6 +23,7 @@ pub(crate) struct Row {
     pub(crate) server: &'static str,
     pub(crate) start: &'static str,
     pub(crate) trust: &'static str,
+    pub(crate) memory: Option<&'static str>,
     pub(crate) login: Option<&'static str>,
     pub(crate) offered: Option<bool>,
     pub(crate) failure: Option<&'static str>,
@@ -61,13 +62,14 @@ impl Row {
     fn parse(line_number: usize, line: &'static str) -> Option<Self> {
         let mut cells = line.split('|');
         let known = |word: &'static str| (word != "-").then_some(word);
-        let [server, start, trust, login, offered, failure] = array(cells.next()?.split_whitespace())?;
+        let [server, start, trust, memory, login, offered, failure] = array(cells.next()?.split_whitespace())?;
         let outcomes: Option<Vec<Outcome>> = cells.map(Outcome::parse).collect();
         Some(Self {
             line: line_number,
             server,
             start,
             trust,
+            memory: known(memory),
             login: known(login),
             offered: known(offered).map(|word| word == "yes"),
             failure: known(failure),

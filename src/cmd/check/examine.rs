@@ -36,6 +36,9 @@ use crate::{
     smtp::sasl::{self, Choice, Mechanism},
 };
 
+/// Nobody asked the DNS.
+const NOT_ASKED: Result<Records, &str> = Err("not asked");
+
 /// An account as it was found.
 #[derive(Debug)]
 pub(super) struct Examination<'c> {
@@ -52,8 +55,8 @@ pub(super) struct Examination<'c> {
     pub(super) secret: Option<Result<(), Error>>,
     /// Other ports and beginnings that were tried for advice.
     pub(super) ways: Vec<Way>,
-    /// What the DNS says; `None` where there is nothing to ask, or it may not be asked.
-    pub(super) records: Option<Records>,
+    /// What the DNS says, or why it was not asked.
+    pub(super) records: Result<Records, &'static str>,
     /// What is less than before, or could not be compared with it.
     pub(super) warnings: Vec<Error>,
     /// How a send would be protected, or why it would fail.
@@ -122,16 +125,15 @@ pub(super) fn examine<'c>(world: &dyn World, config: &Config, account: &'c Accou
         let addresses = dial::addresses(account, config.limits.connect);
         let resolved = begun.elapsed();
         let seen = examine_at(world, config, account, addresses);
-        let records = asked.ok().and_then(|thread| thread.join().ok()).flatten();
+        let records = asked.ok().and_then(|thread| thread.join().ok()).unwrap_or(NOT_ASKED);
         Examination { resolved, records, ..seen }
     });
-    let records = seen.records.take();
     for visit in seen.contacts.iter_mut().flat_map(|contact| &mut contact.visits) {
         if let Some(tls) = &visit.sight.tls {
-            visit.opinions = opinions::of(config, account, tls, records.as_ref());
+            visit.opinions = opinions::of(config, account, tls, seen.records.as_ref());
         }
     }
-    Examination { records, ..seen }
+    seen
 }
 
 /// The same with the addresses known, and without other questions.
@@ -161,13 +163,13 @@ pub(super) fn examine_at<'c>(
         used: None,
         secret: account.auth.as_ref().map(|_| credentials.as_ref().map(|_| ()).map_err(Clone::clone)),
         ways: Vec::new(),
-        records: None,
+        records: NOT_ASKED,
         warnings: before.recollection.trouble.iter().map(|trouble| trouble.error.clone()).collect(),
         verdict: Ok(Channel::Plaintext),
     };
     let login = credentials.ok().flatten().filter(|_| unusable.is_none());
     match connector {
-        Ok(connector) => Looker::new(world, config, account, connector, before).look(&mut seen, dialled, took, login),
+        Ok(connector) => Looker::new(world, config, account, connector, before).look(&mut seen, dialled, took, login.as_ref()),
         Err(_) => seen.found(dialled.as_ref(), took),
     }
     if let Some(error) = unusable {

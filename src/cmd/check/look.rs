@@ -29,7 +29,7 @@ const SESSION: Duration = Duration::from_secs(120);
 /// How long one answer may take that is only for advice.
 const CURIOSITY: Duration = Duration::from_secs(5);
 /// How long everything may take that is only for advice.
-pub(super) const CURIOSITIES: Duration = Duration::from_secs(30);
+const CURIOSITIES: Duration = Duration::from_secs(30);
 /// Submission, by STARTTLS and under TLS from the first byte (RFC 6409 3.1, RFC 8314 3.3).
 const SUBMISSION: u16 = 587;
 const SUBMISSIONS: u16 = 465;
@@ -75,7 +75,7 @@ impl<'a> Looker<'a> {
         seen: &mut Examination<'_>,
         dialled: Result<Link, Unreachable>,
         took: Duration,
-        login: Option<Login>,
+        login: Option<&Login>,
     ) {
         seen.found(dialled.as_ref(), took);
         let used = seen.used;
@@ -90,7 +90,7 @@ impl<'a> Looker<'a> {
                 twin.map(|peer| thread::Builder::new().spawn_scoped(scope, move || self.way(peer, SUBMISSIONS, Start::Implicit)));
             if let (Ok(link), Some(contact)) = (dialled, used.and_then(|used| seen.contacts.get_mut(used))) {
                 let patience = Patience { timeouts: self.config.limits.timeouts.at_most(ANSWER), until: Instant::now() + SESSION };
-                contact.visits = self.visits(link, contact.address, patience, login.as_ref());
+                contact.visits = self.visits(link, contact.address, patience, login);
             }
             for (index, thread) in waiting {
                 if let (Ok(found), Some(contact)) = (thread.join(), seen.contacts.get_mut(index)) {

@@ -51,7 +51,7 @@ pub(super) fn of(checked: &Checked<'_>) -> Value {
         "hint": error.and_then(Error::advice),
         "resolved_ms": milliseconds(seen.resolved),
         "addresses": addresses.collect::<Vec<_>>(),
-        "dns": seen.records.as_ref().map(dns),
+        "dns": seen.records.as_ref().ok().map(dns),
         "login": login(seen),
         "ways": seen.ways.iter().map(way).collect::<Vec<_>>(),
         "advice": checked.advice,

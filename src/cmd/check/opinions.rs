@@ -32,7 +32,7 @@ impl Opinion {
 }
 
 /// Every kind of trust; pins come last, for the lines that would pin the server follow.
-pub(super) fn of(config: &Config, account: &Account, seal: &Seal, _records: Option<&Records>) -> Vec<Opinion> {
+pub(super) fn of(config: &Config, account: &Account, seal: &Seal, records: Result<&Records, &&str>) -> Vec<Opinion> {
     let with = |trust, ca_file| {
         let demand = Demand { policy: Policy::Required, trust, on_downgrade: OnDowngrade::Warn, ..account.tls.demand };
         Tls { demand, ca_file, ..account.tls.clone() }
@@ -54,8 +54,9 @@ pub(super) fn of(config: &Config, account: &Account, seal: &Seal, _records: Opti
         _ => Ok(ask(&with(Trust::Pin, None), Known::Nothing)),
     };
     let tofu = remembered(config, account).map(|key| ask(&with(Trust::Tofu, None), Known::Key(key)));
+    let dane = Err(silence(records));
     let any = Ok(Ok(Standing::Unchecked));
-    let all = [("system", system), ("ca_file", ca_file), ("tofu", tofu), ("any", any), ("pin", pin)];
+    let all = [("system", system), ("ca_file", ca_file), ("tofu", tofu), ("dane", dane), ("any", any), ("pin", pin)];
     all.into_iter().map(|(name, says)| Opinion { name, says }).collect()
 }
 
@@ -66,4 +67,13 @@ fn remembered(config: &Config, account: &Account) -> Result<Option<[u8; 32]>, St
     }
     let servers = memory::read(&config.memory).map_err(|trouble| trouble.error.summary())?;
     Ok(servers.get(&memory::name(&account.target)).and_then(|server| Some(server.key.as_ref()?.sha256)))
+}
+
+/// Why DANE says nothing of a server.
+fn silence(records: Result<&Records, &&str>) -> String {
+    match records.map(|records| &records.dane) {
+        Err(why) => (*why).to_owned(),
+        Ok(Err(trouble)) => trouble.to_string(),
+        Ok(Ok(dane)) => dane.words.clone(),
+    }
 }

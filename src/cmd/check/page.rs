@@ -40,7 +40,7 @@ impl Style {
             text += &self.row("sender", &format!("{sender}, where a mail names no other"));
         }
         text += &self.contacts(seen);
-        text += &seen.records.as_ref().map_or_else(String::new, |records| self.dns(records));
+        text += &seen.records.as_ref().map_or_else(|_| String::new(), |records| self.dns(records));
         let visits = seen.used.and_then(|used| seen.contacts.get(used)).map(|contact| contact.visits.as_slice());
         for (index, visit) in visits.unwrap_or_default().iter().enumerate() {
             if index > 0 {

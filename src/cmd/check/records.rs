@@ -1,11 +1,15 @@
 //! What does the DNS say of a server, beyond its addresses? (TLSA and SRV records; RFC 7672, RFC 6186, RFC 8314)
 
-use super::look::CURIOSITIES;
+use std::time::Duration;
+
 use crate::host::{
     config::{Account, Config, Target},
     dns::{Dane, Resolver, Service, Trouble},
     world::World,
 };
+
+/// How long all questions together may take: a name server that is slower than this is none to rely on.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What was asked, and what came of it.
 #[derive(Debug)]
@@ -16,15 +20,20 @@ pub(super) struct Records {
     pub(super) submission: Option<(String, Result<Vec<Service>, Trouble>)>,
 }
 
-/// Asks about the smarthost of `account`; nothing about one without a name, nor behind a proxy, which looks names up itself so that
-/// nobody here sees them.
-pub(super) fn ask(world: &dyn World, config: &Config, account: &Account) -> Option<Records> {
-    let Target::Name(host, port) = &account.target else { return None };
-    if account.proxy.is_some() || is_local(host) {
-        return None;
-    }
+/// Asks about the smarthost of `account`.
+///
+/// # Errors
+/// Why there is nothing to ask, or it may not be asked: a proxy looks names up itself, so that nobody here sees them.
+pub(super) fn ask(world: &dyn World, config: &Config, account: &Account) -> Result<Records, &'static str> {
+    let (host, port) = match &account.target {
+        _ if account.proxy.is_some() => return Err("not asked: it would be seen beside the proxy"),
+        Target::Name(host, _) if is_local(host) => return Err("not asked: the DNS knows nothing of this machine's own name"),
+        Target::Name(host, port) => (host, port),
+        Target::Address(..) => return Err("not asked: TLSA records belong to a name, and the account has an address"),
+        Target::Unix(_) => return Err("not asked: TLSA records belong to a name, and a socket has none"),
+    };
     let domain = domain(account, host);
-    Some(match Resolver::new(world, &config.dns, CURIOSITIES) {
+    Ok(match Resolver::new(world, &config.dns, PATIENCE) {
         Ok(resolver) => Records {
             dane: Ok(resolver.dane(host, *port)),
             submission: domain.map(|domain| (domain.clone(), resolver.submission(&domain))),

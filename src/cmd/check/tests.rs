@@ -1,5 +1,7 @@
 //! Is the page readable whatever a server says, and is every address looked at?
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use proptest::prelude::*;
 use unicode_width::UnicodeWidthStr as _;
 
@@ -11,7 +13,7 @@ use crate::{
         listen::{Settings, Sink},
         world::Pretend,
     },
-    mail::policy::Channel,
+    mail::policy::{Channel, Start},
     smtp::server::fault::Faults,
 };
 
@@ -25,7 +27,7 @@ proptest! {
     fn no_server_can_widen_the_page_or_drive_the_terminal(foreign in "(\\PC|[\x00-\x1f\x7f-\u{9f}\u{202a}-\u{202e} \n]){0,400}") {
         let config = config("[accounts.relay.auth]\nuser = \"me\"\npassword = \"pw\"\n");
         let mut seen = examination(&config, sight(&foreign), opinions(&foreign));
-        seen.records = Some(records(&foreign));
+        seen.records = Ok(records(&foreign));
         let advice = advice::of(&seen, &config, now());
         let error = Some(Error::new(Exit::TempFail, "sending", foreign.as_str()));
         let mail = Some(Posted { to: foreign.clone(), exit: Exit::TempFail, reply: Some(foreign.clone()), error, warnings: Vec::new() });
@@ -69,14 +71,17 @@ fn every_address_is_looked_at_and_only_the_one_that_answers_first_is_used() {
     let directory = tempfile::tempdir().unwrap();
     let ca = directory.path().join("ca.pem");
     std::fs::write(&ca, sinks[0].ca_pem.as_deref().unwrap()).unwrap();
-    let config = config(&format!("[accounts.relay.tls]\nserver_name = \"localhost\"\nca_file = {ca:?}\n"));
-    let addresses = vec![closed, sinks[0].address, sinks[1].address];
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let tls = format!("[accounts.relay.tls]\nserver_name = \"localhost\"\nca_file = {ca:?}\n");
+    let config = config(&format!("{tls}[limits]\ngreeting_timeout = \"500ms\"\n"));
+    let addresses = vec![closed, sinks[0].address, sinks[1].address, silent.local_addr().unwrap()];
     let seen = examine_at(&Pretend::default(), &config, &config.accounts[0], Ok(addresses));
     assert_eq!((seen.used, &seen.verdict), (Some(1), &Ok(Channel::Verified)));
     assert!(seen.contacts[0].connected.as_ref().unwrap_err().ends_with("connection refused"));
     assert!(seen.visit().unwrap().sight.tls.as_ref().unwrap().verdict.is_ok());
     let advice = advice::of(&seen, &config, now());
     assert!(advice[0].contains("does not answer (connection refused)"), "{advice:?}");
+    assert!(advice[2].contains("would fail: no answer in time: the greeting"), "{advice:?}");
     assert!(advice[1].contains("would fail: TLS policy \"required\" not met: certificate-not-trusted"), "{advice:?}");
 }
 
@@ -92,4 +97,47 @@ fn where_no_name_leads_anywhere_the_verdict_is_a_sends() {
         let checked = Checked { seen, advice: Vec::new(), mail: None };
         assert!(Style { colour: false }.page("here", &checked, now()).contains("addresses  none"));
     }
+}
+
+/// The keys of every object within `value`, by the key that holds the object; what holds one kind of trust is any of them.
+fn keys(name: &str, value: &Value, found: &mut BTreeMap<String, BTreeSet<String>>) {
+    match value {
+        Value::Object(object) => {
+            found.entry(name.to_owned()).or_default().extend(object.keys().cloned());
+            object.iter().for_each(|(key, value)| keys(if name == "trust" { "trust.*" } else { key }, value, found));
+        }
+        Value::Array(values) => values.iter().for_each(|value| keys(name, value, found)),
+        _ => {}
+    }
+}
+
+/// The same as the manual has it.
+fn documented() -> BTreeMap<String, BTreeSet<String>> {
+    let page = include_str!("../../../man/sealpost.1");
+    let (_, section) = page.split_once(".Ss The object of a check\n").unwrap();
+    let section = section.split_once(".El").unwrap().0;
+    let words =
+        |line: &str| line.split([' ', ',', ':', ';', '.']).filter(|word| !word.is_empty()).map(str::to_owned).collect::<Vec<_>>();
+    let mut found = BTreeMap::new();
+    for item in section.split(".It Ic ").skip(1) {
+        let (names, text) = item.split_once('\n').unwrap();
+        let text: BTreeSet<String> = text.lines().filter_map(|line| line.strip_prefix(".Cm ")).flat_map(words).collect();
+        found.extend(names.split(" , ").map(|name| (name.to_owned(), text.clone())));
+    }
+    found
+}
+
+#[test]
+fn the_manual_lists_every_key_of_the_object_and_no_other() {
+    let config = config("[accounts.relay.auth]\nuser = \"me\"\npassword = \"pw\"\n");
+    let all = ["system", "ca_file", "tofu", "dane", "any", "pin"];
+    let mut seen = examination(&config, sight("x"), trusted_by(&all));
+    seen.records = Ok(records("x"));
+    seen.ways.push(look::Way { port: 465, start: Start::Implicit, speaks: true, problem: None });
+    let mail = Posted { to: "x".to_owned(), exit: Exit::Ok, reply: None, error: None, warnings: Vec::new() };
+    let checked = [Checked { seen, advice: Vec::new(), mail: Some(mail) }];
+    let value: Value = serde_json::from_str(&as_json(&config, Exit::Ok, &checked).unwrap()).unwrap();
+    let mut found = BTreeMap::new();
+    keys("object", &value, &mut found);
+    assert_eq!(found, documented());
 }

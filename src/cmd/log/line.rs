@@ -15,6 +15,8 @@ use crate::{
 
 /// Columns of an account's name, at most; a longer one pushes the rest to the right.
 const ACCOUNT: usize = 16;
+/// Columns that 80 have room for behind the others: on a terminal the name ends there.
+const ROOM: usize = 26;
 /// Recipients whose fate is told one by one.
 const RECIPIENTS: usize = 5;
 /// Characters of an address, of an id, and of a server's words.
@@ -41,7 +43,11 @@ impl Table {
     pub(super) fn row(&mut self, entry: &Entry) -> String {
         let time = entry.time.to_zoned_datetime(self.zone.clone());
         let time = time.strftime(if time.year() == self.year { "%b %e %H:%M:%S" } else { "%Y-%m-%d %H:%M" }).to_string();
-        let account = short(entry.account.as_deref().unwrap_or("-"));
+        let account = entry.account.as_deref().unwrap_or("-");
+        let account = match self.screen.columns {
+            Some(_) => Text::<ROOM>::new(&printable(account)).as_str().to_owned(),
+            None => short(account),
+        };
         self.account = self.account.max(account.chars().count()).min(ACCOUNT);
         let status = if entry.is_send() { entry.status.as_str() } else { &entry.event };
         let status = self.painted(&format!("{:<8}", shown(status)), shade_of(&entry.status));
@@ -267,6 +273,16 @@ mod tests {
                 "    wrong with it, and more of them)",
             ]
         );
+    }
+
+    #[test]
+    fn an_account_with_a_long_name_leaves_the_screen_as_wide_as_it_is() {
+        let name = "a-name-that-somebody-chose-who-likes-to-type-a-lot";
+        let rejected = format!(r#""status":"rejected","account":"{name}""#);
+        let screen = Screen { colour: false, ..NARROW };
+        let row = table(screen).row(&entry(&rejected, r#""result":"none""#));
+        assert_eq!(row.lines().next(), Some("Nov 23 22:53:01  rejected  - none        -        a-name-that-somebody-chos?  -"));
+        assert!(table(PLAIN).row(&entry(&rejected, r#""result":"none""#)).contains(name));
     }
 
     #[test]

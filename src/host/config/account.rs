@@ -29,6 +29,7 @@ pub(super) fn read(name: &str, section: &Section<'_>) -> Result<Account, Error> 
     let start = tls_section.word("start", &[("starttls", Start::Starttls), ("implicit", Start::Implicit)])?;
     let target = target(section, protocol, start.as_ref().map(|found| found.value))?;
     let tls = tls(&tls_section, &target, start)?;
+    refuse_leak(section, &target, &tls)?;
     let auth = auth(&auth_section)?;
     if let Some(auth) = &auth {
         refuse_impossible_auth(&auth_section, &target, &tls, auth)?;
@@ -95,8 +96,9 @@ fn target(section: &Section<'_>, protocol: Protocol, start: Option<Start>) -> Re
         if let Some(path) = text.strip_prefix("unix:") {
             return socket(path).map(Target::Unix);
         }
-        if text.starts_with("srv:") {
-            return Err(Fault::later("looking the smarthost up by `srv:`", "write the smarthost's name and port themselves"));
+        if let Some(domain) = text.strip_prefix("srv:") {
+            let hint = "write the domain of the provider's mail addresses, like `srv:example.com`";
+            return values::domain(domain).map(Target::Service).map_err(|fault| fault.hint(hint));
         }
         let port = port.unwrap_or(default);
         Ok(match values::host(text)? {
@@ -105,11 +107,18 @@ fn target(section: &Section<'_>, protocol: Protocol, start: Option<Start>) -> Re
         })
     })?;
     let found = host.ok_or_else(|| section.missing("host", "the smarthost", "smtp.example.com"))?;
-    if let (Target::Unix(_), Some(port)) = (&found.value, section.place("port")) {
-        let fault = Fault::new("a unix socket has no port");
-        return Err(port.error(fault.hint(format!("leave `{}` out", section.called("port")))));
+    let fault = match (&found.value, protocol) {
+        (Target::Unix(_), _) => Fault::new("a unix socket has no port"),
+        (Target::Service(_), Protocol::Lmtp) => {
+            return Err(found.error(Fault::new("SRV records name servers of SMTP").hint("name the LMTP server itself")));
+        }
+        (Target::Service(_), _) => Fault::new("SRV records name the port too"),
+        _ => return Ok(found.value),
+    };
+    match section.place("port") {
+        Some(port) => Err(port.error(fault.hint(format!("leave `{}` out", section.called("port"))))),
+        None => Ok(found.value),
     }
-    Ok(found.value)
 }
 
 /// A socket's absolute path, as long as the kernel takes one (unix(7)).
@@ -157,6 +166,9 @@ fn tls(section: &Section<'_>, target: &Target, start: Option<Found<'_, Start>>) 
         });
     }
     let (trust, pins) = trust(section)?;
+    if trust == Trust::Dane {
+        refuse_impossible_dane(section, target)?;
+    }
     let server_name = server_name(section)?;
     if let Target::Unix(_) = target
         && policy != Policy::Off
@@ -186,10 +198,6 @@ fn trust(section: &Section<'_>) -> Result<(Trust, Vec<[u8; 32]>), Error> {
     let words = [("system", Trust::System), ("pin", Trust::Pin), ("tofu", Trust::Tofu), ("dane", Trust::Dane), ("any", Trust::Any)];
     let found = section.word("trust", &words)?;
     let trust = found.as_ref().map_or(Trust::System, |found| found.value);
-    if let (Some(found), Trust::Dane) = (&found, trust) {
-        let what = format!("`trust = \"{}\"`", trust.as_str());
-        return Err(found.error(Fault::later(&what, "use \"system\", or \"pin\" with the certificate.sha256 that the log shows")));
-    }
     let pins: Vec<_> = section.list("pins", values::pin)?.into_iter().map(|found| found.value).collect();
     let (trust_key, pins_key) = (section.called("trust"), section.called("pins"));
     match (trust, section.place("pins")) {
@@ -222,6 +230,39 @@ fn request(section: &Section<'_>, policy: Policy, trust: Trust) -> Result<Reques
     let fault =
         Fault::new(format!("REQUIRETLS is only for a server that is verified, and `{}` is \"{value}\"", section.called(key)));
     Err(place.error(fault.hint(format!("choose {right}, or leave `{}` out", section.called("requiretls")))))
+}
+
+/// TLSA records are a name's, and they say which name the certificate must have.
+fn refuse_impossible_dane(section: &Section<'_>, target: &Target) -> Result<(), Error> {
+    let place = section.place("trust");
+    let pointed = |fault: Fault| place.as_ref().map_or_else(|| section.error(Fault::new("")), |place| place.error(fault));
+    match target {
+        Target::Name(..) | Target::Service(_) => {}
+        Target::Address(address, _) => {
+            let fault = Fault::new(format!("{address} is an address, and TLSA records belong to a name"));
+            return Err(pointed(fault.hint("write the smarthost's name as `host`, or use trust \"pin\"")));
+        }
+        Target::Unix(_) => {
+            let fault = Fault::new("TLSA records belong to a host's name, and a unix socket has none");
+            return Err(pointed(fault.hint("leave `trust` out, and add `policy = \"off\"`: it stays on this machine")));
+        }
+    }
+    match section.place("server_name") {
+        Some(name) => {
+            let fault = Fault::new("with trust \"dane\" the DNS says which name the certificate must have");
+            Err(name.error(fault.hint(format!("leave `{}` out", section.called("server_name")))))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Whoever hides behind a proxy does not want to be seen asking the DNS beside it.
+fn refuse_leak(section: &Section<'_>, target: &Target, tls: &Tls) -> Result<(), Error> {
+    let (Some(place), true) = (section.place("proxy"), tls.demand.trusts_dane() || matches!(target, Target::Service(_))) else {
+        return Ok(());
+    };
+    let fault = Fault::new("TLSA and SRV records would be asked for beside the proxy, for all to see whom you talk to");
+    Err(place.error(fault.hint("name the smarthost itself, with trust \"system\" or \"pin\"; or leave the proxy out")))
 }
 
 fn server_name(section: &Section<'_>) -> Result<Option<String>, Error> {
@@ -361,6 +402,7 @@ fn is_local(target: &Target) -> bool {
     match target {
         Target::Unix(_) => true,
         Target::Address(address, _) => address.to_canonical().is_loopback(),
+        Target::Service(_) => false,
         Target::Name(name, _) => {
             let name = name.to_ascii_lowercase();
             name == "localhost" || name.ends_with(".localhost") || name.starts_with("localhost.")

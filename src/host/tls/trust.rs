@@ -65,6 +65,10 @@ impl Rules {
             (Trust::Pin, _) => certificate::by_pin(chain, &self.pins),
             (Trust::System, _) => self.by_authority(chain),
             (Trust::Tofu, Known::Key(remembered)) => certificate::by_first_use(chain, remembered.as_ref()),
+            (Trust::Dane, Known::Tlsa { records, names }) => {
+                let names: Vec<_> = names.iter().filter_map(|name| ServerName::try_from(name.as_str()).ok()).collect();
+                certificate::by_tlsa(chain, records, &names, UnixTime::now())
+            }
             (Trust::Tofu | Trust::Dane, _) => {
                 Err(Finding::new(Failure::ValidationFailure, "nothing was found out about the server beforehand"))
             }

@@ -12,7 +12,7 @@ pub(super) fn of(seen: &Examination<'_>) -> Vec<String> {
 
 fn dane(seen: &Examination<'_>) -> Option<String> {
     let demand = seen.account.tls.demand;
-    let dane = seen.records.as_ref()?.dane.as_ref().ok()?;
+    let dane = seen.records.as_ref().ok()?.dane.as_ref().ok()?;
     if demand.trust == Trust::Dane || !demand.policy.wants_tls() {
         return None;
     }
@@ -27,7 +27,7 @@ fn dane(seen: &Examination<'_>) -> Option<String> {
 /// Where the domain points, if that is not where the account goes.
 fn service(seen: &Examination<'_>) -> Option<String> {
     let Target::Name(host, port) = &seen.account.target else { return None };
-    let (domain, services) = seen.records.as_ref()?.submission.as_ref()?;
+    let (domain, services) = seen.records.as_ref().ok()?.submission.as_ref()?;
     let services = services.as_ref().ok()?;
     let offers =
         |service: &Service| service.offers.iter().any(|offer| offer.host.eq_ignore_ascii_case(host) && offer.port == *port);

@@ -226,14 +226,14 @@ fn advice_on_the_login_fits_what_was_seen() {
 
 #[test]
 fn advice_on_the_dns_fits_what_it_says() {
-    let named: Change = |seen| seen.records = Some(records("mx.example"));
+    let named: Change = |seen| seen.records = Ok(records("mx.example"));
     let unmatched: Change = |seen| {
         seen.contacts[0].visits[0].opinions.retain(|opinion| opinion.name != "dane");
         let refused = Ok(Err(Finding::new(Failure::TlsaInvalid, "x")));
         seen.contacts[0].visits[0].opinions.push(Opinion { name: "dane", says: refused });
         let mut found = records("mx.example");
         found.submission = None;
-        seen.records = Some(found);
+        seen.records = Ok(found);
     };
     assert_eq!(
         advised("", named),
@@ -250,7 +250,7 @@ fn advice_on_the_dns_fits_what_it_says() {
                 let mut found = records("smtp.example.com");
                 found.submission.as_mut().unwrap().1.as_mut().unwrap()[0].offers[0].port = 587;
                 found.dane.as_mut().unwrap().outcome = Ok(Tlsa::Absent);
-                seen.records = Some(found);
+                seen.records = Ok(found);
             },
             "",
         ),

@@ -291,7 +291,6 @@ fn requiretls_wants_a_server_that_is_verified_all_the_way() {
 #[test]
 fn what_this_version_lacks_is_said_plainly() {
     for (lines, what) in [
-        ("tls.trust = \"dane\"", "`trust = \"dane\"`"),
         ("auth = { user = \"u\", mechanism = \"XOAUTH2\" }", "XOAUTH2"),
         ("auth = { user = \"u\", mechanism = \"cram-md5\" }", "CRAM-MD5"),
         ("auth = { user = \"u\", credential = \"x\" }", "a systemd credential"),
@@ -305,8 +304,30 @@ fn what_this_version_lacks_is_said_plainly() {
         assert!(error.summary().ends_with(&format!("{what} is not in this version of sealpost")), "{}", error.summary());
         assert!(error.advice().is_some(), "{lines}");
     }
-    let error = read("[accounts.a]\nhost = \"srv:example.com\"\n").unwrap_err();
-    assert!(error.summary().contains("`srv:` is not in this version"), "{}", error.summary());
+}
+
+#[test]
+fn what_the_dns_can_t_do_is_refused() {
+    for (text, because) in [
+        ("host = \"192.0.2.1\"\ntls.trust = \"dane\"", "192.0.2.1 is an address, and TLSA records belong to a name"),
+        ("host = \"unix:/s\"\ntls.trust = \"dane\"", "TLSA records belong to a host's name, and a unix socket has none"),
+        (
+            "host = \"h\"\ntls = { trust = \"dane\", server_name = \"i\" }",
+            "with trust \"dane\" the DNS says which name the certificate must have",
+        ),
+        (
+            "host = \"h\"\nproxy = \"socks5://p:1\"\ntls.trust = \"dane\"",
+            "TLSA and SRV records would be asked for beside the proxy, for all to see whom you talk to",
+        ),
+        ("host = \"srv:example.com\"\nport = 25", "SRV records name the port too"),
+        ("host = \"srv:a b\"", "`a b` is not a host name: it is made of letters, digits, `-` and `.`"),
+        ("host = \"h\"\n[dns]\nservers = [\"localhost\"]", "`localhost` is not the address of a name server"),
+        ("host = \"h\"\n[dns]\nservers = [\"127.0.0.1:0\"]", "`127.0.0.1:0` is not the address of a name server"),
+    ] {
+        let error = read(&format!("[accounts.a]\n{text}\n")).expect_err(text);
+        assert!(error.summary().ends_with(because), "{}", error.summary());
+        assert!(error.advice().is_some(), "{text}");
+    }
 }
 
 #[test]
