@@ -30,6 +30,7 @@ pub(super) fn ask(world: &dyn World, config: &Config, account: &Account) -> Resu
         Target::Name(host, _) if is_local(host) => return Err("not asked: the DNS knows nothing of this machine's own name"),
         Target::Name(host, port) => (host, port),
         Target::Address(..) => return Err("not asked: TLSA records belong to a name, and the account has an address"),
+        Target::Service(_) => return Err("not asked: no server is known"),
         Target::Unix(_) => return Err("not asked: TLSA records belong to a name, and a socket has none"),
     };
     let domain = domain(account, host);
