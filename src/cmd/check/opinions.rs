@@ -54,7 +54,13 @@ pub(super) fn of(config: &Config, account: &Account, seal: &Seal, records: Resul
         _ => Ok(ask(&with(Trust::Pin, None), Known::Nothing)),
     };
     let tofu = remembered(config, account).map(|key| ask(&with(Trust::Tofu, None), Known::Key(key)));
-    let dane = Err(silence(records));
+    let dane = match records.map(|records| &records.dane) {
+        Ok(Ok(found)) if !found.records.is_empty() => {
+            let known = Known::Tlsa { records: found.records.clone(), names: found.names() };
+            Ok(ask(&with(Trust::Dane, None), known))
+        }
+        _ => Err(silence(records)),
+    };
     let any = Ok(Ok(Standing::Unchecked));
     let all = [("system", system), ("ca_file", ca_file), ("tofu", tofu), ("dane", dane), ("any", any), ("pin", pin)];
     all.into_iter().map(|(name, says)| Opinion { name, says }).collect()

@@ -32,7 +32,6 @@ pub(super) fn ask(world: &dyn World, config: &Config, account: &Account) -> Resu
         Target::Address(..) => return Err("not asked: TLSA records belong to a name, and the account has an address"),
         Target::Service(_) => return Err("not asked: no server is known"),
         Target::Unix(_) => return Err("not asked: TLSA records belong to a name, and a socket has none"),
-        Target::Service(_) => return Err("not asked: its SRV records name no server"),
     };
     let domain = domain(account, host);
     Ok(match Resolver::new(world, &config.dns, PATIENCE) {
