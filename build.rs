@@ -33,6 +33,11 @@ const SELDOM: &[&[&str]] = &[
     &["sealpost", "host", "listen"],
     &["sealpost", "host", "probe"],
     &["sealpost", "smtp", "server"],
+    // DNSSEC and TLSA records, for accounts that ask for them.
+    &["hickory_proto"],
+    &["sealpost", "host", "dns"],
+    &["sealpost", "smtp", "tlsa"],
+    &["sealpost", "smtp", "certificate", "dane"],
     &["flate2"],
     &["miniz_oxide"],
     &["crc32fast"],
