@@ -1,4 +1,4 @@
-//! Does the binary do what the table says, against a live server?
+//! Does the binary do what the table says, against a live server, with each TLS library that is built in? (no row may differ)
 
 use std::{fs, sync::Mutex, thread};
 
@@ -12,16 +12,13 @@ use sealpost::{
 
 use crate::{
     common::{
-        MESSAGE, PASSWORD, Run, Scratch, Sealpost, USER,
+        BACKENDS, MESSAGE, PASSWORD, Run, Scratch, Sealpost, USER,
         certificate::{Authority, Flaw},
         reveals_secret,
         zone::{Dns, Signing, Zone},
     },
     table::{Outcome, POLICIES, Row, situations},
 };
-
-/// The TLS libraries that are built in.
-const BACKENDS: &[&str] = &["rustls"];
 
 /// At once: each is a process and a server, and most of a run is waiting.
 const WORKERS: usize = 6;
