@@ -68,11 +68,18 @@ impl fmt::Display for Unreachable {
 /// # Errors
 /// Why no address could be reached.
 pub fn dial_known(account: &Account, known: &[IpAddr], budget: Duration) -> Result<Link, Unreachable> {
+    let addresses = ordered(account, known);
+    if addresses.is_empty() {
+        return dial(account, budget);
+    }
+    Ok(race(&addresses, account.source_address, Instant::now() + budget)?)
+}
+
+/// Addresses of the smarthost that are `known`, in the order in which [`race`] tries them; none where they are not asked for.
+pub fn ordered(account: &Account, known: &[IpAddr]) -> Vec<SocketAddr> {
     match &account.target {
-        Target::Name(_, port) if !known.is_empty() && account.proxy.is_none() => {
-            Ok(race(&interleave(known, *port), account.source_address, Instant::now() + budget)?)
-        }
-        _ => dial(account, budget),
+        Target::Name(_, port) if account.proxy.is_none() => interleave(known, *port),
+        _ => Vec::new(),
     }
 }
 
