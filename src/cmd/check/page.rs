@@ -45,7 +45,8 @@ impl Style {
         text += &self.contacts(seen);
         text += &seen.records.as_ref().map_or_else(|_| String::new(), |records| self.dns(records));
         let visits = seen.used.and_then(|used| seen.contacts.get(used)).map(|contact| contact.visits.as_slice());
-        for (index, visit) in visits.unwrap_or_default().iter().enumerate() {
+        let visits = visits.unwrap_or_default();
+        for (index, visit) in visits.iter().enumerate() {
             if index > 0 {
                 text += &self.row("once more", "in plaintext, as the policy allows after a failed handshake");
             }
