@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Why nothing is said of a chain.
-const HIDDEN: &str = "not told by this backend, but where it is the account's own trust";
+const HIDDEN: &str = "not told by this backend";
 
 /// One kind of trust, and what it says.
 #[derive(Clone, Debug)]

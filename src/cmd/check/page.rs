@@ -8,7 +8,7 @@ use super::{
     letter::Posted,
 };
 use crate::{
-    host::config::{Protocol, SecretSource, Target},
+    host::config::{Backend, Protocol, SecretSource, Target},
     mail::policy::{Channel, Policy, Request},
     smtp::sasl::Choice,
 };
@@ -35,7 +35,8 @@ impl Style {
             Policy::Off => "off: no TLS".to_owned(),
             policy => format!("{}, trust {}, start {}", policy.as_str(), demand.trust.as_str(), demand.start.as_str()),
         };
-        text += &self.row("policy", &format!("{policy}{further}"));
+        let backend = if account.tls.backend == Backend::NativeTls { ", by native-tls" } else { "" };
+        text += &self.row("policy", &format!("{policy}{further}{backend}"));
         if let Ok(sender) = &seen.sender {
             text += &self.row("sender", &format!("{sender}, where a mail names no other"));
         }
