@@ -273,7 +273,7 @@ impl<'a> Delivery<'a> {
     ) -> Plan {
         let (credentials, nonce) = credentials.unzip();
         Plan {
-            server: memory::name(&account.target),
+            server: memory::name(account),
             lmtp: account.protocol == Protocol::Lmtp,
             hello: account.hello.clone().unwrap_or_else(|| hello(world, link)),
             demand,

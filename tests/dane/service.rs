@@ -1,6 +1,7 @@
 //! Are the servers that SRV records name tried in their order, and believed no further than they may be?
 
 use std::{
+    fs,
     net::{SocketAddr, TcpListener, TcpStream},
     sync::OnceLock,
     time::{Duration, Instant},
@@ -159,6 +160,38 @@ fn a_name_that_nobody_signed_is_believed_only_within_the_domain() {
         let run = world.send(domain, server, tls);
         assert_eq!(came(&run), expected, "{domain} {tls}: {run:?}");
     }
+}
+
+#[test]
+fn a_service_that_nobody_signed_has_one_key_whatever_its_servers_are_called() {
+    let Some(world) = world() else { return };
+    let first = client(&world.dns.table(), "host = \"srv:far.plain\"", "trust = \"tofu\"");
+    let memory = first.scratch.path().join("memory.json");
+    let send = || first.send(&["ok@sink.test"], MESSAGE.as_bytes());
+    assert_eq!(came(&send()), "0 unverified");
+    assert_eq!(came(&send()), "0 verified");
+    let remembered = fs::read_to_string(&memory).unwrap();
+    assert!(remembered.contains("\"srv:far.plain\"") && !remembered.contains("localhost"), "{remembered}");
+    // Its records name another server now, which nobody has met.
+    let moved = |tls: &str| {
+        let client = client(&world.dns.table(), "host = \"srv:near.plain\"", &format!("trust = \"tofu\"\n{tls}"));
+        client.scratch.write("memory.json", remembered.replace("far.plain", "near.plain"));
+        client
+    };
+    let client = moved("");
+    let run = client.send(&["ok@sink.test"], MESSAGE.as_bytes());
+    assert_eq!(came(&run), "75 none validation-failure", "{run:?}");
+    assert!(run.stderr.contains("sealpost trust add srv:near.plain"), "{run:?}");
+    let config = client.scratch.path().join("config.toml");
+    for server in ["srv:near.plain", "relay"] {
+        let run = client.command(&["trust", "add", server, "--yes", "-C", config.to_str().unwrap()], b"");
+        assert_eq!(run.code, 0, "{run:?}");
+    }
+    assert_eq!(came(&client.send(&["ok@sink.test"], MESSAGE.as_bytes())), "0 verified");
+    let run = client.command(&["trust", "forget", "relay", "-C", config.to_str().unwrap()], b"");
+    assert_eq!(run.code, 0, "{run:?}");
+    let run = moved("policy = \"opportunistic\"").send(&["ok@sink.test"], MESSAGE.as_bytes());
+    assert_eq!(came(&run), "0 unverified validation-failure", "{run:?}");
 }
 
 #[test]

@@ -100,6 +100,7 @@ fn route(account: &Account, domain: &str, service: &Service, offer: &Offer) -> A
         if route.tls.server_name.is_none() && !offer.is_within(domain) {
             route.tls.server_name = Some(domain.to_owned());
         }
+        route.by_way_of = Some(account.target.clone());
         // RFC 7673 3.1: without a signature there is nobody whose TLSA records could count.
         route.tls.demand.tlsa = Tlsa::Absent;
     }
