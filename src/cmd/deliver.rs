@@ -2,7 +2,7 @@
 
 use std::{
     net::{IpAddr, SocketAddr},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 pub(super) mod after;
@@ -126,7 +126,8 @@ impl<'a> Delivery<'a> {
             Ok(credentials) => credentials,
             Err(error) => return self.reject(account, envelope, error),
         };
-        let routes = match before::routes(self.world, self.config, account) {
+        let deadline = Instant::now() + self.config.limits.connect;
+        let routes = match before::routes(self.world, self.config, account, self.config.limits.connect) {
             Ok(routes) => routes,
             Err(Astray::Finding(finding)) => return self.withhold(account, envelope, &finding),
             Err(Astray::Unreachable(why)) => {
@@ -134,12 +135,14 @@ impl<'a> Delivery<'a> {
             }
         };
         let mut last = None;
-        for route in &routes {
-            let ended = self.along(route, credentials.as_ref(), envelope, content);
+        for (index, route) in routes.iter().enumerate() {
+            let budget = before::share(deadline, routes.len() - index);
+            let ended = self.along(route, (credentials.as_ref(), budget), envelope, content);
             if !ended.unreached {
                 return ended;
             }
-            last = Some(ended);
+            // One that may be there later keeps those that don't exist from having the last word.
+            last = last.filter(|last: &Ended| last.is_temporary() && !ended.is_temporary()).or(Some(ended));
         }
         last.unwrap_or_else(|| Ended {
             outcomes: undecided(envelope, Exit::TempFail),
@@ -150,19 +153,21 @@ impl<'a> Delivery<'a> {
         })
     }
 
-    /// One server: an attempt, and where policy allows it a second one in plaintext after a failed handshake.
+    /// One server, which may take `budget` to be found and reached: an attempt, and where policy allows it a second one in plaintext
+    /// after a failed handshake.
     fn along(
         &mut self,
         account: &Account,
-        login: Option<&(Credentials, [u8; 18])>,
+        (login, budget): (Option<&(Credentials, [u8; 18])>, Duration),
         envelope: &Envelope,
         content: &mut dyn Content,
     ) -> Ended {
+        let deadline = Instant::now() + budget;
         let demand = account.tls.demand.of_message(self.tls_waived);
         if demand.request == Request::Waive {
             self.narrator.note("the message says TLS-Required: No: what the server's domain publishes makes TLS no duty for it");
         }
-        let mut before = match before::find_out(self.world, self.config, account, demand) {
+        let mut before = match before::find_out(self.world, self.config, account, demand, budget) {
             Ok(before) => before,
             Err(finding) => return self.withhold(account, envelope, &finding),
         };
@@ -174,8 +179,11 @@ impl<'a> Delivery<'a> {
             self.narrator.note(told);
         }
         let mut begun = Instant::now();
+        let mut budget = deadline.saturating_duration_since(begun);
         loop {
-            let ended = self.attempt(account, (&connector, begun), login.cloned(), &before, envelope, content);
+            let ended = self.attempt(account, (&connector, begun, budget), login.cloned(), &before, envelope, content);
+            // It was reached: another connection is a matter of its own.
+            budget = self.config.limits.connect;
             if let Some(Unseen { finding, peer }) = ended.unseen {
                 self.narrator.note("the library refused the certificate unseen: once more, to see it");
                 connector = match connector.looking_away(finding) {
@@ -211,14 +219,14 @@ impl<'a> Delivery<'a> {
     fn attempt(
         &mut self,
         account: &Account,
-        (connector, begun): (&Connector, Instant),
+        (connector, begun, budget): (&Connector, Instant, Duration),
         credentials: Option<(Credentials, [u8; 18])>,
         before: &Before,
         envelope: &Envelope,
         content: &mut dyn Content,
     ) -> Ended {
         self.narrator.note(&format!("account {}: connecting to {}", account.name, account.target));
-        let link = match dial::dial_known(account, &before.addresses, self.config.limits.connect) {
+        let link = match dial::dial_known(account, &before.addresses, budget) {
             Ok(link) => link,
             Err(why) => return self.unreachable(account, before.demand, envelope, (&why, connector.refusal()), begun),
         };
@@ -265,7 +273,7 @@ impl<'a> Delivery<'a> {
     ) -> Plan {
         let (credentials, nonce) = credentials.unzip();
         Plan {
-            server: memory::name(&account.target),
+            server: memory::name(account),
             lmtp: account.protocol == Protocol::Lmtp,
             hello: account.hello.clone().unwrap_or_else(|| hello(world, link)),
             demand,
@@ -308,7 +316,7 @@ impl<'a> Delivery<'a> {
     fn reject(&mut self, account: &Account, envelope: &Envelope, error: Error) -> Ended {
         let recipients: Vec<_> = envelope.recipients.iter().map(|r| r.address.clone()).collect();
         let rejection = Rejection { account: Some(account), recipients: &recipients, error: &error };
-        let span = Span { end: self.world.timestamp(), took: std::time::Duration::ZERO };
+        let span = Span { end: self.world.timestamp(), took: Duration::ZERO };
         let submission = Submission { sender: Some(&envelope.sender), ..self.submission };
         let record = Record::rejected(span, &submission, &rejection);
         self.warn(self.journal.write(&record));
@@ -369,6 +377,11 @@ impl<'a> Delivery<'a> {
 }
 
 impl Ended {
+    /// Whether it may go better later.
+    fn is_temporary(&self) -> bool {
+        self.outcomes.iter().any(|outcome| outcome.exit == Exit::TempFail)
+    }
+
     /// Nothing was said to any server.
     fn without(outcomes: Vec<Outcome>, error: Error) -> Self {
         Self { outcomes, problem: Some(error), retry_in_plaintext: None, unreached: false, unseen: None }

@@ -139,7 +139,8 @@ fn add(world: &dyn World, options: &Add) -> Result<Exit, Error> {
         return Err(Error::new(Exit::Config, "accepting a key", because).hint("name a file in [memory], or leave it out"));
     }
     let account = which::account(world, &config, &options.server, options.start.map(Begin::start))?;
-    let name = memory::name(&account.target);
+    let (account, link) = meeting::reach(world, &config, &account)?;
+    let name = memory::name(&account);
     let before = match memory::read(&config.memory) {
         Ok(servers) => servers.get(&name).cloned().unwrap_or_default(),
         Err(trouble) if trouble.spoilt => {
@@ -148,7 +149,7 @@ fn add(world: &dyn World, options: &Add) -> Result<Exit, Error> {
         }
         Err(trouble) => return Err(trouble.error),
     };
-    let shown = meeting::meet(world, &config, &account)?;
+    let shown = meeting::meet(world, &config, &account, link)?;
     if !options.place.json {
         print(&page::shown(&name, &shown, &before));
     }
@@ -164,7 +165,7 @@ fn add(world: &dyn World, options: &Add) -> Result<Exit, Error> {
         return Ok(print(&line(&page::acceptance(&name, &shown, &before))?));
     }
     say(&format!("accepted: sha256:{} is believed to be {}\n", leaf::hex(&shown.key), printable(&name)));
-    if !config.accounts.iter().any(|account| account.tls.demand.trusts_first_use() && memory::name(&account.target) == name) {
+    if !config.accounts.iter().any(|account| account.tls.demand.trusts_first_use() && memory::name(account) == name) {
         say("no account with this server has trust = \"tofu\": its key is remembered, and nobody asks for it\n");
     }
     Ok(Exit::Ok)

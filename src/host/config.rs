@@ -242,6 +242,8 @@ pub struct Account {
     pub name: String,
     /// Where the smarthost listens.
     pub target: Target,
+    /// The service by way of which `target` was found, where anybody may have said so (SRV records without DNSSEC).
+    pub by_way_of: Option<Target>,
     /// SMTP or LMTP.
     pub protocol: Protocol,
     /// `from`: the envelope sender where the caller gives none.

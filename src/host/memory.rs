@@ -17,7 +17,7 @@ pub use self::{
 };
 use crate::{
     error::{Error, Exit},
-    host::config::{self, Target},
+    host::config::{self, Account, Target},
 };
 
 /// Why the memory can't be used.
@@ -29,8 +29,13 @@ pub struct Trouble {
     pub spoilt: bool,
 }
 
-/// The name under which a server is remembered: as it is configured, in lower case.
-pub fn name(target: &Target) -> String {
+/// The name under which the server of an account is remembered: as it is configured, in lower case. One that nobody vouches for
+/// is remembered as the service that led to it: a name that anybody may choose would be met for the first time again and again.
+pub fn name(account: &Account) -> String {
+    name_of(account.by_way_of.as_ref().unwrap_or(&account.target))
+}
+
+fn name_of(target: &Target) -> String {
     match target {
         Target::Name(host, port) => format!("{}:{port}", host.to_ascii_lowercase()),
         Target::Address(address, port) => SocketAddr::new(*address, *port).to_string(),

@@ -1,6 +1,11 @@
 //! Are the servers that SRV records name tried in their order, and believed no further than they may be?
 
-use std::sync::OnceLock;
+use std::{
+    fs,
+    net::{SocketAddr, TcpListener, TcpStream},
+    sync::OnceLock,
+    time::{Duration, Instant},
+};
 
 use serde_json::Value;
 
@@ -19,6 +24,25 @@ struct World {
     implicit: Server,
     /// With a certificate for the domain far.plain.
     domain: Server,
+    _holes: Vec<Hole>,
+}
+
+/// A port at which nobody answers: its queue is full.
+struct Hole {
+    port: u16,
+    _listener: TcpListener,
+    _queued: Vec<TcpStream>,
+}
+
+impl Hole {
+    fn new() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        rustix::net::listen(&listener, 0).unwrap();
+        let address: SocketAddr = listener.local_addr().unwrap();
+        let connect = || TcpStream::connect_timeout(&address, Duration::from_millis(200));
+        let queued = std::iter::from_fn(|| connect().ok()).take(8).collect();
+        Self { port: address.port(), _listener: listener, _queued: queued }
+    }
 }
 
 fn world() -> Option<&'static World> {
@@ -35,6 +59,8 @@ impl World {
         let (clear, sealed, closed) = (starttls.port(), implicit.port(), free_port());
         let srv = |service: &str, domain: &str, rest: &str| format!("_{service}._tcp.{domain} SRV {rest}\n");
         let dead = free_port();
+        let holes: Vec<Hole> = std::iter::repeat_with(Hole::new).take(4).collect();
+        let hole: String = holes.iter().map(|hole| srv("submission", "hole", &format!("10 0 {} localhost.", hole.port))).collect();
         let test = [
             srv("submissions", "both", &format!("0 0 {sealed} localhost.")),
             srv("submission", "both", &format!("0 0 {clear} localhost.")),
@@ -48,6 +74,10 @@ impl World {
             srv("submission", "order", &format!("10 0 {dead} localhost.")),
             srv("submission", "dead", &format!("10 0 {closed} localhost.")),
             srv("submission", "dane", &format!("0 0 {clear} mx")),
+            hole,
+            srv("submission", "hole", &format!("20 0 {clear} localhost.")),
+            srv("submission", "gone", &format!("10 0 {closed} localhost.")),
+            srv("submission", "gone", &format!("20 0 {clear} nobody.test.")),
             "mx A 127.0.0.1\n_submission._tcp.alias CNAME _submission._tcp.clear\n".to_owned(),
             starttls.record("mx", "3 1 1"),
         ];
@@ -64,7 +94,7 @@ impl World {
             Zone::new("localhost", Signing::None, own),
             Zone::new("expired", Signing::Expired, srv("submission", "any", &format!("0 0 {clear} localhost."))),
         ];
-        Some(Self { dns: Dns::start(&zones)?, starttls, implicit, domain })
+        Some(Self { dns: Dns::start(&zones)?, starttls, implicit, domain, _holes: holes })
     }
 
     /// Sends to whoever offers the service for `domain`, and believes the authority of `server`.
@@ -130,6 +160,57 @@ fn a_name_that_nobody_signed_is_believed_only_within_the_domain() {
         let run = world.send(domain, server, tls);
         assert_eq!(came(&run), expected, "{domain} {tls}: {run:?}");
     }
+}
+
+#[test]
+fn a_service_that_nobody_signed_has_one_key_whatever_its_servers_are_called() {
+    let Some(world) = world() else { return };
+    let first = client(&world.dns.table(), "host = \"srv:far.plain\"", "trust = \"tofu\"");
+    let memory = first.scratch.path().join("memory.json");
+    let send = || first.send(&["ok@sink.test"], MESSAGE.as_bytes());
+    assert_eq!(came(&send()), "0 unverified");
+    assert_eq!(came(&send()), "0 verified");
+    let remembered = fs::read_to_string(&memory).unwrap();
+    assert!(remembered.contains("\"srv:far.plain\"") && !remembered.contains("localhost"), "{remembered}");
+    // Its records name another server now, which nobody has met.
+    let moved = |tls: &str| {
+        let client = client(&world.dns.table(), "host = \"srv:near.plain\"", &format!("trust = \"tofu\"\n{tls}"));
+        client.scratch.write("memory.json", remembered.replace("far.plain", "near.plain"));
+        client
+    };
+    let client = moved("");
+    let run = client.send(&["ok@sink.test"], MESSAGE.as_bytes());
+    assert_eq!(came(&run), "75 none validation-failure", "{run:?}");
+    assert!(run.stderr.contains("sealpost trust add srv:near.plain"), "{run:?}");
+    let config = client.scratch.path().join("config.toml");
+    for server in ["srv:near.plain", "relay"] {
+        let run = client.command(&["trust", "add", server, "--yes", "-C", config.to_str().unwrap()], b"");
+        assert_eq!(run.code, 0, "{run:?}");
+    }
+    assert_eq!(came(&client.send(&["ok@sink.test"], MESSAGE.as_bytes())), "0 verified");
+    let run = client.command(&["trust", "forget", "relay", "-C", config.to_str().unwrap()], b"");
+    assert_eq!(run.code, 0, "{run:?}");
+    let run = moved("policy = \"opportunistic\"").send(&["ok@sink.test"], MESSAGE.as_bytes());
+    assert_eq!(came(&run), "0 unverified validation-failure", "{run:?}");
+}
+
+#[test]
+fn all_servers_of_a_service_together_have_the_time_to_connect() {
+    let Some(world) = world() else { return };
+    let begun = Instant::now();
+    let run = world.send("hole.test", &world.starttls, "");
+    assert_eq!(came(&run), "0 verified", "{run:?}");
+    assert_eq!(run.records.len(), 5, "each has its turn: {run:?}");
+    // The time to connect is 5 seconds here.
+    assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn a_server_that_may_come_back_has_the_last_word_over_those_that_dont_exist() {
+    let Some(world) = world() else { return };
+    assert_eq!(came(&world.send("gone.test", &world.starttls, "")), "75 none");
+    let (code, told) = check(&client(&world.dns.table(), "host = \"srv:gone.test\"", ""));
+    assert_eq!(code, 75, "{told}");
 }
 
 #[test]

@@ -133,7 +133,8 @@ pub(super) struct Outset<'c> {
 /// same time asks the DNS what else there is to know. Of several servers that a service has the first that is reached is looked at.
 pub(super) fn examine<'c>(world: &dyn World, config: &Config, account: &'c Account) -> Examination<'c> {
     let outset = Outset::of(world, config, account);
-    let routes = match before::routes(world, config, account) {
+    let deadline = Instant::now() + config.limits.connect;
+    let routes = match before::routes(world, config, account, config.limits.connect) {
         Ok(routes) => routes,
         Err(astray) => {
             let error = match astray {
@@ -144,21 +145,28 @@ pub(super) fn examine<'c>(world: &dyn World, config: &Config, account: &'c Accou
         }
     };
     let mut seen = None;
-    for route in &routes {
-        let (found, settled) = along(world, config, &outset, route);
-        seen = Some(found);
+    for (index, route) in routes.iter().enumerate() {
+        let (found, settled) = along(world, config, &outset, route, before::share(deadline, routes.len() - index));
         if settled {
-            break;
+            return found;
         }
+        // As a send has it: one that may be there later keeps those that don't exist from having the last word.
+        seen = seen.filter(|seen: &Examination<'_>| seen.is_temporary() && !found.is_temporary()).or(Some(found));
     }
     seen.unwrap_or_else(|| outset.seen(Cow::Borrowed(account), unlooked()))
 }
 
-/// One server of an account, and whether a send would go no further.
-fn along<'c>(world: &dyn World, config: &Config, outset: &Outset<'c>, route: &Cow<'c, Account>) -> (Examination<'c>, bool) {
+/// One server of an account, which may take `budget` to be found and reached, and whether a send would go no further.
+fn along<'c>(
+    world: &dyn World,
+    config: &Config,
+    outset: &Outset<'c>,
+    route: &Cow<'c, Account>,
+    budget: Duration,
+) -> (Examination<'c>, bool) {
     let (mut seen, settled) = thread::scope(|scope| {
-        let asked = thread::Builder::new().spawn_scoped(scope, || records::ask(world, config, route, outset.wanted));
-        let (seen, settled) = examine_at(world, config, outset, route, None);
+        let asked = thread::Builder::new().spawn_scoped(scope, || records::ask(world, config, route, outset.wanted, budget));
+        let (seen, settled) = examine_at(world, config, outset, route, (None, budget));
         let records = asked.ok().and_then(|thread| thread.join().ok()).unwrap_or(NOT_ASKED);
         (Examination { records, ..seen }, settled)
     });
@@ -177,19 +185,21 @@ pub(super) fn examine_at<'c>(
     config: &Config,
     outset: &Outset<'c>,
     account: &Cow<'c, Account>,
-    addresses: Option<Result<Vec<SocketAddr>, Unreachable>>,
+    (addresses, budget): (Option<Result<Vec<SocketAddr>, Unreachable>>, Duration),
 ) -> (Examination<'c>, bool) {
-    let before = before::find_out(world, config, account, account.tls.demand);
+    let deadline = Instant::now() + budget;
+    let left = || deadline.saturating_duration_since(Instant::now());
+    let before = before::find_out(world, config, account, account.tls.demand, budget);
     let withheld = before.as_ref().err().map(|finding| withheld(account, finding));
     let before = before.unwrap_or_else(|_| Before::nothing(account));
     let connector = Connector::new(&account.tls, &account.target, before.known.clone());
     // In the order in which a send would come upon them.
     let unusable = outset.fault().or(withheld).or(connector.as_ref().err().cloned());
     let begun = Instant::now();
-    let addresses = addresses.unwrap_or_else(|| dial::addresses(account, &before.addresses, config.limits.connect));
+    let addresses = addresses.unwrap_or_else(|| dial::addresses(account, &before.addresses, left()));
     let resolved = begun.elapsed();
     let begun = Instant::now();
-    let (contacts, dialled) = connect(account, addresses, begun + config.limits.connect);
+    let (contacts, dialled) = connect(account, addresses, deadline);
     let took = begun.elapsed();
     let mut seen = Examination {
         resolved,
@@ -240,6 +250,11 @@ impl<'c> Outset<'c> {
 }
 
 impl Examination<'_> {
+    /// Whether a send may go better later.
+    fn is_temporary(&self) -> bool {
+        self.verdict.as_ref().is_err_and(|error| error.exit() == Exit::TempFail)
+    }
+
     /// Notes which address answered first, or what it means that none did.
     pub(super) fn found(&mut self, dialled: Result<&Link, &Unreachable>, took: Duration) {
         match dialled {

@@ -80,7 +80,7 @@ fn remembered(config: &Config, account: &Account) -> Result<Option<[u8; 32]>, St
         return Err("no memory is configured".to_owned());
     }
     let servers = memory::read(&config.memory).map_err(|trouble| trouble.error.summary())?;
-    Ok(servers.get(&memory::name(&account.target)).and_then(|server| Some(server.key.as_ref()?.sha256)))
+    Ok(servers.get(&memory::name(account)).and_then(|server| Some(server.key.as_ref()?.sha256)))
 }
 
 /// What DNSSEC says of the server, and why DANE has nothing to go by.

@@ -20,11 +20,18 @@ pub(super) struct Records {
     pub(super) submission: Option<(String, Result<Vec<Service>, Trouble>)>,
 }
 
-/// Asks about the smarthost of `account`, and about the service that `wanted` names, else the one of its domain.
+/// Asks about the smarthost of `account`, and about the service that `wanted` names, else the one of its domain, no longer than
+/// `budget`.
 ///
 /// # Errors
 /// Why there is nothing to ask, or it may not be asked: a proxy looks names up itself, so that nobody here sees them.
-pub(super) fn ask(world: &dyn World, config: &Config, account: &Account, wanted: &Account) -> Result<Records, &'static str> {
+pub(super) fn ask(
+    world: &dyn World,
+    config: &Config,
+    account: &Account,
+    wanted: &Account,
+    budget: Duration,
+) -> Result<Records, &'static str> {
     let (host, port) = match &account.target {
         _ if account.proxy.is_some() => return Err("not asked: it would be seen beside the proxy"),
         Target::Name(host, _) if is_local(host) => return Err("not asked: the DNS knows nothing of this machine's own name"),
@@ -37,7 +44,7 @@ pub(super) fn ask(world: &dyn World, config: &Config, account: &Account, wanted:
         Target::Service(domain) => Some(domain.clone()),
         _ => domain(account, host),
     };
-    Ok(match Resolver::new(world, &config.dns, PATIENCE) {
+    Ok(match Resolver::new(world, &config.dns, budget.min(PATIENCE)) {
         Ok(resolver) => Records {
             dane: Ok(resolver.dane(host, *port)),
             submission: domain.map(|domain| (domain.clone(), resolver.submission(&domain))),

@@ -56,7 +56,7 @@ pub(in crate::cmd) fn compare(config: &Config, account: &Account, before: &Befor
 impl After {
     fn remember(&mut self, config: &Config, account: &Account, before: &Before, seen: &Sighting) {
         let known = &before.recollection;
-        let name = memory::name(&account.target);
+        let name = memory::name(account);
         if let Some(trouble) = &known.trouble {
             let remark = || format!("the memory can't be used, so this counts as the first time: {}", trouble.error.summary());
             self.remark = seen.first_use.map(|_| remark());
@@ -92,7 +92,7 @@ impl After {
         } else if is_stripped(report) {
             // An account that never goes without TLS has no use for a memory; only who reads why it failed has.
             let servers = memory::read(&config.memory).unwrap_or_default();
-            if let Some(server) = servers.get(&memory::name(&account.target)) {
+            if let Some(server) = servers.get(&memory::name(account)) {
                 self.compare(account, server, report);
             }
         }
@@ -107,7 +107,7 @@ impl After {
         }
         let before = server.last_seen().map(|day| format!("TLS was there before, last on {day}"));
         let before = before.unwrap_or_else(|| "TLS was there before".to_owned());
-        let advice = policy::advice_on_downgrade(account.tls.demand, &memory::name(&account.target));
+        let advice = policy::advice_on_downgrade(account.tls.demand, &memory::name(account));
         if in_plaintext {
             let because = format!("{before}; this mail goes in plaintext");
             self.warnings.push(Error::new(Exit::TempFail, doing(account), because).hint(advice));

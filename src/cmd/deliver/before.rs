@@ -1,6 +1,10 @@
 //! What must be known of a server before it is connected to? (sealpost(1), "TLS policy")
 
-use std::{borrow::Cow, net::IpAddr};
+use std::{
+    borrow::Cow,
+    net::IpAddr,
+    time::{Duration, Instant},
+};
 
 use super::recollection::Recollection;
 use crate::{
@@ -58,7 +62,7 @@ pub(in crate::cmd) enum Astray {
 }
 
 /// The account, or, where it names a service, one account for each server that offers it, in the order in which they are to be
-/// tried (RFC 6186, 8314).
+/// tried (RFC 6186, 8314). The DNS has `budget` to say so.
 ///
 /// # Errors
 /// Why there is nowhere to go.
@@ -66,13 +70,14 @@ pub(in crate::cmd) fn routes<'a>(
     world: &dyn World,
     config: &Config,
     account: &'a Account,
+    budget: Duration,
 ) -> Result<Vec<Cow<'a, Account>>, Astray> {
     let Target::Service(domain) = &account.target else { return Ok(vec![Cow::Borrowed(account)]) };
     let astray = |trouble: Trouble| match trouble.bogus {
         true => Astray::Finding(trouble.into()),
         false => Astray::Unreachable(Unreachable::NotNow(trouble.words)),
     };
-    let resolver = Resolver::new(world, &config.dns, config.limits.connect).map_err(astray)?;
+    let resolver = Resolver::new(world, &config.dns, budget).map_err(astray)?;
     let services = resolver.submission(domain).map_err(astray)?;
     let routes = services.iter().flat_map(|service| service.offers.iter().map(|offer| route(account, domain, service, offer)));
     let routes: Vec<_> = routes.map(Cow::Owned).collect();
@@ -95,20 +100,32 @@ fn route(account: &Account, domain: &str, service: &Service, offer: &Offer) -> A
         if route.tls.server_name.is_none() && !offer.is_within(domain) {
             route.tls.server_name = Some(domain.to_owned());
         }
+        route.by_way_of = Some(account.target.clone());
         // RFC 7673 3.1: without a signature there is nobody whose TLSA records could count.
         route.tls.demand.tlsa = Tlsa::Absent;
     }
     route
 }
 
+/// How long the next one of `left` servers may take to be found and reached, so that the last one has its turn before the deadline.
+pub(in crate::cmd) fn share(deadline: Instant, left: usize) -> Duration {
+    deadline.saturating_duration_since(Instant::now()) / u32::try_from(left.max(1)).unwrap_or(u32::MAX)
+}
+
 /// Finds out what the account's trust and policy need, and nothing for those that need nothing; `demand` is the account's for this
-/// message.
+/// message. The DNS has `budget` to answer.
 ///
 /// # Errors
 /// Why nothing may be sent, whatever the server will say.
-pub(in crate::cmd) fn find_out(world: &dyn World, config: &Config, account: &Account, demand: Demand) -> Result<Before, Finding> {
+pub(in crate::cmd) fn find_out(
+    world: &dyn World,
+    config: &Config,
+    account: &Account,
+    demand: Demand,
+    budget: Duration,
+) -> Result<Before, Finding> {
     let found = match &account.target {
-        Target::Name(host, port) if demand.trusts_dane() => Some(dane(world, config, demand, host, *port)?),
+        Target::Name(host, port) if demand.trusts_dane() => Some(dane(world, config, demand, (host, *port), budget)?),
         _ => None,
     };
     let demand = match &found {
@@ -131,11 +148,11 @@ pub(in crate::cmd) fn find_out(world: &dyn World, config: &Config, account: &Acc
 ///
 /// # Errors
 /// Something false, or nothing; not where the message waives what the other side publishes, and the account does not insist.
-fn dane(world: &dyn World, config: &Config, demand: Demand, host: &str, port: u16) -> Result<Dane, Finding> {
+fn dane(world: &dyn World, config: &Config, demand: Demand, (host, port): (&str, u16), budget: Duration) -> Result<Dane, Finding> {
     if demand.tlsa == Tlsa::Absent {
         return Ok(Dane::absent(host, "the SRV records of the service are not signed"));
     }
-    let found = Resolver::new(world, &config.dns, config.limits.connect).map(|resolver| resolver.dane(host, port));
+    let found = Resolver::new(world, &config.dns, budget).map(|resolver| resolver.dane(host, port));
     let found = found.unwrap_or_else(|trouble| Dane { outcome: Err(trouble.clone().into()), ..Dane::absent(host, &trouble.words) });
     match &found.outcome {
         Err(finding) if demand.obeys_dane() || demand.must_trust() => Err(finding.clone()),

@@ -31,7 +31,7 @@ impl Recollection {
         }
         match memory::read(&config.memory) {
             Ok(servers) => {
-                let server = servers.get(&memory::name(&account.target)).cloned().unwrap_or_default();
+                let server = servers.get(&memory::name(account)).cloned().unwrap_or_default();
                 Self { is_kept: true, server, trouble: None }
             }
             Err(trouble) => Self { is_kept: true, server: Server::default(), trouble: Some(trouble) },

@@ -1,14 +1,22 @@
 //! What does a server show to somebody who wants to know its key? (no mail and no secret is sent)
 
-use std::time::{Duration, Instant};
+use std::{
+    borrow::Cow,
+    time::{Duration, Instant},
+};
 
 use crate::{
-    cmd::deliver::{Delivery, no_connection, problem_of},
+    cmd::deliver::{
+        Delivery,
+        before::{self, Astray},
+        no_connection, problem_of, withheld,
+    },
     error::{Error, Exit},
     host::{
         config::{self, Account, Config},
         dial,
         memory::digest,
+        net::Link,
         probe::{self, Patience},
         tls::{self, Connector, Known},
         world::World,
@@ -39,11 +47,33 @@ pub(super) struct Shown {
     pub(super) starttls: bool,
 }
 
-/// Connects as the account would, whoever the server is, and looks.
+/// Connects as the account would; where it stands for several servers, to the first that is reached.
 ///
 /// # Errors
-/// It can't be reached, does not begin TLS, or shows no certificate with a key that can be read.
-pub(super) fn meet(world: &dyn World, config: &Config, account: &Account) -> Result<Shown, Error> {
+/// There is no server, or none can be reached.
+pub(super) fn reach<'c>(world: &dyn World, config: &Config, account: &'c Account) -> Result<(Cow<'c, Account>, Link), Error> {
+    let deadline = Instant::now() + config.limits.connect;
+    let routes = before::routes(world, config, account, config.limits.connect).map_err(|astray| match astray {
+        Astray::Finding(finding) => withheld(account, &finding),
+        Astray::Unreachable(why) => no_connection(account, &why),
+    })?;
+    let mut left = routes.len();
+    let mut last = None;
+    for route in routes {
+        match dial::dial(&route, before::share(deadline, left)) {
+            Ok(link) => return Ok((route, link)),
+            Err(why) => last = Some(no_connection(&route, &why)),
+        }
+        left -= 1;
+    }
+    Err(last.unwrap_or_else(|| Error::new(Exit::NoHost, format!("looking at {}", account.target), "it stands for no server")))
+}
+
+/// Looks at the server at the other end, whoever it is.
+///
+/// # Errors
+/// It does not begin TLS, or shows no certificate with a key that can be read.
+pub(super) fn meet(world: &dyn World, config: &Config, account: &Account, link: Link) -> Result<Shown, Error> {
     let start = account.tls.demand.start;
     let demand = |trust| Demand {
         policy: Policy::Required,
@@ -55,7 +85,6 @@ pub(super) fn meet(world: &dyn World, config: &Config, account: &Account) -> Res
     };
     let with = |trust| config::Tls { demand: demand(trust), ..account.tls.clone() };
     let connector = Connector::new(&with(Trust::Any), &account.target, Known::Nothing)?;
-    let link = dial::dial(account, config.limits.connect).map_err(|why| no_connection(account, &why))?;
     let plan = Delivery::plan(world, config, account, &link, None, (demand(Trust::Any), &Prior::default()));
     let patience = Patience { timeouts: config.limits.timeouts.at_most(PATIENCE), until: Instant::now() + SESSION };
     let sight = probe::run(link, &connector, patience, plan);

@@ -40,7 +40,7 @@ pub(super) fn account<'c>(
 /// # Errors
 /// Nothing is remembered by that name.
 pub(super) fn remembered(config: &Config, servers: &Servers, text: &str) -> Result<Vec<String>, Error> {
-    let text = config.account(text).map_or_else(|| text.to_owned(), |account| memory::name(&account.target));
+    let text = config.account(text).map_or_else(|| text.to_owned(), memory::name);
     let names: Vec<String> = servers.iter().map(|(name, _)| name).filter(|name| fits(name, &text)).map(str::to_owned).collect();
     if names.is_empty() {
         let error = Error::new(Exit::NoInput, format!("forgetting {text}"), "nothing is remembered by that name");
@@ -51,9 +51,9 @@ pub(super) fn remembered(config: &Config, servers: &Servers, text: &str) -> Resu
 
 /// The account that has this server; one that goes by first use, if there are several.
 fn with_server<'c>(config: &'c Config, text: &str) -> Result<Option<&'c Account>, Error> {
-    let mut fitting: Vec<&Account> = config.accounts.iter().filter(|account| fits(&memory::name(&account.target), text)).collect();
+    let mut fitting: Vec<&Account> = config.accounts.iter().filter(|account| fits(&memory::name(account), text)).collect();
     fitting.sort_by_key(|account| !account.tls.demand.trusts_first_use());
-    let mut names: Vec<String> = fitting.iter().map(|account| memory::name(&account.target)).collect();
+    let mut names: Vec<String> = fitting.iter().map(|account| memory::name(account)).collect();
     names.sort();
     names.dedup();
     if names.len() > 1 {
@@ -130,7 +130,7 @@ mod tests {
             ("", None, Err("no host")),
         ] {
             let found = account(&Pretend::default(), &config, text, start);
-            let found = found.map(|account| (account.name.clone(), memory::name(&account.target)));
+            let found = found.map(|account| (account.name.clone(), memory::name(&account)));
             match (found, wanted) {
                 (Ok(found), Ok((name, server))) => assert_eq!(found, (name.to_owned(), server.to_owned()), "{text}"),
                 (Err(error), Err(word)) => assert!(error.summary().contains(word), "{text}: {error}"),

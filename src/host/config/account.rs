@@ -56,6 +56,7 @@ pub(super) fn read(name: &str, section: &Section<'_>) -> Result<Account, Error> 
         source_address: source_address(section, &target)?,
         proxy: section.parsed("proxy", values::proxy)?.map(|found| found.value),
         target,
+        by_way_of: None,
         tls,
         auth,
     })

@@ -28,6 +28,14 @@ pub(super) struct Led {
     pub(super) records: Vec<Record>,
 }
 
+#[cfg(test)]
+impl Led {
+    /// To these, without an alias.
+    pub(super) fn signed(records: Vec<Record>) -> Self {
+        Self { name: Name::root(), security: Security::Secure, alias: None, records }
+    }
+}
+
 /// Follows `name` to its records of a type.
 ///
 /// # Errors

@@ -1,6 +1,7 @@
 //! Who offers submission for a domain, and in which order are they tried? (RFC 6186 3, 8314 5.1, 2782)
 
 use hickory_proto::rr::{Name, RData, RecordType, rdata::SRV};
+use rustls::pki_types::ServerName;
 
 use super::{
     Offer, Service, Trouble,
@@ -40,7 +41,9 @@ fn service(world: &dyn World, name: &Name, start: Start, led: &Led) -> Option<Se
         return None;
     }
     let declined = matches!(records.as_slice(), [only] if only.target.is_root());
-    let usable = records.iter().filter(|srv| !srv.target.is_root() && srv.port != 0);
+    // An address is no name, and what can't be in a certificate is no host's (RFC 2782, RFC 952).
+    let is_host = |name: &Name| matches!(ServerName::try_from(shown(name)), Ok(ServerName::DnsName(_)));
+    let usable = records.iter().filter(|srv| is_host(&srv.target) && srv.port != 0);
     let offers = usable.map(|srv| Offer { host: shown(&srv.target), port: srv.port, priority: srv.priority, weight: srv.weight });
     let mut chance = vec![0; OFFERS * 4];
     // Without randomness the order is that of the weights.

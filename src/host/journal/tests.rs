@@ -88,6 +88,7 @@ fn account() -> Account {
     Account {
         name: "relay".into(),
         target: Target::Name("smtp.example.com".into(), 587),
+        by_way_of: None,
         protocol: Protocol::Smtp,
         from: None,
         matches: vec![],

@@ -192,8 +192,9 @@ fn a_server_is_remembered_as_it_is_configured_in_lower_case() {
         (Target::Address("192.0.2.1".parse().unwrap(), 587), "192.0.2.1:587"),
         (Target::Address("2001:DB8::1".parse().unwrap(), 465), "[2001:db8::1]:465"),
         (Target::Unix("/run/Dovecot/lmtp".into()), "unix:/run/Dovecot/lmtp"),
+        (Target::Service("Example.COM".into()), "srv:example.com"),
     ] {
-        assert_eq!(name(&target), wanted);
+        assert_eq!(name_of(&target), wanted);
     }
 }
 

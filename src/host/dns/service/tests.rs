@@ -1,6 +1,7 @@
 //! The order of RFC 2782, and how near a host is to a domain.
 
 use super::*;
+use crate::host::world::Pretend;
 
 fn offer(host: &str, priority: u16, weight: u16) -> Offer {
     Offer { host: host.to_owned(), port: 587, priority, weight }
@@ -30,6 +31,25 @@ fn each_offer_is_tried_once_whatever_chance_says() {
         assert_eq!(letters, ('a'..='p').collect::<Vec<_>>());
     }
     assert_eq!(ordered(offers, &[]).len(), 16, "without randomness too");
+}
+
+#[test]
+fn what_is_no_name_of_a_host_offers_nothing() {
+    let target = |labels: &[&str]| Name::from_labels(labels.iter().map(|label| label.as_bytes())).unwrap();
+    for (labels, usable) in [
+        (&["mx", "example", "com"][..], true),
+        (&["mx_1", "example", "com"], true),
+        (&["192", "0", "2", "1"], false),
+        (&["foo.example", "com"], false),
+        (&["a b", "example", "com"], false),
+        (&["\u{1b}[31m", "example", "com"], false),
+        (&[], false),
+    ] {
+        let data = RData::SRV(SRV::new(0, 0, 587, target(labels)));
+        let records = vec![hickory_proto::rr::Record::from_rdata(target(&["_submission"]), 60, data)];
+        let found = service(&Pretend::default(), &target(&["_submission"]), Start::Starttls, &Led::signed(records)).unwrap();
+        assert_eq!(found.offers.len(), usize::from(usable), "{labels:?}");
+    }
 }
 
 #[test]
