@@ -98,7 +98,7 @@ fn target(section: &Section<'_>, protocol: Protocol, start: Option<Start>) -> Re
         }
         if let Some(domain) = text.strip_prefix("srv:") {
             let hint = "write the domain of the provider's mail addresses, like `srv:example.com`";
-            return values::domain(domain).map(Target::Service).map_err(|fault| fault.hint(hint));
+            return values::service(domain).map(Target::Service).map_err(|fault| fault.hint(hint));
         }
         let port = port.unwrap_or(default);
         Ok(match values::host(text)? {
@@ -164,6 +164,10 @@ fn tls(section: &Section<'_>, target: &Target, start: Option<Found<'_, Start>>) 
             }
             None => section.error(Fault::new("port 465 speaks nothing but TLS").hint("choose another policy, or another port")),
         });
+    }
+    if let (Target::Service(_), Some(found)) = (target, &start) {
+        let fault = Fault::new("SRV records say how TLS begins too");
+        return Err(found.error(fault.hint(format!("leave `{}` out", section.called("start")))));
     }
     let (trust, pins) = trust(section)?;
     if trust == Trust::Dane {
