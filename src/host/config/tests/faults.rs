@@ -335,6 +335,21 @@ fn what_the_dns_can_t_do_is_refused() {
 }
 
 #[test]
+fn revocation_lists_that_nobody_would_look_at_are_refused() {
+    for (trust, more) in
+        [("pin", format!("pins = [\"sha256:{}\"], ", "0".repeat(64))), ("tofu", String::new()), ("any", String::new())]
+    {
+        let text = format!("[accounts.a]\nhost = \"h\"\ntls = {{ trust = \"{trust}\", {more}crl_file = \"crl.pem\" }}\n");
+        let error = read(&text).expect_err(trust);
+        assert_eq!(error.exit(), Exit::Config);
+        assert!(error.summary().ends_with(&format!("revocation lists have no meaning with trust \"{trust}\"")), "{error}");
+        assert!(error.advice().is_some_and(|advice| advice.contains("`crl_file`")), "{error}");
+    }
+    let text = "[accounts.a]\nhost = \"h.test\"\ntls = { trust = \"dane\", crl_file = \"crl.pem\" }\n";
+    assert!(read(text).expect_err("dane").summary().ends_with("with trust \"dane\""));
+}
+
+#[test]
 fn what_a_backend_cant_do_is_said_where_it_is_asked_for() {
     let built = cfg!(feature = "native-tls");
     let native = if built { "does not look at revocation lists" } else { "was built without native-tls" };
