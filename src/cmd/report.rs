@@ -20,6 +20,7 @@ use crate::{
         replace::replace,
         world::World,
     },
+    mail::address::Address,
 };
 
 mod json;
@@ -58,7 +59,7 @@ pub struct Options {
     #[arg(long, value_name = "NAME", value_parser = told)]
     organization: Option<String>,
     /// With --format tlsrpt: whom to ask; default: postmaster at the mail domain
-    #[arg(long, value_name = "ADDRESS", value_parser = told, value_hint = ValueHint::EmailAddress)]
+    #[arg(long, value_name = "ADDRESS", value_parser = contact, value_hint = ValueHint::EmailAddress)]
     contact: Option<String>,
     /// Write to this file, which is replaced whole, instead of to standard output
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
@@ -166,6 +167,13 @@ fn author(world: &dyn World, options: &Options) -> Result<tlsrpt::Author, Error>
         contact: options.contact.clone().unwrap_or_else(|| format!("postmaster@{domain}")),
         report_id: format!("{}@{domain}", Id::new(world.timestamp(), random)),
     })
+}
+
+/// An address and nothing else, as RFC 8460 4.3 has it.
+fn contact(text: &str) -> Result<String, String> {
+    let text = told(text)?;
+    let address = Address::parse(&text).map_err(|error| error.to_string())?;
+    Ok(address.to_string())
 }
 
 /// Words that tell somebody something.

@@ -69,7 +69,7 @@ impl Failure {
             Self::ValidationFailure => "the log's tls.detail and certificate say what was seen",
             Self::TlsaInvalid => "the server's operator must publish TLSA records that match the certificate",
             Self::DnssecInvalid => {
-                "the zone's operator must mend DNSSEC, or the name server of this machine fails; it is tried again"
+                "the zone's operator must mend DNSSEC, or what this machine asks and trusts ([dns]) is at fault; it is tried again"
             }
             Self::DaneRequired => "the zone has no TLSA records: another trust can check this server, such as \"system\"",
         }

@@ -152,6 +152,18 @@ fn a_tls_report_names_the_policy_that_was_applied_and_who_reports() {
 }
 
 #[test]
+fn whom_to_ask_about_a_tls_report_is_an_address_and_nothing_else() {
+    let sealpost = Sealpost::new("[accounts.relay]\nhost = \"smtp.example.com\"\n");
+    sealpost.scratch.write("log.jsonl", Line::default().to_string());
+    for wrong in ["not an address", "postmaster", "Ann <ann@example.net>", "mailto:ann@example.net", "a@b, c@d", "ann@", " "] {
+        let run = ask(&sealpost, &["report", "--format", "tlsrpt", "--contact", wrong]);
+        assert_eq!((run.code, run.stdout.as_str()), (64, ""), "{wrong}");
+    }
+    let run = ask(&sealpost, &["report", "--format", "tlsrpt", "--contact", "ann@example.net"]);
+    assert_eq!((run.code, grammar::of_tls_report(&run.stdout)), (0, Vec::new()), "{}", run.stdout);
+}
+
+#[test]
 fn days_are_those_of_the_own_zone_but_in_a_tls_report_and_with_utc() {
     let mut sealpost = Sealpost::new("[accounts.relay]\nhost = \"smtp.example.com\"\n");
     sealpost.environment.push(("TZ".to_owned(), "EST5EDT,M3.2.0,M11.1.0".to_owned()));

@@ -118,10 +118,32 @@ fn who_refuses_downgrades_takes_an_unreadable_memory_for_the_worst() {
         plant(&file(&sealpost));
         let run = send(&sealpost);
         assert_eq!(seen(&run), (75, "deferred", "none", "starttls-not-supported", false), "{what}: {run:?}");
-        assert!(run.stderr.contains(word), "{what}: {run:?}");
+        assert!(run.field("/tls/detail").contains(word), "{what}: {run:?}");
+        // The hint is one that helps: nothing can be forgotten of such a memory.
+        assert!(run.stderr.contains("is not known: reading the memory") && !run.stderr.contains("trust forget"), "{what}: {run:?}");
+        let config = sealpost.scratch.path().join("config.toml");
+        let check = sealpost.command(&["check", "--json", "-C", config.to_str().unwrap()], b"");
+        let report: serde_json::Value = serde_json::from_str(&check.stdout).unwrap();
+        let told = &report["accounts"][0];
+        assert!(told["hint"].as_str().is_some_and(|hint| hint.contains(word)), "{what}: {told}");
+        assert!(told["advice"].to_string().contains("memory.json: "), "{what}: {told}");
         door.lead_to(&good);
         assert_goes(&sealpost, what, word);
         assert_eq!((arrived(&bad), arrived(&good)), (0, 1));
+    }
+}
+
+#[test]
+fn plaintext_of_which_nobody_can_tell_whether_it_is_less_than_before_is_noted_so() {
+    let bad = kit::sink(&["no-starttls"]);
+    for (what, plant, word) in FOREIGN.into_iter().chain(SPOILT) {
+        let sealpost = client(&Door::to(&bad), "policy = \"opportunistic\", trust = \"any\"", "");
+        plant(&file(&sealpost));
+        let run = send(&sealpost);
+        assert_eq!(seen(&run), (0, "sent", "plaintext", "starttls-not-supported", false), "{what}: {run:?}");
+        let detail = run.field("/tls/detail");
+        assert!(detail.contains("is not known: reading the memory") && detail.contains(word), "{what}: {run:?}");
+        assert_eq!(run.stderr.lines().count(), 2, "one warning with its hint: {what}: {run:?}");
     }
 }
 

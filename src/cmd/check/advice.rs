@@ -32,7 +32,7 @@ pub(super) fn of(seen: &Examination<'_>, config: &Config, now: Timestamp) -> Vec
     let mut advice = Vec::new();
     advice.extend(patience(seen, config));
     advice.extend(seen.warnings.iter().map(|warning| match warning.advice() {
-        Some(hint) => format!("{}: {hint}", warning.because()),
+        Some(hint) => format!("{}: {hint}", warning.summary()),
         None => warning.summary(),
     }));
     if let Some(visit) = seen.visit() {

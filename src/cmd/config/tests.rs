@@ -115,6 +115,24 @@ fn what_is_unwise_is_warned_of() {
 }
 
 #[test]
+fn a_trust_anchor_that_can_not_be_used_is_warned_of_where_the_dns_is_asked() {
+    let fixture = Fixture::new();
+    let garbage = fixture.file("root.key", "root:x:0:0\n", 0o644).display().to_string();
+    let sound = fixture.file("sound.key", ". DS 1 8 2 ABCD\n", 0o644).display().to_string();
+    for (anchor, because) in
+        [("/nonexistent", Some("No such file")), (garbage.as_str(), Some("line 1: it has no type")), (sound.as_str(), None)]
+    {
+        let dns = format!("[dns]\ntrust_anchor = \"{anchor}\"");
+        assert_eq!(fixture.warnings(&dns), [""; 0], "nobody asks");
+        let warnings = fixture.warnings(&format!("tls.trust = \"dane\"\n{dns}"));
+        assert_eq!(warnings.len(), usize::from(because.is_some()), "{warnings:?}");
+        for (warning, because) in warnings.iter().zip(because) {
+            assert!(warning.starts_with(&format!("can't use trust_anchor {anchor}: ")) && warning.contains(because), "{warning}");
+        }
+    }
+}
+
+#[test]
 fn a_fallback_that_asks_less_of_tls_is_warned_of() {
     let fixture = Fixture::new();
     let warns = |ours: &str, host: &str, theirs: &str| {

@@ -1,11 +1,12 @@
 //! What is allowed and nevertheless unwise, or sure to fail later?
 
-use std::{fs::File, io, os::unix::fs::MetadataExt as _, path::Path};
+use std::{fs::File, io, os::unix::fs::MetadataExt as _, path::Path, time::Duration};
 
 use crate::{
     error::Error,
     host::{
         config::{Account, Aliases, Auth, Config, Origin, SecretSource, Target},
+        dns::Resolver,
         memory, secrets,
         world::World,
     },
@@ -27,6 +28,9 @@ pub(super) fn of(world: &dyn World, config: &Config) -> Vec<String> {
     if config.accounts.iter().any(|account| account.tls.demand.minds_the_past()) {
         warnings.extend(memory::read(&config.memory).err().map(|trouble| advised(&trouble.error)));
     }
+    if config.accounts.iter().any(asks_the_dns) {
+        warnings.extend(Resolver::new(world, &config.dns, Duration::ZERO).err().map(|trouble| trouble.words));
+    }
     if config.default_account.is_none() {
         warnings.push("no default_account: mail that no `match` and no -a chooses an account for is refused".to_owned());
     }
@@ -40,6 +44,11 @@ pub(super) fn of(world: &dyn World, config: &Config) -> Vec<String> {
         warnings.extend(of_account.into_iter().flatten().map(|warning| format!("account {}: {warning}", account.name)));
     }
     warnings
+}
+
+/// Whether its mails need what `[dns]` says.
+fn asks_the_dns(account: &Account) -> bool {
+    account.tls.demand.trusts_dane() || matches!(account.target, Target::Service(_))
 }
 
 fn tls(account: &Account) -> Vec<String> {

@@ -5,11 +5,11 @@ use crate::{
     error::{Error, Exit},
     host::{
         config::{Account, Config},
-        memory::{self, Rival, Server, Sighting, digest},
+        memory::{self, Rival, Server, Sighting, Trouble, digest},
         world::World,
     },
     mail::{
-        policy::{self, Channel, Met, Start},
+        policy::{self, Channel, Demand, Met, Start},
         tls::{Facts, Failure},
     },
     smtp::{client::Report, leaf},
@@ -87,7 +87,9 @@ impl After {
 
     fn look(&mut self, config: &Config, account: &Account, before: &Before, report: &Report) {
         let known = &before.recollection;
-        if known.is_kept {
+        if let Some(trouble) = &known.trouble {
+            self.wonder(before.demand, trouble, report);
+        } else if known.is_kept {
             self.compare(account, &known.server, report);
         } else if is_stripped(report) {
             // An account that never goes without TLS has no use for a memory; only who reads why it failed has.
@@ -96,6 +98,20 @@ impl After {
                 self.compare(account, server, report);
             }
         }
+    }
+
+    /// Tells where TLS is missing, and nobody knows whether it is gone.
+    fn wonder(&mut self, demand: Demand, trouble: &Trouble, report: &Report) {
+        let in_plaintext = report.met.as_ref().is_some_and(|met| met.channel() == Channel::Plaintext);
+        if !in_plaintext && !is_stripped(report) {
+            return;
+        }
+        let unknown = format!("whether TLS was there before is not known: {}", trouble.error.summary());
+        if !in_plaintext && !demand.must_encrypt() {
+            // Nothing but the memory held it back, and nothing can be forgotten of one that can't be read.
+            self.hint = trouble.error.advice().map(|advice| format!("{unknown} ({advice})"));
+        }
+        self.remark = Some(unknown);
     }
 
     /// Tells where TLS is gone.

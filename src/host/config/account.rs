@@ -99,7 +99,7 @@ fn target(section: &Section<'_>, protocol: Protocol, start: Option<Start>) -> Re
         }
         if let Some(domain) = text.strip_prefix("srv:") {
             let hint = "write the domain of the provider's mail addresses, like `srv:example.com`";
-            return values::domain(domain).map(Target::Service).map_err(|fault| fault.hint(hint));
+            return values::service(domain).map(Target::Service).map_err(|fault| fault.hint(hint));
         }
         let port = port.unwrap_or(default);
         Ok(match values::host(text)? {
@@ -166,6 +166,10 @@ fn tls(section: &Section<'_>, target: &Target, start: Option<Found<'_, Start>>) 
             None => section.error(Fault::new("port 465 speaks nothing but TLS").hint("choose another policy, or another port")),
         });
     }
+    if let (Target::Service(_), Some(found)) = (target, &start) {
+        let fault = Fault::new("SRV records say how TLS begins too");
+        return Err(found.error(fault.hint(format!("leave `{}` out", section.called("start")))));
+    }
     let (trust, pins) = trust(section)?;
     if trust == Trust::Dane {
         refuse_impossible_dane(section, target)?;
@@ -186,7 +190,7 @@ fn tls(section: &Section<'_>, target: &Target, start: Option<Found<'_, Start>>) 
     Ok(Tls {
         demand: Demand { policy, trust, start: begin, on_downgrade, tlsa: Tlsa::Unasked, request },
         ca_file: section.path("ca_file")?,
-        crl_file: section.path("crl_file")?,
+        crl_file: crl_file(section, trust)?,
         pins,
         server_name,
         min_version: min_version(section, backend)?,
@@ -215,6 +219,18 @@ fn trust(section: &Section<'_>) -> Result<(Trust, Vec<[u8; 32]>), Error> {
             let fault = Fault::new(format!("pins have no meaning with {trust_key} \"{}\"", trust.as_str()));
             Err(place.error(fault.hint(format!("set `{trust_key}` to \"pin\", or leave `{pins_key}` out"))))
         }
+    }
+}
+
+/// Only where an authority is believed is there one that revokes: elsewhere nobody would look, and nobody would know.
+fn crl_file(section: &Section<'_>, trust: Trust) -> Result<Option<PathBuf>, Error> {
+    match section.place("crl_file") {
+        Some(place) if trust != Trust::System => {
+            let (trust_key, key) = (section.called("trust"), section.called("crl_file"));
+            let fault = Fault::new(format!("revocation lists have no meaning with {trust_key} \"{}\"", trust.as_str()));
+            Err(place.error(fault.hint(format!("leave `{key}` out, or set `{trust_key}` to \"system\""))))
+        }
+        _ => section.path("crl_file"),
     }
 }
 

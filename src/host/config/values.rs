@@ -172,6 +172,14 @@ pub(super) fn domain(text: &str) -> Result<String, Fault> {
     Ok(ascii)
 }
 
+/// The domain that has SRV records.
+pub(super) fn service(text: &str) -> Result<String, Fault> {
+    match host(text)? {
+        Host::Address(address) => Err(Fault::new(format!("{address} is an address, and SRV records belong to a domain"))),
+        Host::Name(name) => Ok(name),
+    }
+}
+
 /// What EHLO may say: a name or an address literal in brackets (RFC 5321 4.1.3).
 pub(super) fn hello(text: &str) -> Result<String, Fault> {
     let Some(inner) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) else {

@@ -320,6 +320,10 @@ fn what_the_dns_can_t_do_is_refused() {
             "TLSA and SRV records would be asked for beside the proxy, for all to see whom you talk to",
         ),
         ("host = \"srv:example.com\"\nport = 25", "SRV records name the port too"),
+        ("host = \"srv:example.com\"\ntls.start = \"starttls\"", "SRV records say how TLS begins too"),
+        ("host = \"srv:192.0.2.1\"", "192.0.2.1 is an address, and SRV records belong to a domain"),
+        ("host = \"srv:[2001:db8::1]\"", "2001:db8::1 is an address, and SRV records belong to a domain"),
+        ("host = \"srv:example.com:465\"", "`example.com:465` holds a port"),
         ("host = \"srv:a b\"", "`a b` is not a host name: it is made of letters, digits, `-` and `.`"),
         ("host = \"h\"\n[dns]\nservers = [\"localhost\"]", "`localhost` is not the address of a name server"),
         ("host = \"h\"\n[dns]\nservers = [\"127.0.0.1:0\"]", "`127.0.0.1:0` is not the address of a name server"),
@@ -328,6 +332,21 @@ fn what_the_dns_can_t_do_is_refused() {
         assert!(error.summary().ends_with(because), "{}", error.summary());
         assert!(error.advice().is_some(), "{text}");
     }
+}
+
+#[test]
+fn revocation_lists_that_nobody_would_look_at_are_refused() {
+    for (trust, more) in
+        [("pin", format!("pins = [\"sha256:{}\"], ", "0".repeat(64))), ("tofu", String::new()), ("any", String::new())]
+    {
+        let text = format!("[accounts.a]\nhost = \"h\"\ntls = {{ trust = \"{trust}\", {more}crl_file = \"crl.pem\" }}\n");
+        let error = read(&text).expect_err(trust);
+        assert_eq!(error.exit(), Exit::Config);
+        assert!(error.summary().ends_with(&format!("revocation lists have no meaning with trust \"{trust}\"")), "{error}");
+        assert!(error.advice().is_some_and(|advice| advice.contains("`crl_file`")), "{error}");
+    }
+    let text = "[accounts.a]\nhost = \"h.test\"\ntls = { trust = \"dane\", crl_file = \"crl.pem\" }\n";
+    assert!(read(text).expect_err("dane").summary().ends_with("with trust \"dane\""));
 }
 
 #[test]
