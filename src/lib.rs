@@ -48,12 +48,14 @@ pub mod host {
     mod careful;
     pub mod config;
     pub mod dial;
+    pub mod http;
     pub mod hybrid;
     pub mod journal;
     pub mod ledger;
     pub mod listen;
     pub mod narrate;
     pub mod net;
+    pub mod oauth;
     pub mod probe;
     pub mod pump;
     pub mod replace;
@@ -82,6 +84,7 @@ pub mod cmd {
     pub mod report;
     pub mod selection;
     pub mod sendmail;
+    pub mod setup;
     pub mod sink;
     pub mod submit;
     pub mod wrap;

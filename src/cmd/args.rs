@@ -5,7 +5,7 @@ use std::{ffi::OsString, path::PathBuf};
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
-use super::{check, demo, log, report, sink};
+use super::{check, demo, log, report, setup, sink};
 
 /// What `sealpost --help` ends with.
 const EXAMPLES: &str = "\
@@ -57,6 +57,8 @@ pub enum Command {
     },
     /// Say whether an account would send now, what its server shows, and what could be better
     Check(check::Options),
+    /// Obtain the right to send for an account that logs in by OAuth2
+    Setup(setup::Options),
     /// Check or show the configuration, or say which one is in force
     #[command(after_help = CONFIG_EXAMPLES)]
     Config {
@@ -124,7 +126,7 @@ mod tests {
     #[test]
     fn the_manual_lists_every_option_of_a_command_and_no_other() {
         let cli = Cli::command();
-        for name in ["check", "sink", "demo", "log", "report"] {
+        for name in ["check", "setup", "sink", "demo", "log", "report"] {
             let mut table = std::collections::BTreeMap::new();
             for option in cli.find_subcommand(name).unwrap().get_arguments() {
                 table.extend(option.get_long().map(|name| (name, option.get_action().takes_values())));

@@ -18,7 +18,7 @@ use crate::{
         narrate::Narrator,
         net::Link,
         pump::Pump,
-        secrets,
+        secrets::{self, Errand},
         tls::Connector,
         world::World,
     },
@@ -60,6 +60,8 @@ struct Ended {
     outcomes: Vec<Outcome>,
     problem: Option<Error>,
     retry_in_plaintext: Option<Finding>,
+    /// The server refused the access token.
+    token_refused: bool,
 }
 
 impl<'a> Delivery<'a> {
@@ -103,7 +105,7 @@ impl<'a> Delivery<'a> {
 
     /// One account: an attempt, and where policy allows it a second one in plaintext after a failed handshake.
     fn at(&mut self, account: &Account, envelope: &Envelope, content: &mut dyn Content) -> Ended {
-        let credentials = match Self::credentials(self.world, account) {
+        let mut credentials = match Self::credentials(self.world, self.config, account) {
             Ok(credentials) => credentials,
             Err(error) => return self.reject(account, envelope, error),
         };
@@ -116,9 +118,17 @@ impl<'a> Delivery<'a> {
             Err(error) => return self.reject(account, envelope, error),
         };
         let Before { demand, mut prior, .. } = before;
+        let mut renewed = false;
         loop {
             let plan = (demand, &prior);
             let ended = self.attempt(account, &connector, credentials.clone(), plan, envelope, content);
+            if ended.token_refused && !std::mem::replace(&mut renewed, true) {
+                match self.renew(account, &mut credentials) {
+                    Ok(true) => continue,
+                    Ok(false) => return ended,
+                    Err(error) => return self.reject(account, envelope, error),
+                }
+            }
             match &ended.retry_in_plaintext {
                 Some(finding) if prior.failed_handshake.is_none() => {
                     self.narrator.note("the account is opportunistic: once more in plaintext");
@@ -130,13 +140,28 @@ impl<'a> Delivery<'a> {
     }
 
     /// The secret, and randomness for the mechanisms that want it; nothing is asked for where the account does not log in.
-    pub(super) fn credentials(world: &dyn World, account: &Account) -> Result<Option<(Credentials, [u8; 18])>, Error> {
+    pub(super) fn credentials(
+        world: &dyn World,
+        config: &Config,
+        account: &Account,
+    ) -> Result<Option<(Credentials, [u8; 18])>, Error> {
         let Some(auth) = &account.auth else { return Ok(None) };
-        let secret = secrets::fetch(world, &account.name, auth)?;
+        let secret = secrets::fetch(&Errand { world, config, account, auth })?;
         let mut nonce = [0; 18];
         world.random(&mut nonce)?;
         let user = auth.user.clone();
         Ok(Some((Credentials { user, secret, choice: auth.choice, allow_unverified: auth.allow_unverified }, nonce)))
+    }
+
+    /// Puts another token in place of one that the server refused; whether there is another.
+    fn renew(&self, account: &Account, credentials: &mut Option<(Credentials, [u8; 18])>) -> Result<bool, Error> {
+        let (Some((credentials, nonce)), Some(auth)) = (credentials, &account.auth) else { return Ok(false) };
+        let errand = Errand { world: self.world, config: self.config, account, auth };
+        let Some(secret) = secrets::renew(&errand, &credentials.secret)? else { return Ok(false) };
+        self.narrator.note("the server refused the token: once more with a new one");
+        credentials.secret = secret;
+        self.world.random(nonce)?;
+        Ok(true)
     }
 
     fn attempt(
@@ -171,7 +196,8 @@ impl<'a> Delivery<'a> {
             sealed_before: prior.sealed_before,
         };
         self.record(account, &report.outcomes, problem.as_ref(), log, begun);
-        Ended { outcomes: report.outcomes, problem, retry_in_plaintext: report.retry_in_plaintext }
+        let Report { outcomes, retry_in_plaintext, token_refused, .. } = report;
+        Ended { outcomes, problem, retry_in_plaintext, token_refused }
     }
 
     /// What a connection of this account is for.
@@ -204,7 +230,7 @@ impl<'a> Delivery<'a> {
         let log =
             Logged { sender: &envelope.sender, address: None, report: None, facts: None, finding: None, sealed_before: false };
         self.record(account, &outcomes, Some(&error), log, begun);
-        Ended { outcomes, problem: Some(error), retry_in_plaintext: None }
+        Ended { outcomes, problem: Some(error), retry_in_plaintext: None, token_refused: false }
     }
 
     /// What is known of the server beforehand is enough to send it nothing; may work later.
@@ -216,7 +242,7 @@ impl<'a> Delivery<'a> {
         let sender = &envelope.sender;
         let log = Logged { sender, address: None, report: None, facts: None, finding: Some(finding), sealed_before: false };
         self.record(account, &outcomes, Some(&error), log, Instant::now());
-        Ended { outcomes, problem: Some(error), retry_in_plaintext: None }
+        Ended { outcomes, problem: Some(error), retry_in_plaintext: None, token_refused: false }
     }
 
     /// The account can't even be tried.
@@ -227,7 +253,7 @@ impl<'a> Delivery<'a> {
         let submission = Submission { sender: Some(&envelope.sender), ..self.submission };
         let record = Record::rejected(span, &submission, &rejection);
         self.unlogged.extend(self.journal.write(&record));
-        Ended { outcomes: undecided(envelope, error.exit()), problem: Some(error), retry_in_plaintext: None }
+        Ended { outcomes: undecided(envelope, error.exit()), problem: Some(error), retry_in_plaintext: None, token_refused: false }
     }
 
     fn record(&mut self, account: &Account, outcomes: &[Outcome], problem: Option<&Error>, log: Logged<'_>, begun: Instant) {

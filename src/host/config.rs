@@ -6,16 +6,21 @@ pub use find::{Location, Passed, find, load, load_traced, parse};
 pub use trace::Trace;
 
 use crate::{
-    mail::{address::Address, policy::Demand},
-    smtp::sasl::Choice,
+    mail::{
+        address::Address,
+        policy::{Demand, OnDowngrade, Policy, Start, Tlsa, Trust},
+    },
+    smtp::sasl::{Choice, Secret},
 };
 
 mod account;
+mod auth;
 mod choose;
 mod environment;
 mod find;
 mod keys;
 mod names;
+mod oauth;
 mod page;
 mod read;
 mod section;
@@ -229,15 +234,129 @@ pub struct Auth {
 #[derive(Clone, Debug)]
 pub enum SecretSource {
     /// In the configuration itself (0600).
-    Inline(crate::smtp::sasl::Secret),
+    Inline(Secret),
     /// First line of a file that only its owner can read.
     File(PathBuf),
     /// First line that a command prints.
     Command(String),
     /// An environment variable.
     Environment(String),
+    /// A file of this name in `$CREDENTIALS_DIRECTORY` (systemd.exec(5)).
+    Credential(String),
+    /// The Secret Service, or the keychain of macOS.
+    Keyring,
+    /// `~/.netrc`.
+    Netrc,
+    /// An access token that a command prints.
+    TokenCommand {
+        /// The command.
+        command: String,
+        /// Whether a token that says until when it lasts is kept until then.
+        cache: bool,
+    },
+    /// An access token that we obtain ourselves.
+    OAuth(Box<OAuth>),
     /// Asked on the terminal.
     Prompt,
+}
+
+/// `[accounts.NAME.auth.oauth]`: who hands out tokens, and to whom (RFC 6749).
+#[derive(Clone, Debug)]
+pub struct OAuth {
+    /// What the provider calls this program.
+    pub client_id: String,
+    /// What proves that, where the provider wants a proof.
+    pub client_secret: ClientSecret,
+    /// What the token is to be good for; may be empty.
+    pub scope: String,
+    /// Exchanges codes and refresh tokens for access tokens.
+    pub token: Endpoint,
+    /// Where a person agrees in a browser on this machine (RFC 8252).
+    pub authorization: Option<Endpoint>,
+    /// Where a person agrees in a browser elsewhere (RFC 8628).
+    pub device: Option<Endpoint>,
+    /// What the provider wants to be said besides, to hand out a refresh token.
+    pub extra: &'static [(&'static str, &'static str)],
+    /// How the provider wants this machine to be called in a redirect.
+    pub redirect_host: &'static str,
+    /// Where the refresh token is kept.
+    pub keep: Keep,
+    /// Authorities for the provider's certificate, instead of the system's.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// Where the secret of an OAuth client lives.
+#[derive(Clone, Debug)]
+pub enum ClientSecret {
+    /// There is none.
+    None,
+    /// In the configuration itself (0600).
+    Inline(Secret),
+    /// First line of a file that only its owner can read.
+    File(PathBuf),
+}
+
+/// Where a refresh token is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// In a file of its own in the state directory.
+    State,
+    /// In this file.
+    File(PathBuf),
+    /// In the Secret Service, or the keychain of macOS.
+    Keyring,
+}
+
+/// Where HTTP is spoken: under TLS, or in plaintext on this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// The whole of it, as it is written.
+    pub url: String,
+    /// Under TLS.
+    pub secure: bool,
+    /// Whom to connect to.
+    pub target: Target,
+    /// Host and port as the Host header has them.
+    pub authority: String,
+    /// Path and query.
+    pub path: String,
+}
+
+impl Auth {
+    /// Whether the secret is an access token.
+    pub fn takes_token(&self) -> bool {
+        matches!(self.source, SecretSource::TokenCommand { .. } | SecretSource::OAuth(_))
+    }
+
+    /// Whether the configuration itself holds a secret.
+    pub fn is_written_out(&self) -> bool {
+        match &self.source {
+            SecretSource::Inline(_) => true,
+            SecretSource::OAuth(oauth) => matches!(oauth.client_secret, ClientSecret::Inline(_)),
+            _ => false,
+        }
+    }
+}
+
+impl Tls {
+    /// TLS with a server that an authority vouches for: the system's, or one of `ca_file`.
+    pub(super) fn verified(ca_file: Option<PathBuf>) -> Self {
+        Self {
+            demand: Demand {
+                policy: Policy::Required,
+                trust: Trust::System,
+                start: Start::Implicit,
+                on_downgrade: OnDowngrade::Warn,
+                tlsa: Tlsa::Unasked,
+            },
+            ca_file,
+            crl_file: None,
+            pins: Vec::new(),
+            server_name: None,
+            only_tls13: false,
+            client_identity: None,
+        }
+    }
 }
 
 #[cfg(test)]

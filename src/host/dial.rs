@@ -48,10 +48,18 @@ impl fmt::Display for Unreachable {
 /// # Errors
 /// Why no address could be reached.
 pub fn dial(account: &Account, budget: Duration) -> Result<Link, Unreachable> {
+    dial_for(account, &account.target, budget)
+}
+
+/// Connects to a server that the account needs besides its smarthost, in the same way.
+///
+/// # Errors
+/// Why no address could be reached.
+pub fn dial_for(account: &Account, target: &Target, budget: Duration) -> Result<Link, Unreachable> {
     let deadline = Instant::now() + budget;
     let source = account.source_address;
     if let Some(proxy) = &account.proxy {
-        let (host, port) = match &account.target {
+        let (host, port) = match target {
             Target::Name(name, port) => (name.clone(), *port),
             Target::Address(address, port) => (address.to_string(), *port),
             Target::Unix(_) => return Err(Unreachable::NotNow("a unix socket can't be reached through a proxy".to_owned())),
@@ -61,7 +69,7 @@ pub fn dial(account: &Account, budget: Duration) -> Result<Link, Unreachable> {
             .map_err(|why| Unreachable::NotNow(format!("proxy {}: {why}", proxy.host)))?;
         return Ok(link);
     }
-    match &account.target {
+    match target {
         Target::Name(name, port) => race(&resolve(name, *port, deadline)?, source, deadline),
         Target::Address(address, port) => race(&[SocketAddr::new(*address, *port)], source, deadline),
         Target::Unix(path) => unix(path, deadline),

@@ -112,7 +112,7 @@ pub(super) fn examine_at<'c>(
     account: &'c Account,
     addresses: Result<Vec<SocketAddr>, Unreachable>,
 ) -> Examination<'c> {
-    let credentials = Delivery::credentials(world, account);
+    let credentials = Delivery::credentials(world, config, account);
     let before = before::find_out(world, config, account);
     let withheld = before.as_ref().err().map(|finding| withheld(account, finding));
     let nothing = || Before { demand: account.tls.demand, known: Known::Nothing, prior: Prior::default() };

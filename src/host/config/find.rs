@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Account, Config, Origin, SecretSource, Trace, environment::Environment, names, page::Page, read};
+use super::{Auth, Config, Origin, Trace, environment::Environment, names, page::Page, read};
 use crate::{
     error::{Error, Exit},
     host::{careful, secrets, world::World},
@@ -96,8 +96,7 @@ fn from_file<T>(world: &dyn World, (path, mut file): Opened, and: impl FnOnce(Pa
     let table = Page::parse(&path, text)?;
     let page = Page::File { path: &path, text };
     let config = read::config(&page, &table, Origin::File(path.clone()), world)?;
-    let is_secret = |account: &Account| matches!(&account.auth, Some(auth) if matches!(auth.source, SecretSource::Inline(_)));
-    if config.accounts.iter().any(is_secret) {
+    if config.accounts.iter().filter_map(|account| account.auth.as_ref()).any(Auth::is_written_out) {
         secrets::refuse_readable(world, &path, &file, &metadata, "it holds a password")?;
     }
     Ok((config, and((&page, &table))))

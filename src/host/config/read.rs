@@ -75,14 +75,27 @@ impl Log {
     }
 }
 
-/// The system's log for root, except with a configuration of root's own; else the caller's state directory, where it has one.
+impl Config {
+    /// Where sealpost keeps what it has to remember: the system's place for root, except with a configuration of root's own;
+    /// else the caller's, who may have none.
+    pub fn state_dir(&self, world: &dyn World) -> Option<PathBuf> {
+        if is_for_system(&self.origin, world) { Some(PathBuf::from("/var/lib/sealpost")) } else { world.state_dir() }
+    }
+}
+
+/// The system's log, or one in the caller's state directory, where there is one.
 fn default_log(origin: &Origin, world: &dyn World) -> Option<PathBuf> {
-    let usual = || world.config_dir().map(|directory| directory.join(names::FILE));
-    let is_own = matches!(origin, Origin::File(path) if usual().as_ref() == Some(path));
-    if world.uid() == 0 && !is_own {
+    if is_for_system(origin, world) {
         return Some(PathBuf::from("/var/log/sealpost/log.jsonl"));
     }
     world.state_dir().map(|directory| directory.join("log.jsonl"))
+}
+
+/// Whether root acts for the system: with any configuration but the one of root's own.
+fn is_for_system(origin: &Origin, world: &dyn World) -> bool {
+    let usual = || world.config_dir().map(|directory| directory.join(names::FILE));
+    let is_own = || matches!(origin, Origin::File(path) if usual().as_ref() == Some(path));
+    world.uid() == 0 && !is_own()
 }
 
 /// `[queue]` is checked; there is no queue yet to be set up by it.

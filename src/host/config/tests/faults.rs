@@ -240,6 +240,47 @@ fn settings_that_contradict_each_other_are_refused() {
 }
 
 #[test]
+fn a_login_that_could_never_work_is_refused() {
+    const ID: &str = "client_id = \"x\"";
+    for (lines, because) in [
+        ("credential = \"../x\"", "it is not the name of a credential"),
+        ("credential = \"..\"", "it is not the name of a credential"),
+        ("keyring = true\nnetrc = true", "`netrc` contradicts `keyring`"),
+        ("password_file = \"x\"\ntoken_command = \"y\"", "`token_command` contradicts `password_file`"),
+        ("password_file = \"x\"\ntoken_cache = false", "there is no token to be kept"),
+        ("oauth = {}", "[accounts.a.auth.oauth] has no `provider`"),
+        ("oauth = { provider = \"google\" }", "[accounts.a.auth.oauth] has no `client_id`"),
+        (&format!("oauth = {{ provider = \"google\", tenant = \"x\", {ID} }}"), "only provider \"microsoft\" has tenants"),
+        (&format!("oauth = {{ provider = \"microsoft\", tenant = \"a/b\", {ID} }}"), "it is not the name or number of a tenant"),
+        (&format!("oauth = {{ token_endpoint = \"https://h/t\", {ID} }}"), "[accounts.a.auth.oauth] has no `device_endpoint`"),
+        (
+            &format!("oauth = {{ provider = \"google\", {ID}, client_secret = \"a\", client_secret_file = \"b\" }}"),
+            "`client_secret_file` contradicts `client_secret`",
+        ),
+        (
+            &format!("oauth = {{ provider = \"google\", {ID}, keyring = true, token_file = \"b\" }}"),
+            "`token_file` contradicts `keyring`",
+        ),
+        (&format!("oauth = {{ provider = \"google\", {ID}, scope = \"a  b\" }}"), "it is not a scope: words with a space between"),
+        (
+            &format!("oauth = {{ provider = \"google\", {ID}, device_endpoint = \"http://id.example.com/\" }}"),
+            "it is not the address of an endpoint: secrets cross a network under `https://` only",
+        ),
+    ] {
+        let error = read(&format!("[accounts.a]\nhost = \"h\"\n[accounts.a.auth]\nuser = \"u\"\n{lines}\n")).expect_err(lines);
+        assert_eq!(error.because(), because, "{lines}");
+        assert!(
+            error.advice().is_some() || because.contains("not the name or number") || because.contains("not a scope"),
+            "{lines}"
+        );
+    }
+    for host in ["unix:/run/x"] {
+        let text = format!("[accounts.a]\nhost = \"{host}\"\ntls.policy = \"off\"\nauth = {{ user = \"u\", keyring = true }}\n");
+        assert_eq!(read(&text).unwrap_err().because(), "keyring is asked by the name of a host, and a unix socket has none");
+    }
+}
+
+#[test]
 fn what_this_version_lacks_is_said_plainly() {
     for (lines, what) in [
         ("tls.trust = \"tofu\"", "`trust = \"tofu\"`"),
@@ -248,10 +289,6 @@ fn what_this_version_lacks_is_said_plainly() {
         ("tls.min_version = \"1.1\"", "TLS 1.1"),
         ("auth = { user = \"u\", mechanism = \"XOAUTH2\" }", "XOAUTH2"),
         ("auth = { user = \"u\", mechanism = \"cram-md5\" }", "CRAM-MD5"),
-        ("auth = { user = \"u\", credential = \"x\" }", "a systemd credential"),
-        ("auth = { user = \"u\", keyring = true }", "the keyring"),
-        ("auth = { user = \"u\", netrc = true }", "netrc"),
-        ("auth = { user = \"u\", token_command = \"x\" }", "a token (XOAUTH2, OAUTHBEARER)"),
         ("[queue]\nmode = \"always\"", "the queue"),
         ("[queue]\nmode = \"fallback\"", "the queue"),
     ] {
@@ -279,6 +316,10 @@ fn a_password_is_never_in_the_excerpt() {
         ("password = '''\nx''', hunter2", "***"),
         ("password = \"a\nhunter2\"", "password = ***"),
         ("password = [\"hunter2\"]", "password = ***"),
+        ("oauth.client_secret = \"hunter2", "oauth.client_secret = ***"),
+        ("oauth.client_secrt = \"hunter2\"", "oauth.client_secrt = ***"),
+        ("oauth = { client_secret = \"hunter2\" }", "oauth = ***"),
+        ("oauth.client_secret \"hunter2\"", "***"),
     ] {
         let error = read(&format!("[accounts.a]\nhost = \"h\"\n[accounts.a.auth]\nuser = \"u\"\n{line}\n")).expect_err(line);
         let rendered = error.render("t");
