@@ -87,9 +87,7 @@ impl Vault {
     pub(in crate::host) fn lock(&self, deadline: Instant) -> Result<Lock, Error> {
         let place = beside(&self.path, ".lock");
         let make = || {
-            if let Some(directory) = self.path.parent() {
-                DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-            }
+            DirBuilder::new().recursive(true).mode(0o700).create(directory(&self.path))?;
             let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
             File::options().write(true).create(true).truncate(false).mode(0o600).custom_flags(flags).open(&place)
         };
@@ -152,10 +150,7 @@ impl Room {
             self.file.set_len(bytes.len() as u64)?;
             self.file.sync_all()?;
             fs::rename(&self.beside, &self.path)?;
-            match self.path.parent() {
-                Some(directory) => File::open(directory)?.sync_all(),
-                None => Ok(()),
-            }
+            File::open(directory(&self.path))?.sync_all()
         };
         write().map_err(|error| Vault::new(self.path.clone()).fault("writing", &error))
     }
@@ -166,6 +161,11 @@ impl Drop for Room {
         // Gone already where it was filled.
         let _ = fs::remove_file(&self.beside);
     }
+}
+
+/// The directory of the file, which a bare name has too.
+fn directory(path: &Path) -> &Path {
+    path.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// The file of this ending in the same directory.
