@@ -7,7 +7,7 @@ pub use trace::Trace;
 
 use crate::{
     mail::{address::Address, policy::Demand},
-    smtp::sasl::Choice,
+    smtp::sasl::{Choice, Kind},
 };
 
 mod account;
@@ -15,6 +15,7 @@ mod choose;
 mod environment;
 mod find;
 mod keys;
+mod login;
 mod names;
 mod page;
 mod read;
@@ -215,7 +216,7 @@ pub struct Tls {
 /// `[accounts.NAME.auth]`.
 #[derive(Clone, Debug)]
 pub struct Auth {
-    /// Authentication identity.
+    /// Authentication identity; empty with EXTERNAL where the certificate says it.
     pub user: String,
     /// Which mechanism.
     pub choice: Choice,
@@ -236,8 +237,23 @@ pub enum SecretSource {
     Command(String),
     /// An environment variable.
     Environment(String),
+    /// First line that a command prints: an access token.
+    TokenCommand(String),
     /// Asked on the terminal.
     Prompt,
+    /// There is none: the client certificate speaks for the account.
+    Nowhere,
+}
+
+impl SecretSource {
+    /// What kind of secret comes of it.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Inline(_) | Self::File(_) | Self::Command(_) | Self::Environment(_) | Self::Prompt => Kind::Password,
+            Self::TokenCommand(_) => Kind::Token,
+            Self::Nowhere => Kind::Nothing,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -49,6 +49,12 @@ pub fn fetch(world: &dyn World, account: &str, auth: &Auth) -> Result<Secret, Er
             let value = Zeroizing::new(world.env(name).ok_or_else(missing)?.into_encoded_bytes());
             first_line(&value, &doing(), &format!("the variable {name} holds"))
         }
+        SecretSource::TokenCommand(command) => {
+            let output = command::output(world, command, PATIENCE, &doing())?;
+            let line = first_line(&output, &doing(), "the command printed")?;
+            Ok(Secret::token(line.expose().to_owned()))
+        }
+        SecretSource::Nowhere => Ok(Secret::nothing()),
         SecretSource::Prompt => prompt(account, &auth.user, &doing()),
     }
 }

@@ -192,6 +192,8 @@ fn auth(list: &mut List, auth: &Auth) {
         SecretSource::File(path) => list.add("password_file", shown(path), ""),
         SecretSource::Command(command) => list.add("password_command", command, ""),
         SecretSource::Environment(name) => list.add("password_env", name, ""),
+        SecretSource::TokenCommand(command) => list.add("token_command", command, ""),
+        SecretSource::Nowhere => {}
         SecretSource::Prompt => list.add("password", Value::Null, "asked on the terminal"),
     }
     list.add("allow_unverified", auth.allow_unverified, "");

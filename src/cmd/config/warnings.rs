@@ -98,7 +98,7 @@ fn login(world: &dyn World, account: &Account, auth: &Auth) -> Vec<String> {
         SecretSource::Prompt => {
             warnings.push("the password is asked for on the terminal: cron and daemons have none".to_owned());
         }
-        SecretSource::Command(_) | SecretSource::Inline(_) => {}
+        SecretSource::Command(_) | SecretSource::TokenCommand(_) | SecretSource::Inline(_) | SecretSource::Nowhere => {}
     }
     warnings
 }

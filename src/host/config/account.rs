@@ -3,7 +3,7 @@
 use std::{net::IpAddr, os::unix::ffi::OsStrExt as _, path::PathBuf};
 
 use super::{
-    Account, Auth, FromPolicy, Protocol, SecretSource, Target, Tls, keys,
+    Account, Auth, FromPolicy, Protocol, SecretSource, Target, Tls, keys, login,
     section::{Found, Section},
     values::{self, Fault, Host, shown},
 };
@@ -32,6 +32,7 @@ pub(super) fn read(name: &str, section: &Section<'_>) -> Result<Account, Error> 
     let auth = auth(&auth_section)?;
     if let Some(auth) = &auth {
         refuse_impossible_auth(&auth_section, &target, &tls, auth)?;
+        login::refuse_misfit(&auth_section, &tls, auth)?;
     }
     let from_policies = [("free", FromPolicy::Free), ("login", FromPolicy::Login), ("fixed", FromPolicy::Fixed)];
     let from_policy = section.word("from_policy", &from_policies)?;
@@ -238,57 +239,39 @@ fn auth(section: &Section<'_>) -> Result<Option<Auth>, Error> {
     if !section.is_written() {
         return Ok(None);
     }
-    for (key, what) in [
-        ("credential", "a systemd credential"),
-        ("keyring", "the keyring"),
-        ("netrc", "netrc"),
-        ("token_command", "a token (XOAUTH2, OAUTHBEARER)"),
-    ] {
+    for (key, what) in [("credential", "a systemd credential"), ("keyring", "the keyring"), ("netrc", "netrc")] {
         if let Some(place) = section.place(key) {
             let instead = "use `password_command`, `password_file`, `password_env` or `password`";
             return Err(place.error(Fault::later(what, instead)));
         }
     }
-    let user = section.string("user")?.ok_or_else(|| section.missing("user", "the login", "cron@example.com"))?;
-    let choice = section.parsed("mechanism", mechanism)?.map_or(Choice::Auto, |found| found.value);
+    let choice = section.parsed("mechanism", login::mechanism)?.map_or(Choice::Auto, |found| found.value);
+    let user = match section.string("user")? {
+        Some(user) => user,
+        None if choice == Choice::Only(Mechanism::External) => String::new(),
+        None => return Err(section.missing("user", "the login", "cron@example.com")),
+    };
     let allow_unverified = section.boolean("allow_unverified")?.unwrap_or(false);
-    Ok(Some(Auth { user, choice, source: source(section)?, allow_unverified }))
+    let source = source(section)?.unwrap_or_else(|| login::unsaid(choice));
+    Ok(Some(Auth { user, choice, source, allow_unverified }))
 }
 
-fn mechanism(text: &str) -> Result<Choice, Fault> {
-    const LATER: [&str; 6] = ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-1", "CRAM-MD5", "XOAUTH2", "OAUTHBEARER", "EXTERNAL"];
-    let name = text.to_ascii_uppercase();
-    let name = if name == "AUTO" { "auto" } else { &name };
-    if LATER.contains(&name) {
-        return Err(Fault::later(name, "use `auto`, `SCRAM-SHA-256`, `PLAIN` or `LOGIN`"));
-    }
-    values::word(
-        name,
-        &[
-            ("auto", Choice::Auto),
-            ("SCRAM-SHA-256", Choice::Only(Mechanism::ScramSha256)),
-            ("PLAIN", Choice::Only(Mechanism::Plain)),
-            ("LOGIN", Choice::Only(Mechanism::Login)),
-        ],
-    )
-}
-
-/// Where the secret lives; asked on the terminal where nothing is said.
-fn source(section: &Section<'_>) -> Result<SecretSource, Error> {
-    let sources = ["password_command", "password_file", "password_env", "password"];
+/// Where the secret lives, where that is said.
+fn source(section: &Section<'_>) -> Result<Option<SecretSource>, Error> {
+    let sources = ["password_command", "password_file", "password_env", "password", "token_command"];
     let mut written = sources.iter().filter_map(|key| Some((*key, section.place(key)?)));
-    let Some((key, _)) = written.next() else { return Ok(SecretSource::Prompt) };
+    let Some((key, _)) = written.next() else { return Ok(None) };
     if let Some((other, place)) = written.next() {
         let fault = Fault::new(format!("`{other}` contradicts `{key}`"));
         return Err(place.error(fault.hint("say once where the password is")));
     }
-    let source = match key {
+    Ok(match key {
+        "token_command" => section.string(key)?.map(SecretSource::TokenCommand),
         "password_command" => section.string(key)?.map(SecretSource::Command),
         "password_file" => section.path(key)?.map(SecretSource::File),
         "password_env" => section.parsed(key, variable)?.map(|found| SecretSource::Environment(found.value)),
         _ => section.parsed(key, |text| Ok(SecretSource::Inline(Secret::new(text.to_owned()))))?.map(|found| found.value),
-    };
-    Ok(source.unwrap_or(SecretSource::Prompt))
+    })
 }
 
 fn variable(text: &str) -> Result<String, Fault> {

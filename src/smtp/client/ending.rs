@@ -7,7 +7,7 @@ use crate::{
         outcome::{Fate, Outcome, Reply},
         tls::Finding,
     },
-    smtp::{action::Action, command},
+    smtp::{action::Action, command, sasl::Kind},
 };
 
 impl Session<'_> {
@@ -102,7 +102,8 @@ impl Session<'_> {
     }
 
     /// Ends the session with what is known; QUIT is said where the dialogue is in step.
-    pub(super) fn stop(&mut self, problem: Problem) {
+    pub(super) fn stop(&mut self, mut problem: Problem) {
+        self.explain_login(&mut problem);
         if let State::Mail(transaction) = &mut self.state {
             transaction.lost(problem.exit, &mut self.out);
             self.outcomes = Some(transaction.outcomes());
@@ -115,6 +116,17 @@ impl Session<'_> {
         if in_step && !hung_up {
             self.farewell();
         }
+    }
+
+    /// Where it is a login that ends: what the server said within it, and whether it was the token.
+    fn explain_login(&mut self, problem: &mut Problem) {
+        let State::Auth { mechanism, exchange, .. } = &self.state else { return };
+        let complaint = exchange.complaint();
+        if let Some(complaint) = complaint {
+            problem.because.push_str(&format!("; it gave as reason: {complaint}"));
+        }
+        let refused = complaint.is_some() || problem.reply.as_ref().is_some_and(Reply::is_permanent);
+        self.token_refused = refused && mechanism.takes() == Kind::Token;
     }
 
     pub(super) fn abandon(&mut self) {
