@@ -189,6 +189,7 @@ fn the_json_of_a_refused_token_is_acknowledged_and_told_without_the_token() {
             assert!(report.token_refused, "{mechanism:?} {end}");
             let problem = report.problem.unwrap();
             assert!(problem.because.contains(r#"{"status":"401","schemes":"bearer","echo":"***"}"#), "{}", problem.because);
+            assert!(problem.hint.is_some(), "{mechanism:?} {end}");
         }
     }
 }
@@ -250,6 +251,25 @@ fn what_the_session_knows_of_the_channel_is_in_the_first_message() {
         let first = base64(&format!("{flag}{name}"));
         let script = format!("{}C: AUTH {mechanism} {first}\nS: 535 5.7.8 no\nC: QUIT", offering(tls, offered));
         required().login(Choice::Auto).play(&script);
+    }
+}
+
+#[test]
+fn the_refusals_that_people_meet_come_with_advice() {
+    for (reply, word) in [
+        (
+            "535-5.7.8 Username and Password not accepted\nS: 535 5.7.8 https://support.google.com/mail/?p=BadCredentials",
+            "app password",
+        ),
+        ("534-5.7.9 Application-specific password required\nS: 534 5.7.9 x", "app password"),
+        ("534-5.7.14 Please log in via your web browser\nS: 534 5.7.14 x", "web browser"),
+        ("535 5.7.139 Authentication unsuccessful, basic authentication is disabled.", "token_command"),
+        ("550 5.7.30 Basic authentication is not supported for Client Submission.", "token_command"),
+        ("454 4.7.0 Too many login attempts, please try again later.", "wait"),
+    ] {
+        let report = required().plain().play(&format!("{VERIFIED}C: AUTH PLAIN {PLAIN}\nS: {reply}\nC: QUIT"));
+        let hint = report.problem.unwrap().hint.unwrap_or_default();
+        assert!(hint.contains(word), "{reply}: {hint}");
     }
 }
 
