@@ -29,6 +29,7 @@ pub mod mail {
 /// How it is said: bytes in, actions out.
 pub mod smtp {
     pub mod action;
+    pub mod advice;
     pub mod anchors;
     pub mod certificate;
     pub mod client;

@@ -149,8 +149,13 @@ impl<'a> Delivery<'a> {
         let secret = secrets::fetch(&Errand { world, config, account, auth })?;
         let mut nonce = [0; 18];
         world.random(&mut nonce)?;
-        let user = auth.user.clone();
-        Ok(Some((Credentials { user, secret, choice: auth.choice, allow_unverified: auth.allow_unverified }, nonce)))
+        let server = match &account.target {
+            Target::Name(host, port) => Some((host.clone(), *port)),
+            Target::Address(address, port) => Some((address.to_string(), *port)),
+            Target::Unix(_) => None,
+        };
+        let (user, choice, allow_unverified) = (auth.user.clone(), auth.choice, auth.allow_unverified);
+        Ok(Some((Credentials { user, secret, choice, allow_unverified, server }, nonce)))
     }
 
     /// Puts another token in place of one that the server refused; whether there is another.

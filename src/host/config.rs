@@ -10,7 +10,7 @@ use crate::{
         address::Address,
         policy::{Demand, OnDowngrade, Policy, Start, Tlsa, Trust},
     },
-    smtp::sasl::{Choice, Secret},
+    smtp::sasl::{Choice, Kind, Secret},
 };
 
 mod account;
@@ -19,6 +19,7 @@ mod choose;
 mod environment;
 mod find;
 mod keys;
+mod login;
 mod names;
 mod oauth;
 mod page;
@@ -220,7 +221,7 @@ pub struct Tls {
 /// `[accounts.NAME.auth]`.
 #[derive(Clone, Debug)]
 pub struct Auth {
-    /// Authentication identity.
+    /// Authentication identity; empty with EXTERNAL where the certificate says it.
     pub user: String,
     /// Which mechanism.
     pub choice: Choice,
@@ -258,6 +259,26 @@ pub enum SecretSource {
     OAuth(Box<OAuth>),
     /// Asked on the terminal.
     Prompt,
+    /// There is none: the client certificate speaks for the account.
+    Nowhere,
+}
+
+impl SecretSource {
+    /// What kind of secret comes of it.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Inline(_)
+            | Self::File(_)
+            | Self::Command(_)
+            | Self::Environment(_)
+            | Self::Credential(_)
+            | Self::Keyring
+            | Self::Netrc
+            | Self::Prompt => Kind::Password,
+            Self::TokenCommand { .. } | Self::OAuth(_) => Kind::Token,
+            Self::Nowhere => Kind::Nothing,
+        }
+    }
 }
 
 /// `[accounts.NAME.auth.oauth]`: who hands out tokens, and to whom (RFC 6749).
@@ -323,11 +344,6 @@ pub struct Endpoint {
 }
 
 impl Auth {
-    /// Whether the secret is an access token.
-    pub fn takes_token(&self) -> bool {
-        matches!(self.source, SecretSource::TokenCommand { .. } | SecretSource::OAuth(_))
-    }
-
     /// Whether the configuration itself holds a secret.
     pub fn is_written_out(&self) -> bool {
         match &self.source {

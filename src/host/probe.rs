@@ -61,6 +61,8 @@ pub struct Seal {
     pub verdict: Verdict,
     /// What other kinds of trust would say.
     pub opinions: Vec<(&'static str, Verdict)>,
+    /// Whether a login can be bound to it (SCRAM-...-PLUS).
+    pub bindable: bool,
 }
 
 /// Runs a session without a message over `link`, to its end.
@@ -152,6 +154,7 @@ impl Witness for Watch<'_> {
             facts: handshake.facts(),
             chain: handshake.chain().iter().take(MOST_CERTIFICATES).map(|der| leaf::describe(der)).collect(),
             verdict: verdict.clone(),
+            bindable: handshake.channel_binding().is_some(),
             opinions: self
                 .judges
                 .iter()

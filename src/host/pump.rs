@@ -131,7 +131,8 @@ impl Pump<'_> {
                 if let Some(witness) = &mut self.witness {
                     witness.sealed(handshake, &verdict);
                 }
-                session.sealed(verdict);
+                let binding = if session.logs_in() { handshake.channel_binding() } else { None };
+                session.sealed(verdict, binding);
                 Some(facts)
             }
             Err(why) => {

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     error::{Error, Exit},
-    smtp::sasl::Secret,
+    smtp::sasl::{Kind, Secret},
 };
 
 mod command;
@@ -68,6 +68,7 @@ pub fn fetch(errand: &Errand<'_>) -> Result<Secret, Error> {
         SecretSource::TokenCommand { command, cache } => token::of_command(errand, command, *cache, None),
         SecretSource::OAuth(client) => oauth::token(errand, client, None),
         SecretSource::Prompt => prompt(errand),
+        SecretSource::Nowhere => Ok(Secret::nothing()),
     }
 }
 
@@ -87,8 +88,12 @@ pub fn renew(errand: &Errand<'_>, refused: &Secret) -> Result<Option<Secret>, Er
 impl Errand<'_> {
     /// What is being done, for an error.
     pub(super) fn doing(&self) -> String {
-        let what = if self.auth.takes_token() { "token" } else { "password" };
+        let what = if self.takes_token() { "token" } else { "password" };
         format!("fetching the {what} of account {}", self.account.name)
+    }
+
+    fn takes_token(&self) -> bool {
+        self.auth.source.kind() == Kind::Token
     }
 
     /// The smarthost's name, by which other programs keep passwords too.
@@ -295,7 +300,7 @@ fn buffer() -> Zeroizing<Vec<u8>> {
 fn first_line(octets: &[u8], errand: &Errand<'_>, holds: &str) -> Result<Secret, Error> {
     let line = octets.split(|b| *b == b'\n').next().unwrap_or_default();
     let line = line.strip_suffix(b"\r").unwrap_or(line);
-    let wanted = if errand.auth.takes_token() { "the first line must be the token" } else { "the first line must be the password" };
+    let wanted = if errand.takes_token() { "the first line must be the token" } else { "the first line must be the password" };
     let error = |what: &str| errand.fault(format!("{holds} {what}")).hint(wanted);
     if line.len() > LONGEST {
         return Err(error("a first line of more than 64 KiB"));

@@ -22,7 +22,7 @@ use crate::{
         world::World,
     },
     mail::policy::{self, Channel, Demand, OnDowngrade, Policy, Prior, SecretRule, Start, Trust},
-    smtp::sasl::{self, Choice, Credentials, Mechanism},
+    smtp::sasl::{self, Choice, Credentials, Mechanism, Terms},
 };
 
 /// A person waits: nothing is waited for longer, however patient a send would be.
@@ -279,7 +279,9 @@ fn mechanism(sight: &Sight, auth: &Auth) -> Option<Result<Mechanism, String>> {
     let permit = policy::may_authenticate(met, sight.reach, rule);
     let offered: Vec<&str> = server.auth.iter().map(String::as_str).collect();
     let chosen = permit.map_err(str::to_owned).and_then(|permit| {
-        let chosen = sasl::choose(&offered, auth.choice, &permit);
+        let bindable = sight.tls.as_ref().is_some_and(|tls| tls.bindable);
+        let (choice, kind) = (auth.choice, auth.source.kind());
+        let chosen = sasl::choose(&Terms { offered: &offered, choice, kind, permit: &permit, bindable });
         chosen.map_err(|error| error.to_string())
     });
     Some(chosen)

@@ -63,6 +63,7 @@ fn sight(foreign: &str) -> Sight {
             chain: vec![certificate; 2],
             verdict: Err(finding.clone()),
             opinions: vec![("system", Err(finding.clone())), ("ca_file", Ok(Standing::Proven)), ("pin", Err(finding.clone()))],
+            bindable: true,
         }),
         met: None,
         reach: Reach::Network,

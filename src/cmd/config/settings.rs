@@ -201,6 +201,7 @@ fn auth(list: &mut List, auth: &Auth) {
             list.add("token_command", command, "");
             list.add("token_cache", cache, "");
         }
+        SecretSource::Nowhere => {}
         SecretSource::Prompt => list.add("password", Value::Null, "asked on the terminal"),
         SecretSource::OAuth(_) => {}
     }

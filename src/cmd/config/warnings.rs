@@ -113,7 +113,8 @@ fn secret(errand: &Errand<'_>) -> Option<String> {
         | SecretSource::Inline(_)
         | SecretSource::Credential(_)
         | SecretSource::Keyring
-        | SecretSource::TokenCommand { .. } => None,
+        | SecretSource::TokenCommand { .. }
+        | SecretSource::Nowhere => None,
     };
     problem.map(|error| advised(&error))
 }

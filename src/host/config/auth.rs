@@ -1,9 +1,9 @@
 //! How does one account log in, and where does its secret live? (sealpost.toml(5), "ACCOUNTS: AUTH")
 
 use super::{
-    Auth, SecretSource, Target, Tls, account, keys, oauth,
+    Auth, SecretSource, Target, Tls, account, keys, login, oauth,
     section::Section,
-    values::{self, Fault},
+    values::Fault,
 };
 use crate::{
     error::Error,
@@ -23,10 +23,14 @@ pub(super) fn read(section: &Section<'_>, target: &Target, tls: &Tls) -> Result<
     if !section.is_written() {
         return Ok(None);
     }
-    let user = section.string("user")?.ok_or_else(|| section.missing("user", "the login", "cron@example.com"))?;
-    let choice = section.parsed("mechanism", mechanism)?.map_or(Choice::Auto, |found| found.value);
+    let choice = section.parsed("mechanism", login::mechanism)?.map_or(Choice::Auto, |found| found.value);
+    let user = match section.string("user")? {
+        Some(user) => user,
+        None if choice == Choice::Only(Mechanism::External) => String::new(),
+        None => return Err(section.missing("user", "the login", "cron@example.com")),
+    };
     let allow_unverified = section.boolean("allow_unverified")?.unwrap_or(false);
-    let source = source(section, target)?;
+    let source = source(section, target)?.unwrap_or_else(|| login::unsaid(choice));
     if let Some(place) = section.place("token_cache")
         && !matches!(source, SecretSource::TokenCommand { .. })
     {
@@ -35,31 +39,14 @@ pub(super) fn read(section: &Section<'_>, target: &Target, tls: &Tls) -> Result<
     }
     let auth = Auth { user, choice, source, allow_unverified };
     refuse_impossible(section, target, tls, &auth)?;
+    login::refuse_misfit(section, tls, &auth)?;
     Ok(Some(auth))
 }
 
-fn mechanism(text: &str) -> Result<Choice, Fault> {
-    const LATER: [&str; 6] = ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-1", "CRAM-MD5", "XOAUTH2", "OAUTHBEARER", "EXTERNAL"];
-    let name = text.to_ascii_uppercase();
-    let name = if name == "AUTO" { "auto" } else { &name };
-    if LATER.contains(&name) {
-        return Err(Fault::later(name, "use `auto`, `SCRAM-SHA-256`, `PLAIN` or `LOGIN`"));
-    }
-    values::word(
-        name,
-        &[
-            ("auto", Choice::Auto),
-            ("SCRAM-SHA-256", Choice::Only(Mechanism::ScramSha256)),
-            ("PLAIN", Choice::Only(Mechanism::Plain)),
-            ("LOGIN", Choice::Only(Mechanism::Login)),
-        ],
-    )
-}
-
-/// Where the secret lives; asked on the terminal where nothing is said.
-fn source(section: &Section<'_>, target: &Target) -> Result<SecretSource, Error> {
+/// Where the secret lives, where that is said.
+fn source(section: &Section<'_>, target: &Target) -> Result<Option<SecretSource>, Error> {
     let mut written = SOURCES.iter().filter_map(|key| Some((*key, section.place(key)?)));
-    let Some((key, place)) = written.next() else { return Ok(SecretSource::Prompt) };
+    let Some((key, place)) = written.next() else { return Ok(None) };
     if let Some((other, place)) = written.next() {
         let fault = Fault::new(format!("`{other}` contradicts `{key}`"));
         return Err(place.error(fault.hint("say once where the password or the token is")));
@@ -82,7 +69,7 @@ fn source(section: &Section<'_>, target: &Target) -> Result<SecretSource, Error>
         let fault = Fault::new(format!("{} is asked by the name of a host, and a unix socket has none", section.called(key)));
         return Err(place.error(fault.hint("use password_file or password_command")));
     }
-    Ok(source.unwrap_or(SecretSource::Prompt))
+    Ok(source)
 }
 
 fn variable(text: &str) -> Result<String, Fault> {

@@ -281,14 +281,48 @@ fn a_login_that_could_never_work_is_refused() {
 }
 
 #[test]
+fn a_mechanism_that_contradicts_what_the_account_has_is_pointed_at() {
+    let case = |auth: &str, tls: &str| {
+        let text = format!("[accounts.a]\nhost = \"h\"\n{tls}\n[accounts.a.auth]\nuser = \"u\"\n{auth}\n");
+        let error = read(&text).expect_err(auth);
+        assert!(error.summary().contains(":6:13"), "the place of the mechanism: {}", error.render("t"));
+        assert!(error.render("t").contains("^^^"), "{}", error.render("t"));
+        (error.because().to_owned(), error.advice().unwrap().to_owned())
+    };
+    for (auth, tls, because, hint) in [
+        ("mechanism = \"XOAUTH2\"\npassword_env = \"P\"", "", "takes an access token", "token_command"),
+        ("mechanism = \"oauthbearer\"", "", "takes an access token", "token_command"),
+        ("mechanism = \"PLAIN\"\ntoken_command = \"x\"", "", "takes a password", "OAUTHBEARER"),
+        ("mechanism = \"scram-sha-256-plus\"\ntoken_command = \"x\"", "", "takes a password", "XOAUTH2"),
+        ("mechanism = \"EXTERNAL\"", "", "there is none", "client_cert"),
+        ("mechanism = \"EXTERNAL\"\npassword_env = \"P\"", "tls.client_cert = \"c\"", "takes no secret", "leave the secret out"),
+        ("mechanism = \"SCRAM-SHA-256-PLUZ\"\npassword_env = \"P\"", "", "is not known here", "`SCRAM-SHA-256-PLUS`"),
+        ("mechanism = \"CRAM\"\npassword_env = \"P\"", "", "is not known here", "CRAM-MD5"),
+    ] {
+        let told = case(auth, tls);
+        assert!(told.0.contains(because) && told.1.contains(hint), "{auth}: {told:?}");
+    }
+    let off =
+        "[accounts.a]\nhost = \"127.0.0.1\"\ntls.policy = \"off\"\ntls.client_cert = \"c\"\n[accounts.a.auth]\nuser = \"u\"\n";
+    for (auth, because) in [
+        ("mechanism = \"SCRAM-SHA-1-PLUS\"\npassword_env = \"P\"", "binds the login to TLS"),
+        ("mechanism = \"EXTERNAL\"", "shows a certificate in TLS"),
+    ] {
+        let error = read(&format!("{off}{auth}\n")).expect_err(auth);
+        assert!(error.summary().contains(because), "{}", error.summary());
+    }
+    let certificate = "[accounts.a]\nhost = \"h\"\ntls.client_cert = \"c\"\n[accounts.a.auth]\nmechanism = \"EXTERNAL\"\n";
+    let config = read(certificate).unwrap();
+    assert_eq!(config.accounts[0].auth.as_ref().unwrap().user, "", "the certificate says who it is");
+}
+
+#[test]
 fn what_this_version_lacks_is_said_plainly() {
     for (lines, what) in [
         ("tls.trust = \"tofu\"", "`trust = \"tofu\"`"),
         ("tls.trust = \"dane\"", "`trust = \"dane\"`"),
         ("tls.backend = \"native-tls\"", "`native-tls`"),
         ("tls.min_version = \"1.1\"", "TLS 1.1"),
-        ("auth = { user = \"u\", mechanism = \"XOAUTH2\" }", "XOAUTH2"),
-        ("auth = { user = \"u\", mechanism = \"cram-md5\" }", "CRAM-MD5"),
         ("[queue]\nmode = \"always\"", "the queue"),
         ("[queue]\nmode = \"fallback\"", "the queue"),
     ] {
