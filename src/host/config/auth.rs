@@ -1,10 +1,6 @@
 //! How does one account log in, and where does its secret live? (sealpost.toml(5), "ACCOUNTS: AUTH")
 
-use super::{
-    Auth, SecretSource, Target, Tls, account, keys, login, oauth,
-    section::Section,
-    values::Fault,
-};
+use super::{Auth, SecretSource, Target, Tls, account, keys, login, oauth, section::Section, values::Fault};
 use crate::{
     error::Error,
     mail::policy::Policy,

@@ -1,7 +1,7 @@
 //! How does somebody agree in a browser on this machine? (a redirect to the loopback interface, RFC 8252, with PKCE, RFC 7636)
 
 use std::{
-    io::{self, BufRead as _, Read as _, Write as _},
+    io::{self, Read as _, Write as _},
     net::{Ipv4Addr, TcpListener, TcpStream},
     os::fd::AsFd as _,
     time::{Duration, Instant},
@@ -88,7 +88,7 @@ impl Visit {
     /// Nobody agreed, or the provider does not take the code.
     pub fn wait(self, errand: &Errand<'_>, client: &OAuth, strange: &mut dyn FnMut()) -> Result<Given, Error> {
         let deadline = Instant::now() + PATIENCE;
-        let mut pasted = Pasted { input: Some(io::stdin().lock()) };
+        let mut pasted = Pasted { input: Some(io::stdin()), unread: Zeroizing::new(Vec::with_capacity(LONGEST)) };
         let code = loop {
             let brought = match self.next(&mut pasted, deadline) {
                 Ok(Some(brought)) => brought,
@@ -114,11 +114,14 @@ impl Visit {
     }
 
     /// The next who comes; `None` when time is up.
-    fn next(&self, pasted: &mut Pasted<'_>, deadline: Instant) -> io::Result<Option<Brought>> {
+    fn next(&self, pasted: &mut Pasted, deadline: Instant) -> io::Result<Option<Brought>> {
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Ok(None);
+            }
+            if let Some(line) = pasted.line() {
+                return Ok(Some(self.brought(query(&line).unwrap_or_default())));
             }
             let mut waited = vec![PollFd::from_borrowed_fd(self.listener.as_fd(), PollFlags::IN)];
             waited.extend(pasted.input.as_ref().map(|input| PollFd::from_borrowed_fd(input.as_fd(), PollFlags::IN)));
@@ -133,10 +136,8 @@ impl Visit {
             {
                 return Ok(Some(brought));
             }
-            if ready.get(1) == Some(&true)
-                && let Some(line) = pasted.line()
-            {
-                return Ok(Some(self.brought(query(&line).unwrap_or_default())));
+            if ready.get(1) == Some(&true) {
+                pasted.take();
             }
         }
     }
@@ -177,21 +178,33 @@ impl Visit {
     }
 }
 
-/// Lines that somebody pastes, until there is nobody.
-struct Pasted<'i> {
-    input: Option<io::StdinLock<'i>>,
+/// Lines that somebody pastes, until there is nobody. Read as they come: what a buffer held back, no poll would tell of.
+struct Pasted {
+    input: Option<io::Stdin>,
+    unread: Zeroizing<Vec<u8>>,
 }
 
-impl Pasted<'_> {
-    /// The next line; at the end of the input there is none ever again.
+impl Pasted {
+    /// The next line of those that are there.
     fn line(&mut self) -> Option<Zeroizing<String>> {
-        let mut line = Zeroizing::new(String::with_capacity(LONGEST));
-        let read = self.input.as_mut()?.by_ref().take(LONGEST as u64).read_line(&mut line);
-        if !matches!(read, Ok(length) if length > 0) {
-            self.input = None;
-            return None;
+        let end = self.unread.iter().position(|octet| *octet == b'\n')?;
+        let line = Zeroizing::new(String::from_utf8_lossy(self.unread.get(..end)?).into_owned());
+        self.unread.drain(..=end);
+        Some(line)
+    }
+
+    /// Takes what is there; at the end of the input there is nobody ever again. A line without end is none.
+    fn take(&mut self) {
+        let mut chunk = Zeroizing::new([0; 2048]);
+        let Some(input) = &self.input else { return };
+        match rustix::io::read(input, &mut *chunk) {
+            Ok(count) if count > 0 && self.unread.len() + count <= LONGEST => {
+                self.unread.extend_from_slice(chunk.get(..count).unwrap_or_default());
+            }
+            Err(rustix::io::Errno::INTR) => {}
+            Ok(0) | Err(_) => self.input = None,
+            Ok(_) => self.unread.clear(),
         }
-        Some(line).filter(|line| !line.trim().is_empty())
     }
 }
 

@@ -118,14 +118,14 @@ impl Vault {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
             }
-            let mut file = File::options().write(true).create_new(true).mode(0o600).open(&beside)?;
+            let file = File::options().write(true).create_new(true).mode(0o600).open(&beside)?;
+            let mut room = Room { file, beside: beside.clone(), path: self.path.clone() };
             // Written, not merely promised: a disk that is full says so now.
-            file.write_all(&vec![b' '; ROOM])?;
-            file.rewind()?;
-            Ok(file)
+            room.file.write_all(&vec![b' '; ROOM])?;
+            room.file.rewind()?;
+            Ok(room)
         };
-        let file = make().map_err(|error| self.fault("writing", &error))?;
-        Ok(Room { file, beside, path: self.path.clone() })
+        make().map_err(|error| self.fault("writing", &error))
     }
 
     fn fault(&self, doing: &str, error: &io::Error) -> Error {
