@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
 use super::{
-    config::{ClientSecret, Endpoint, OAuth},
+    config::{ClientSecret, Endpoint, Keep, OAuth},
     http::{self, Form},
     secrets::{self, Errand, fields::Fields, token::Token},
 };
@@ -60,7 +60,7 @@ pub(super) fn token(errand: &Errand<'_>, client: &OAuth, refused: Option<&Secret
         return Ok(token.into_secret());
     }
     let lock = store.lock(Instant::now() + PATIENCE)?;
-    let mut grant = store.load()?.ok_or_else(|| nobody_agreed(errand))?;
+    let mut grant = store.load()?.ok_or_else(|| nobody_agreed(errand, client))?;
     if let Some(token) = grant.take_usable(errand, refused) {
         return Ok(token.into_secret());
     }
@@ -68,7 +68,7 @@ pub(super) fn token(errand: &Errand<'_>, client: &OAuth, refused: Option<&Secret
     let given = refresh(errand, client, &grant).map_err(|refusal| refusal.into_error(errand, client))?;
     grant.renew(given);
     room.fill(&store, &grant)?;
-    grant.take_token().map(Token::into_secret).ok_or_else(|| nobody_agreed(errand))
+    grant.take_token().map(Token::into_secret).ok_or_else(|| nobody_agreed(errand, client))
 }
 
 /// Whether somebody has agreed; the keyring is not asked, and counts as yes.
@@ -80,10 +80,15 @@ pub fn is_agreed(errand: &Errand<'_>, client: &OAuth) -> Result<bool, Error> {
     Ok(store.is_keyring() || store.load()?.is_some())
 }
 
-/// What `config check` and a send say where nobody has agreed.
-pub fn nobody_agreed(errand: &Errand<'_>) -> Error {
+/// What `config check` and a send say where nobody has agreed. A locked keyring says no more than an empty one, and may be unlocked.
+pub fn nobody_agreed(errand: &Errand<'_>, client: &OAuth) -> Error {
+    let name = &errand.account.name;
+    if client.keep == Keep::Keyring {
+        let because = "the keyring gives no token: it is locked, or nobody has agreed yet that sealpost may send for this account";
+        return Error::new(Exit::TempFail, errand.doing(), because).hint(format!("unlock it, or run `sealpost setup {name}`"));
+    }
     Error::new(Exit::Config, errand.doing(), "nobody has agreed yet that sealpost may send for this account")
-        .hint(format!("run `sealpost setup {}` once, as the same user", errand.account.name))
+        .hint(format!("run `sealpost setup {name}` once, as the same user"))
 }
 
 fn refresh(errand: &Errand<'_>, client: &OAuth, grant: &Grant) -> Result<Given, Refusal> {

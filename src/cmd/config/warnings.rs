@@ -103,7 +103,7 @@ fn secret(errand: &Errand<'_>) -> Option<String> {
         SecretSource::Credential(_) if errand.world.env("CREDENTIALS_DIRECTORY").is_some() => secrets::fetch(errand).err(),
         SecretSource::OAuth(client) => match oauth::is_agreed(errand, client) {
             Ok(true) => None,
-            Ok(false) => Some(oauth::nobody_agreed(errand)),
+            Ok(false) => Some(oauth::nobody_agreed(errand, client)),
             Err(error) => Some(error),
         },
         SecretSource::Prompt => {

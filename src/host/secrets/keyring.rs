@@ -63,9 +63,9 @@ pub(in crate::host) fn store(errand: &Errand<'_>, label: &str, attributes: &Attr
 /// The command line with which a person puts a password where it is looked for.
 pub(super) fn advice(host: &str, user: &str) -> String {
     if cfg!(target_os = "macos") {
-        return format!("put it there: security add-internet-password -r smtp -s {host} -a {user} -w");
+        return format!("is it unlocked? then put it there: security add-internet-password -r smtp -s {host} -a {user} -w");
     }
-    format!("put it there: secret-tool store --label={host} host {host} service smtp user {user}")
+    format!("is it unlocked? then put it there: secret-tool store --label={host} host {host} service smtp user {user}")
 }
 
 fn unreachable(error: Error) -> Error {
