@@ -201,9 +201,8 @@ fn auth(list: &mut List, auth: &Auth) {
             list.add("token_command", command, "");
             list.add("token_cache", cache, "");
         }
-        SecretSource::Nowhere => {}
         SecretSource::Prompt => list.add("password", Value::Null, "asked on the terminal"),
-        SecretSource::OAuth(_) => {}
+        SecretSource::OAuth(_) | SecretSource::Nowhere => {}
     }
     list.add("allow_unverified", auth.allow_unverified, "");
     if let SecretSource::OAuth(client) = &auth.source {

@@ -134,10 +134,10 @@ impl Reader {
                 Some(_) => return Err(Fault::Malformed),
                 None => None,
             },
-            State::Trailer => match rest.iter().position(|octet| *octet == b'\n') {
-                Some(end) => Some((end + 1, &b""[..], (end > 1).then_some(State::Trailer))),
-                None => None,
-            },
+            State::Trailer => {
+                let end = rest.iter().position(|octet| *octet == b'\n');
+                end.map(|end| (end + 1, &b""[..], (end > 1).then_some(State::Trailer)))
+            }
         };
         let Some((octets, content, state)) = next else { return Ok(None) };
         self.body.extend_from_slice(content);

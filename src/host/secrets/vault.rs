@@ -96,7 +96,7 @@ impl Vault {
             match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => return Ok(Lock(file)),
                 Err(rustix::io::Errno::WOULDBLOCK | rustix::io::Errno::INTR) if Instant::now() < deadline => {
-                    std::thread::sleep(GLANCE)
+                    std::thread::sleep(GLANCE);
                 }
                 Err(rustix::io::Errno::WOULDBLOCK) => {
                     return Err(self.fault("locking", &io::Error::other("another process keeps it locked")));
