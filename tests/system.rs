@@ -9,6 +9,8 @@ mod common;
 
 #[path = "system/bytes.rs"]
 mod bytes;
+#[path = "system/login.rs"]
+mod login;
 #[path = "system/outcome.rs"]
 mod outcome;
 #[path = "system/smarthost.rs"]
