@@ -7,6 +7,8 @@
 
 mod common;
 
+#[path = "system/bound.rs"]
+mod bound;
 #[path = "system/bytes.rs"]
 mod bytes;
 #[path = "system/login.rs"]
