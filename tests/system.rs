@@ -7,8 +7,12 @@
 
 mod common;
 
+#[path = "system/bound.rs"]
+mod bound;
 #[path = "system/bytes.rs"]
 mod bytes;
+#[path = "system/login.rs"]
+mod login;
 #[path = "system/outcome.rs"]
 mod outcome;
 #[path = "system/smarthost.rs"]
