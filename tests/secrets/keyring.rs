@@ -57,7 +57,10 @@ fn a_refresh_token_can_live_in_the_keyring() {
     let mut sealpost = sealpost;
     let config = fs::read_to_string(sealpost.scratch.path().join("config.toml")).unwrap();
     let endpoint = config.split("token_endpoint = \"").nth(1).unwrap().split('"').next().unwrap().to_owned();
-    sealpost.scratch.write("config.toml", config.replace("token_file = \"oauth.json\"", "keyring = true"));
+    // In the place of the user's own configuration, so that the lock is in the user's own state.
+    fs::create_dir(sealpost.scratch.path().join("sealpost")).unwrap();
+    let config = config.replace("token_file = \"oauth.json\"", "keyring = true");
+    let config = sealpost.scratch.write("sealpost/config.toml", config).display().to_string();
     // What is kept is shown behind the send, to see that the new refresh token took the place of the old one.
     let attributes = format!("application sealpost token_endpoint {endpoint} user {USER}");
     let script = format!(
@@ -69,8 +72,9 @@ fn a_refresh_token_can_live_in_the_keyring() {
     sealpost.environment.push(("XDG_RUNTIME_DIR".to_owned(), runtime.clone()));
     sealpost.environment.push(("XDG_CONFIG_HOME".to_owned(), runtime));
     sealpost.wrapper = ["dbus-run-session", "--", "sh", &script].map(str::to_owned).to_vec();
-    let run = sealpost.send(&["ok@sink.test"], MESSAGE.as_bytes());
+    let run = sealpost.command(&["sendmail", "-C", &config, "ok@sink.test"], MESSAGE.as_bytes());
     assert_eq!(run.code, 0, "{run:?}");
+    assert!(sealpost.scratch.path().join(".local/state/sealpost/secrets").is_dir());
     let after = fs::read_to_string(sealpost.scratch.path().join("after")).unwrap();
     assert!(after.contains(&format!("\"refresh_token\":\"{PASSWORD}.r2\"")), "{after}");
     server.finish();

@@ -155,6 +155,9 @@ impl<'a> Store<'a> {
     /// # Errors
     /// Why not.
     pub fn try_out(&self) -> Result<(), Error> {
+        if self.is_keyring() {
+            keyring::look_up(self.errand, &self.attributes())?;
+        }
         self.lock(Instant::now() + super::PATIENCE).and_then(|lock| self.room(&lock)).map(drop)
     }
 

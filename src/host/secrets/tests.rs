@@ -378,6 +378,12 @@ fn a_token_is_kept_in_memory_where_the_session_has_a_place_for_it() {
         assert_eq!(fetched_by(&world, source()).unwrap(), "token-1");
     }
     assert!(runtime.join("sealpost").is_dir() && commanded.kept().is_empty());
+    // Somebody else's session is no place for it.
+    let config_dir = commanded.world.config_dir.clone();
+    let other =
+        Pretend { uid: Machine.uid() + 1, config_dir, ..Pretend { state_dir: commanded.world.state_dir.clone(), ..machine() } };
+    assert_eq!(fetched_by(&other.with_env("XDG_RUNTIME_DIR", &runtime), source()).unwrap(), "token-2");
+    assert_eq!(commanded.kept().len(), 1);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Which access token does a command give, and until when is it kept? (RFC 6749, 6750)
 
-use std::{path::PathBuf, time::Instant};
+use std::{os::unix::fs::MetadataExt as _, path::PathBuf, time::Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use zeroize::Zeroizing;
@@ -78,9 +78,10 @@ pub(super) fn of_command(errand: &Errand<'_>, line: &str, cached: bool, refused:
 
 /// Where the token of this command is kept: in memory where the session has a place for that, else with the other state.
 fn cache(errand: &Errand<'_>, line: &str) -> Option<Vault> {
-    let runtime = errand.world.env("XDG_RUNTIME_DIR").filter(|directory| !directory.is_empty());
-    let runtime = runtime.map(|directory| PathBuf::from(directory).join("sealpost")).filter(|directory| directory.is_absolute());
-    let directory = runtime.or_else(|| errand.state_dir())?;
+    let runtime = errand.world.env("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|directory| directory.is_absolute());
+    // After su or sudo it may be somebody else's, who could plant things there.
+    let is_own = |directory: &PathBuf| directory.metadata().is_ok_and(|metadata| metadata.uid() == errand.world.uid());
+    let directory = runtime.filter(is_own).map(|directory| directory.join("sealpost")).or_else(|| errand.state_dir())?;
     Some(Vault::new(directory.join(format!("token-{}.json", super::digest(&[&errand.auth.user, line])))))
 }
 
