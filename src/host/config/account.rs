@@ -31,8 +31,8 @@ pub(super) fn read(name: &str, section: &Section<'_>) -> Result<Account, Error> 
     let tls = tls(&tls_section, &target, start)?;
     let auth = auth(&auth_section)?;
     if let Some(auth) = &auth {
-        refuse_impossible_auth(&auth_section, &target, &tls, auth)?;
         login::refuse_misfit(&auth_section, &tls, auth)?;
+        refuse_impossible_auth(&auth_section, &target, &tls, auth)?;
     }
     let from_policies = [("free", FromPolicy::Free), ("login", FromPolicy::Login), ("fixed", FromPolicy::Fixed)];
     let from_policy = section.word("from_policy", &from_policies)?;
