@@ -12,7 +12,7 @@ pub(crate) const ACCESS: &str = "access-Token.0/abc";
 
 /// An account that logs in at a script on this machine, by XOAUTH2, with tokens of the provider at `base`.
 pub(crate) fn account(port: u16, base: &str, more: &str) -> Sealpost {
-    let sealpost = Sealpost::with_limits(
+    Sealpost::with_limits(
         "reply_timeout = \"8s\"",
         &format!(
             "[accounts.relay]\nhost = \"127.0.0.1\"\nport = {port}\ntls.policy = \"off\"\n\
@@ -20,8 +20,7 @@ pub(crate) fn account(port: u16, base: &str, more: &str) -> Sealpost {
              [accounts.relay.auth.oauth]\nclient_id = \"public\"\ntoken_endpoint = \"{base}/token\"\nauthorization_endpoint = \"{base}/auth\"\n\
              device_endpoint = \"{base}/device/auth\"\nscope = \"openid offline_access mail\"\ntoken_file = \"token.json\"\n{more}\n"
         ),
-    );
-    sealpost
+    )
 }
 
 /// Where the account's tokens are.

@@ -55,7 +55,9 @@ fn assert_private(path: &std::path::Path) {
     let Ok(metadata) = path.metadata() else { return };
     assert_eq!(metadata.mode() & 0o077, 0, "{}", path.display());
     if metadata.is_dir() {
-        fs::read_dir(path).unwrap().for_each(|entry| assert_private(&entry.unwrap().path()));
+        for entry in fs::read_dir(path).unwrap() {
+            assert_private(&entry.unwrap().path());
+        }
     }
 }
 

@@ -58,7 +58,7 @@ pub(crate) fn account(source: &str, port: u16) -> Option<Sealpost> {
         "keyring" => ("keyring = true".to_owned(), ""),
         "token_command" => ("token_command = \"cat token.json\"".to_owned(), ""),
         _ => (
-            "".to_owned(),
+            String::new(),
             "[accounts.relay.auth.oauth]\nclient_id = \"x\"\ntoken_endpoint = \"http://127.0.0.1:PROVIDER/token\"\n\
              device_endpoint = \"http://127.0.0.1:9/\"\ntoken_file = \"oauth.json\"\n",
         ),

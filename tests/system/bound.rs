@@ -65,7 +65,7 @@ impl Server {
             "reply_timeout = \"8s\"",
             &format!("{head}{tls}[accounts.relay.auth]\nuser = {USER:?}\n{auth}\n"),
         );
-        client.scratch.write("ca.pem", &self.authority.pem());
+        client.scratch.write("ca.pem", self.authority.pem());
         send(&client, "bound", &["ok@sink.test"]).0
     }
 

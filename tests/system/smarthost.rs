@@ -110,7 +110,7 @@ impl Smarthost {
 
     /// A file of the smarthost's directory, as a configuration names it.
     pub(crate) fn file(&self, name: &str) -> String {
-        format!("{:?}", self.directory.join(name))
+        format!("\"{}\"", self.directory.join(name).display())
     }
 
     /// A sealpost whose account uses `service`; `tls` and `auth` are the lines of those tables, no `auth` no login.

@@ -34,8 +34,8 @@ pub(super) fn read(section: &Section<'_>, target: &Target, tls: &Tls) -> Result<
         return Err(place.error(fault.hint(format!("it belongs to `{}`: leave it out", section.called("token_command")))));
     }
     let auth = Auth { user, choice, source, allow_unverified };
-    refuse_impossible(section, target, tls, &auth)?;
     login::refuse_misfit(section, tls, &auth)?;
+    refuse_impossible(section, target, tls, &auth)?;
     Ok(Some(auth))
 }
 

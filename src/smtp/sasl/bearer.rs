@@ -39,7 +39,9 @@ fn fit(user: &str, secret: &Secret) -> Result<(), SaslError> {
 /// In one piece of the right size: a buffer that grew would leave parts of the secret behind.
 fn joined<const N: usize>(parts: [&str; N]) -> Message {
     let mut message = Zeroizing::new(Vec::with_capacity(parts.iter().map(|part| part.len()).sum()));
-    parts.iter().for_each(|part| message.extend_from_slice(part.as_bytes()));
+    for part in parts {
+        message.extend_from_slice(part.as_bytes());
+    }
     message
 }
 

@@ -7,7 +7,10 @@ use super::{
     *,
 };
 use crate::mail::{
-    policy::{AuthPermit, Demand, Met, OnDowngrade, Policy, Reach, SecretRule, Start, Tlsa, Trust, judge, may_authenticate},
+    policy::{
+        AuthPermit, Demand, Met, Next, OnDowngrade, Policy, Prior, Reach, SecretRule, Start, Tlsa, Trust, after_ehlo, judge,
+        may_authenticate,
+    },
     tls::{Failure, Finding, Standing, Verdict},
 };
 
@@ -149,9 +152,7 @@ fn what_is_in_the_clear_shows_no_certificate() {
         on_downgrade: OnDowngrade::Warn,
         tlsa: Tlsa::Unasked,
     };
-    let crate::mail::policy::Next::Clear(met) = crate::mail::policy::after_ehlo(demand, false, &Default::default()) else {
-        panic!()
-    };
+    let Next::Clear(met) = after_ehlo(demand, false, &Prior::default()) else { panic!() };
     let rule = SecretRule { allow_unverified: false, explicit_mechanism: true };
     let permit = may_authenticate(&met, Reach::Local, rule).unwrap();
     let choice = Choice::Only(Mechanism::External);
