@@ -39,6 +39,7 @@ pub mod smtp {
     pub mod reply;
     pub mod sasl;
     pub mod server;
+    pub mod tlsa;
     mod transaction;
     pub mod wire;
 }
@@ -49,10 +50,12 @@ pub mod host {
     mod careful;
     pub mod config;
     pub mod dial;
+    pub mod dns;
     pub mod hybrid;
     pub mod journal;
     pub mod ledger;
     pub mod listen;
+    pub mod memory;
     pub mod narrate;
     pub mod net;
     pub mod probe;
@@ -81,10 +84,13 @@ pub mod cmd {
     pub mod getopt;
     pub mod log;
     pub mod report;
+    pub mod screen;
     pub mod selection;
     pub mod sendmail;
     pub mod sink;
     pub mod submit;
+    pub mod trust;
+    pub mod when;
     pub mod wrap;
 }
 

@@ -2,7 +2,9 @@
 
 use std::time::Instant;
 
+pub(super) mod after;
 pub(super) mod before;
+mod recollection;
 mod tally;
 
 use before::Before;
@@ -15,6 +17,7 @@ use crate::{
         config::{Account, Config, Protocol, Target},
         dial::{self, Unreachable},
         journal::{Attempt, Journal, Protection, Record, Rejection, Seen, Span, Submission, line},
+        memory,
         narrate::Narrator,
         net::Link,
         pump::Pump,
@@ -27,7 +30,7 @@ use crate::{
         content::Content,
         envelope::Envelope,
         outcome::{Fate, Outcome, exit_code},
-        policy::{Demand, Policy, Prior, Reach},
+        policy::{Demand, Policy, Prior, Reach, Request},
         tls::{Facts, Finding},
     },
     smtp::{
@@ -50,9 +53,11 @@ pub struct Delivery<'a> {
     pub submission: Submission<'a>,
     /// The envelope sender that an account allows, which a fallback is asked for anew.
     pub sender: &'a dyn Fn(&Account) -> Result<ReversePath, Error>,
-    /// What could not be logged, to be said in the end.
-    pub unlogged: Vec<Error>,
+    /// What could not be logged or remembered, or is less than before: to be said in the end, whatever became of the message.
+    pub warnings: Vec<Error>,
     attempts: u32,
+    /// The message says `TLS-Required: No`.
+    tls_waived: bool,
 }
 
 /// How one attempt ended.
@@ -72,7 +77,7 @@ impl<'a> Delivery<'a> {
         submission: Submission<'a>,
         sender: &'a dyn Fn(&Account) -> Result<ReversePath, Error>,
     ) -> Self {
-        Self { world, config, journal, narrator, submission, sender, unlogged: Vec::new(), attempts: 0 }
+        Self { world, config, journal, narrator, submission, sender, warnings: Vec::new(), attempts: 0, tls_waived: false }
     }
 
     /// Tries `account`, then its fallbacks for whom it deferred. What is refused or unknown stays so: a second server must not
@@ -81,6 +86,7 @@ impl<'a> Delivery<'a> {
         let fallbacks = account.fallback.iter().filter_map(|name| self.config.account(name));
         let accounts: Vec<&Account> = std::iter::once(account).chain(fallbacks).collect();
         let mut rest = envelope.clone();
+        self.tls_waived = content.facts().tls_waived;
         let mut tally = Tally::default();
         for (index, account) in accounts.into_iter().enumerate() {
             let ended = if index == 0 { self.at(account, &rest, content) } else { self.fall_back(account, &mut rest, content) };
@@ -107,22 +113,24 @@ impl<'a> Delivery<'a> {
             Ok(credentials) => credentials,
             Err(error) => return self.reject(account, envelope, error),
         };
-        let before = match before::find_out(self.world, self.config, account) {
+        let demand = account.tls.demand.of_message(self.tls_waived);
+        if demand.request == Request::Waive {
+            self.narrator.note("the message says TLS-Required: No: what the server's domain publishes makes TLS no duty for it");
+        }
+        let mut before = match before::find_out(self.world, self.config, account, demand) {
             Ok(before) => before,
             Err(finding) => return self.withhold(account, envelope, &finding),
         };
-        let connector = match Connector::new(&account.tls, &account.target, before.known) {
+        let connector = match Connector::new(&account.tls, &account.target, before.known.clone()) {
             Ok(connector) => connector,
             Err(error) => return self.reject(account, envelope, error),
         };
-        let Before { demand, mut prior, .. } = before;
         loop {
-            let plan = (demand, &prior);
-            let ended = self.attempt(account, &connector, credentials.clone(), plan, envelope, content);
+            let ended = self.attempt(account, &connector, credentials.clone(), &before, envelope, content);
             match &ended.retry_in_plaintext {
-                Some(finding) if prior.failed_handshake.is_none() => {
+                Some(finding) if before.prior.failed_handshake.is_none() => {
                     self.narrator.note("the account is opportunistic: once more in plaintext");
-                    prior.failed_handshake = Some(finding.clone());
+                    before.prior.failed_handshake = Some(finding.clone());
                 }
                 _ => return ended,
             }
@@ -149,7 +157,7 @@ impl<'a> Delivery<'a> {
         account: &Account,
         connector: &Connector,
         credentials: Option<(Credentials, [u8; 18])>,
-        (demand, prior): (Demand, &Prior),
+        before: &Before,
         envelope: &Envelope,
         content: &mut dyn Content,
     ) -> Ended {
@@ -158,22 +166,30 @@ impl<'a> Delivery<'a> {
         self.narrator.note(&format!("account {}: connecting to {}", account.name, account.target));
         let link = match dial::dial(account, self.config.limits.connect) {
             Ok(link) => link,
-            Err(unreachable) => return self.unreachable(account, envelope, &unreachable, begun),
+            Err(unreachable) => return self.unreachable(account, before.demand, envelope, &unreachable, begun),
         };
         let peer = link.peer().filter(|_| account.proxy.is_none());
-        let plan = Self::plan(self.world, self.config, account, &link, credentials, (demand, prior));
+        let plan = Self::plan(self.world, self.config, account, &link, credentials, (before.demand, &before.prior));
         let mut session = Session::new(plan, envelope, content.facts());
-        let mut pump = Pump { link, connector, timeouts: self.config.limits.timeouts, narrator: self.narrator, witness: None };
+        let timeouts = self.config.limits.timeouts;
+        let mut pump = Pump { link, connector, timeouts, narrator: self.narrator, until: None, witness: None };
         let facts = pump.run(&mut session, content);
         let report = session.report();
-        let problem = problem_of(account, &report);
+        let after = after::look_back(self.world, self.config, account, before, &report, facts.as_ref());
+        let mut problem = problem_of(account, &report);
+        if let Some(hint) = after.hint {
+            problem = problem.map(|problem| problem.hint(hint));
+        }
+        self.warn(after.warnings);
         let log = Logged {
+            demand: before.demand,
             sender: &envelope.sender,
             address: peer.map(|p| p.ip()),
             report: Some(&report),
             facts: facts.as_ref(),
             finding: report.finding.as_ref(),
-            sealed_before: prior.sealed_before,
+            sealed_before: after.sealed_before,
+            remark: after.remark.as_deref(),
         };
         self.record(account, &report.outcomes, problem.as_ref(), log, begun);
         Ended { outcomes: report.outcomes, problem, retry_in_plaintext: report.retry_in_plaintext }
@@ -190,6 +206,7 @@ impl<'a> Delivery<'a> {
     ) -> Plan {
         let (credentials, nonce) = credentials.unzip();
         Plan {
+            server: memory::name(&account.target),
             lmtp: account.protocol == Protocol::Lmtp,
             hello: account.hello.clone().unwrap_or_else(|| hello(world, link)),
             demand,
@@ -202,12 +219,11 @@ impl<'a> Delivery<'a> {
         }
     }
 
-    fn unreachable(&mut self, account: &Account, envelope: &Envelope, why: &Unreachable, begun: Instant) -> Ended {
+    fn unreachable(&mut self, account: &Account, demand: Demand, envelope: &Envelope, why: &Unreachable, begun: Instant) -> Ended {
         let error = no_connection(account, why);
         self.narrator.note(&error.summary());
         let outcomes = undecided(envelope, error.exit());
-        let log =
-            Logged { sender: &envelope.sender, address: None, report: None, facts: None, finding: None, sealed_before: false };
+        let log = Logged::new(demand, &envelope.sender, None);
         self.record(account, &outcomes, Some(&error), log, begun);
         Ended { outcomes, problem: Some(error), retry_in_plaintext: None }
     }
@@ -218,8 +234,7 @@ impl<'a> Delivery<'a> {
         self.attempts += 1;
         self.narrator.note(&error.summary());
         let outcomes = undecided(envelope, Exit::TempFail);
-        let sender = &envelope.sender;
-        let log = Logged { sender, address: None, report: None, facts: None, finding: Some(finding), sealed_before: false };
+        let log = Logged::new(account.tls.demand.of_message(self.tls_waived), &envelope.sender, Some(finding));
         self.record(account, &outcomes, Some(&error), log, Instant::now());
         Ended { outcomes, problem: Some(error), retry_in_plaintext: None }
     }
@@ -231,8 +246,17 @@ impl<'a> Delivery<'a> {
         let span = Span { end: self.world.timestamp(), took: std::time::Duration::ZERO };
         let submission = Submission { sender: Some(&envelope.sender), ..self.submission };
         let record = Record::rejected(span, &submission, &rejection);
-        self.unlogged.extend(self.journal.write(&record));
+        self.warn(self.journal.write(&record));
         Ended { outcomes: undecided(envelope, error.exit()), problem: Some(error), retry_in_plaintext: None }
+    }
+
+    /// What was asked for the rest of the way; of a bounce that went without REQUIRETLS nothing was.
+    fn request(&self, account: &Account, report: Option<&Report>) -> Request {
+        let unpromised = report.is_some_and(|report| report.met.is_some() && !report.requiretls);
+        match account.tls.demand.of_message(self.tls_waived).request {
+            Request::Require if unpromised => Request::Nothing,
+            request => request,
+        }
     }
 
     fn record(&mut self, account: &Account, outcomes: &[Outcome], problem: Option<&Error>, log: Logged<'_>, begun: Instant) {
@@ -245,6 +269,7 @@ impl<'a> Delivery<'a> {
         let reply = report.and_then(|r| r.problem.as_ref().and_then(|p| p.reply.as_ref()).or_else(|| decisive(&r.outcomes)));
         let attempt = Attempt {
             account,
+            demand: log.demand,
             address: log.address,
             number: self.attempts,
             auth: report.and_then(|r| r.auth),
@@ -252,20 +277,35 @@ impl<'a> Delivery<'a> {
             reply,
             error: problem,
             exit: exit_code(outcomes),
-            seen: Seen { offered: report.and_then(|r| r.offered), facts: log.facts },
+            seen: Seen {
+                offered: report.and_then(|r| r.offered),
+                facts: log.facts,
+                request: self.request(account, report),
+                remark: log.remark,
+            },
             protection,
         };
         let span = Span { end: self.world.timestamp(), took: begun.elapsed() };
         let submission = Submission { sender: Some(log.sender), ..self.submission };
         let record = Record::attempt(span, &submission, &attempt);
         self.narrator.note(&line::summary(&record));
-        self.unlogged.extend(self.journal.write(&record));
+        self.warn(self.journal.write(&record));
+    }
+
+    /// Says the same once, however many attempts met it.
+    fn warn(&mut self, warnings: Vec<Error>) {
+        for warning in warnings {
+            if !self.warnings.contains(&warning) {
+                self.warnings.push(warning);
+            }
+        }
     }
 }
 
 /// What a record tells of the connection.
 #[derive(Clone, Copy)]
 struct Logged<'r> {
+    demand: Demand,
     sender: &'r ReversePath,
     address: Option<std::net::IpAddr>,
     report: Option<&'r Report>,
@@ -273,6 +313,15 @@ struct Logged<'r> {
     /// Why the policy is not met.
     finding: Option<&'r Finding>,
     sealed_before: bool,
+    /// What the memory adds.
+    remark: Option<&'r str>,
+}
+
+impl<'r> Logged<'r> {
+    /// Nothing was connected to, for the reason that `finding` gives, if it is one of TLS.
+    fn new(demand: Demand, sender: &'r ReversePath, finding: Option<&'r Finding>) -> Self {
+        Self { demand, sender, address: None, report: None, facts: None, finding, sealed_before: false, remark: None }
+    }
 }
 
 /// The reply that decided over the message: of the worst recipient, or of all.

@@ -1,6 +1,10 @@
 //! What did the administrator or the user configure, and where does it say so? (sealpost.toml(5))
 
-use std::{net::IpAddr, path::PathBuf, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
 
 pub use find::{Location, Passed, find, load, load_traced, parse};
 pub use trace::Trace;
@@ -37,8 +41,12 @@ pub struct Config {
     pub aliases: Aliases,
     /// `[log]`.
     pub log: Log,
+    /// `[memory]`.
+    pub memory: Memory,
     /// `[limits]`.
     pub limits: Limits,
+    /// `[dns]`.
+    pub dns: Dns,
     /// `[accounts.*]` in the order of the file.
     pub accounts: Vec<Account>,
 }
@@ -70,6 +78,51 @@ pub struct Log {
     pub file: Option<PathBuf>,
     /// Whether the system's log gets a line too.
     pub syslog: bool,
+    /// How that line says what TLS did.
+    pub notation: Notation,
+}
+
+/// `syslog_tls`: what `tls=` in the line for the system's log means.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Notation {
+    /// What the message met: `verified`, `unverified`, `plaintext`, `none`.
+    #[default]
+    Result,
+    /// What Postfix 3.11 would note: `secure`, `may:none`, `!encrypt`.
+    Postfix,
+}
+
+impl Notation {
+    /// Every notation.
+    pub const ALL: [Self; 2] = [Self::Result, Self::Postfix];
+
+    /// The word in the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Result => "result",
+            Self::Postfix => "postfix",
+        }
+    }
+}
+
+/// `[dns]`: for accounts with `trust = "dane"` or `host = "srv:…"`, and nobody else.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Dns {
+    /// Name servers to ask; empty: those of /etc/resolv.conf.
+    pub servers: Vec<SocketAddr>,
+    /// DS or DNSKEY records that are trusted; `None`: the keys of the root.
+    pub trust_anchor: Option<PathBuf>,
+}
+
+/// `[memory]`: where it is kept what servers showed before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Memory {
+    /// Nowhere, and none is wanted.
+    None,
+    /// None was named, and no home is known to put one in.
+    Nowhere,
+    /// In this file; its directory may have to be made.
+    File(PathBuf),
 }
 
 /// `[limits]`.
@@ -119,6 +172,24 @@ impl Default for Timeouts {
             data: minutes(2),
             block: minutes(3),
             end: minutes(10),
+        }
+    }
+}
+
+impl Timeouts {
+    /// None of them longer than this.
+    #[must_use]
+    pub fn at_most(self, most: Duration) -> Self {
+        let Self { handshake, greeting, command, mail, rcpt, data, block, end } = self;
+        Self {
+            handshake: handshake.min(most),
+            greeting: greeting.min(most),
+            command: command.min(most),
+            mail: mail.min(most),
+            rcpt: rcpt.min(most),
+            data: data.min(most),
+            block: block.min(most),
+            end: end.min(most),
         }
     }
 }
@@ -254,6 +325,14 @@ impl SecretSource {
             Self::Nowhere => Kind::Nothing,
         }
     }
+}
+
+/// A SHA-256 digest as `pins` takes it; `Err` says what is wrong.
+///
+/// # Errors
+/// The text is no digest.
+pub fn pin(text: &str) -> Result<[u8; 32], String> {
+    values::pin(text).map_err(|fault| fault.because)
 }
 
 #[cfg(test)]

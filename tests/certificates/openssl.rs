@@ -15,7 +15,7 @@ use sealpost::{
         tls::{Connector, Known},
     },
     mail::{
-        policy::{Demand, OnDowngrade, Policy, Start, Tlsa, Trust},
+        policy::{Demand, OnDowngrade, Policy, Request, Start, Tlsa, Trust},
         tls::{Failure, Standing},
     },
 };
@@ -68,6 +68,7 @@ fn end(server: &Server, ca_file: &Path) -> (End, String) {
         start: Start::Implicit,
         on_downgrade: OnDowngrade::Refuse,
         tlsa: Tlsa::Unasked,
+        request: Request::Nothing,
     };
     let settings = config::Tls {
         demand,
@@ -82,10 +83,16 @@ fn end(server: &Server, ca_file: &Path) -> (End, String) {
     let mut handshake = Connector::new(&settings, &target, Known::Nothing).unwrap().start().unwrap();
     let mut socket = TcpStream::connect(("127.0.0.1", server.port)).unwrap();
     socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-    while handshake.connection.is_handshaking() {
-        if let Err(error) = handshake.connection.complete_io(&mut socket) {
-            let why = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()).map(|why| handshake.explain(why));
-            return (End::NoHandshake, why.unwrap_or_else(|| error.to_string()));
+    while handshake.is_handshaking() {
+        let moved = match handshake.wants_write() {
+            true => handshake.write_tls(&mut socket),
+            false => handshake.read_tls(&mut socket),
+        };
+        assert_ne!(moved.unwrap(), 0, "the server hung up");
+        if let Err(why) = handshake.process() {
+            // The server reads the alert before it meets the end.
+            let _ = handshake.write_tls(&mut socket);
+            return (End::NoHandshake, why);
         }
     }
     match handshake.verdict() {

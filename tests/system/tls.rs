@@ -99,6 +99,25 @@ fn the_log_tells_version_cipher_group_and_certificate() {
 }
 
 #[test]
+fn mail_that_wants_tls_all_the_way_stays_where_the_server_knows_nothing_of_it() {
+    let Some(smarthost) = smarthost() else { return };
+    let client = smarthost.client("starttls-good", "", "requiretls = true", "");
+    let config = client.scratch.path().join("config.toml").display().to_string();
+    let seen = client.command(&["check", "--json", "-C", &config], b"").stdout;
+    // Postfix learnt it in 3.11.
+    let seen: serde_json::Value = serde_json::from_str(&seen).unwrap();
+    let offered = seen["accounts"][0]["addresses"][0]["sessions"][0]["under_tls"]["requiretls"] == true;
+    let (run, id) = send(&client, "requiretls", &["ok@sink.test"]);
+    assert_eq!((run.code, run.field("/tls/request")), (if offered { 0 } else { 75 }, "requiretls"), "{run:?}");
+    assert_eq!(run.oddities(), Vec::<String>::new());
+    assert!(offered || run.stderr.contains("does not offer REQUIRETLS (5.7.30)"), "{run:?}");
+    // Something else that arrives shows that nothing of it is still under way.
+    let (later, mark) = send(&smarthost.client("starttls-good", "", "", ""), "after-requiretls", &["ok@sink.test"]);
+    assert_eq!((later.code, smarthost.delivered(&mark).is_empty()), (0, false), "{later:?}");
+    assert_eq!(smarthost.arrived(&id).is_empty(), !offered);
+}
+
+#[test]
 fn a_login_needs_a_verified_peer_or_a_mechanism_that_keeps_the_secret() {
     let Some(smarthost) = smarthost() else { return };
     let password = format!("password = {:?}\n", crate::common::PASSWORD);

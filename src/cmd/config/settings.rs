@@ -5,8 +5,8 @@ use std::{path::Path, time::Duration};
 use serde_json::{Value, json};
 
 use crate::{
-    host::config::{Account, Aliases, Auth, Config, FromPolicy, Protocol, SecretSource, Target, Timeouts, Tls, Trace},
-    mail::policy::OnDowngrade,
+    host::config::{Account, Aliases, Auth, Config, FromPolicy, Memory, Protocol, SecretSource, Target, Timeouts, Tls, Trace},
+    mail::policy::{OnDowngrade, Request},
     smtp::sasl::Choice,
 };
 
@@ -65,6 +65,13 @@ pub(super) fn of(config: &Config) -> Vec<Setting> {
         None => list.add("file", "", "none"),
     }
     list.add("syslog", config.log.syslog, "");
+    list.add("syslog_tls", config.log.notation.as_str(), "");
+    list.within("memory", None);
+    match &config.memory {
+        Memory::File(file) => list.add("file", shown(file), ""),
+        Memory::None => list.add("file", "", "none"),
+        Memory::Nowhere => list.add("file", Value::Null, "no home directory is known"),
+    }
     list.within("queue", None);
     list.add("mode", "off", "");
     list.within("limits", None);
@@ -178,6 +185,7 @@ fn tls(list: &mut List, tls: &Tls) {
     list.add("client_key", tls.client_identity.as_ref().map(|(_, key)| shown(key)), "none");
     list.add("backend", "rustls", "");
     list.add("on_downgrade", if tls.demand.on_downgrade == OnDowngrade::Warn { "warn" } else { "refuse" }, "");
+    list.add("requiretls", tls.demand.request == Request::Require, "");
 }
 
 fn auth(list: &mut List, auth: &Auth) {

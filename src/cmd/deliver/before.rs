@@ -1,5 +1,6 @@
 //! What must be known of a server before it is connected to? (sealpost(1), "TLS policy")
 
+use super::recollection::Recollection;
 use crate::{
     host::{
         config::{Account, Config},
@@ -20,13 +21,27 @@ pub(in crate::cmd) struct Before {
     pub(in crate::cmd) known: Known,
     /// What the server showed on earlier days.
     pub(in crate::cmd) prior: Prior,
+    /// Where that comes from.
+    pub(in crate::cmd) recollection: Recollection,
 }
 
-/// Finds out what the account's trust and policy need, and nothing for those that need nothing.
+impl Before {
+    /// What there is to go by where nothing could be found out.
+    pub(in crate::cmd) fn nothing(account: &Account) -> Self {
+        let recollection = Recollection::default();
+        Self { demand: account.tls.demand, known: Known::Nothing, prior: Prior::default(), recollection }
+    }
+}
+
+/// Finds out what the account's trust and policy need, and nothing for those that need nothing; `demand` is the account's for this
+/// message.
 ///
 /// # Errors
 /// Why nothing may be sent, whatever the server will say.
-pub(in crate::cmd) fn find_out(_: &dyn World, _: &Config, account: &Account) -> Result<Before, Finding> {
-    let demand = account.tls.demand.informed(Tlsa::Unasked)?;
-    Ok(Before { demand, known: Known::Nothing, prior: Prior::default() })
+pub(in crate::cmd) fn find_out(_: &dyn World, config: &Config, account: &Account, demand: Demand) -> Result<Before, Finding> {
+    let demand = demand.informed(Tlsa::Unasked)?;
+    let recollection = Recollection::of(config, account);
+    let known = recollection.known(demand)?;
+    let prior = Prior { sealed_before: recollection.sealed_before(demand), failed_handshake: None };
+    Ok(Before { demand, known, prior, recollection })
 }

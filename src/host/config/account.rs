@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    mail::policy::{Demand, OnDowngrade, Policy, Start, Tlsa, Trust},
+    mail::policy::{Demand, OnDowngrade, Policy, Request, Start, Tlsa, Trust},
     smtp::sasl::{Choice, Mechanism, Secret},
 };
 
@@ -61,16 +61,22 @@ pub(super) fn read(name: &str, section: &Section<'_>) -> Result<Account, Error> 
     })
 }
 
-/// Reads `fallback`, whose names are among `names`.
-pub(super) fn fallbacks(name: &str, section: &Section<'_>, names: &[&str]) -> Result<Vec<String>, Error> {
+/// Reads the `fallback` of `account`, whose names are among `all`.
+pub(super) fn fallbacks(account: &Account, section: &Section<'_>, all: &[Account]) -> Result<Vec<String>, Error> {
     let mut fallback: Vec<String> = Vec::new();
     for found in section.list("fallback", |text| Ok(text.to_owned()))? {
-        if found.value == name {
-            let fault = Fault::new(format!("account {} falls back on itself", shown(name)));
+        if found.value == account.name {
+            let fault = Fault::new(format!("account {} falls back on itself", shown(&account.name)));
             return Err(found.error(fault.hint("name other accounts")));
         }
-        if !names.contains(&found.value.as_str()) {
-            return Err(found.error(super::choose::unknown(&found.value, names)));
+        let Some(other) = all.iter().find(|other| other.name == found.value) else {
+            let names: Vec<&str> = all.iter().map(|other| other.name.as_str()).collect();
+            return Err(found.error(super::choose::unknown(&found.value, &names)));
+        };
+        // What was asked for a message is not lost on the way to the second server.
+        if account.tls.demand.request == Request::Require && other.tls.demand.request != Request::Require {
+            let because = format!("account {} has no requiretls, and {} has", shown(&other.name), shown(&account.name));
+            return Err(found.error(Fault::new(because).hint("add `requiretls = true` there, or name another account")));
         }
         if !fallback.contains(&found.value) {
             fallback.push(found.value);
@@ -166,8 +172,9 @@ fn tls(section: &Section<'_>, target: &Target, start: Option<Found<'_, Start>>) 
     }
     let downgrades = [("warn", OnDowngrade::Warn), ("refuse", OnDowngrade::Refuse)];
     let on_downgrade = section.word("on_downgrade", &downgrades)?.map_or(OnDowngrade::Warn, |found| found.value);
+    let request = request(section, policy, trust)?;
     Ok(Tls {
-        demand: Demand { policy, trust, start: begin, on_downgrade, tlsa: Tlsa::Unasked },
+        demand: Demand { policy, trust, start: begin, on_downgrade, tlsa: Tlsa::Unasked, request },
         ca_file: section.path("ca_file")?,
         crl_file: section.path("crl_file")?,
         pins,
@@ -181,7 +188,7 @@ fn trust(section: &Section<'_>) -> Result<(Trust, Vec<[u8; 32]>), Error> {
     let words = [("system", Trust::System), ("pin", Trust::Pin), ("tofu", Trust::Tofu), ("dane", Trust::Dane), ("any", Trust::Any)];
     let found = section.word("trust", &words)?;
     let trust = found.as_ref().map_or(Trust::System, |found| found.value);
-    if let (Some(found), Trust::Tofu | Trust::Dane) = (&found, trust) {
+    if let (Some(found), Trust::Dane) = (&found, trust) {
         let what = format!("`trust = \"{}\"`", trust.as_str());
         return Err(found.error(Fault::later(&what, "use \"system\", or \"pin\" with the certificate.sha256 that the log shows")));
     }
@@ -202,6 +209,21 @@ fn trust(section: &Section<'_>) -> Result<(Trust, Vec<[u8; 32]>), Error> {
             Err(place.error(fault.hint(format!("set `{trust_key}` to \"pin\", or leave `{pins_key}` out"))))
         }
     }
+}
+
+/// REQUIRETLS may only be said to a server that was verified (RFC 8689 2), so no mail would ever leave another account.
+fn request(section: &Section<'_>, policy: Policy, trust: Trust) -> Result<Request, Error> {
+    let (true, Some(place)) = (section.boolean("requiretls")?.unwrap_or(false), section.place("requiretls")) else {
+        return Ok(Request::Nothing);
+    };
+    let (key, value, right) = match (policy, trust) {
+        (Policy::Required, Trust::Any) => ("trust", trust.as_str(), "a `trust` that verifies the server"),
+        (Policy::Required, _) => return Ok(Request::Require),
+        _ => ("policy", policy.as_str(), "the `policy` \"required\""),
+    };
+    let fault =
+        Fault::new(format!("REQUIRETLS is only for a server that is verified, and `{}` is \"{value}\"", section.called(key)));
+    Err(place.error(fault.hint(format!("choose {right}, or leave `{}` out", section.called("requiretls")))))
 }
 
 fn server_name(section: &Section<'_>) -> Result<Option<String>, Error> {

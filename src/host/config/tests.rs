@@ -8,7 +8,7 @@ use super::*;
 use crate::{
     error::Error,
     host::world::Pretend,
-    mail::policy::{OnDowngrade, Policy, Start, Tlsa, Trust},
+    mail::policy::{OnDowngrade, Policy, Request, Start, Tlsa, Trust},
     smtp::sasl::Mechanism,
 };
 
@@ -33,8 +33,9 @@ fn two_lines_are_a_configuration_and_the_defaults_are_strict() {
     let config = read("[accounts.relay]\nhost = \"smtp.example.com.\"\n").unwrap();
     assert_eq!(config.default_account.as_deref(), Some("relay"));
     assert_eq!(config.aliases, Aliases::Default);
-    let log = Log { file: Some("/home/alice/.local/state/sealpost/log.jsonl".into()), syslog: true };
+    let log = Log { file: Some("/home/alice/.local/state/sealpost/log.jsonl".into()), syslog: true, notation: Notation::Result };
     assert_eq!(config.log, log);
+    assert_eq!(config.memory, Memory::File("/home/alice/.local/state/sealpost/memory.json".into()));
     let limits =
         Limits { message_size: u64::MAX, connect: Duration::from_secs(30), timeouts: Timeouts::default(), recipients: 100 };
     assert_eq!(config.limits, limits);
@@ -48,6 +49,7 @@ fn two_lines_are_a_configuration_and_the_defaults_are_strict() {
         start: Start::Starttls,
         on_downgrade: OnDowngrade::Warn,
         tlsa: Tlsa::Unasked,
+        request: Request::Nothing,
     };
     assert_eq!(account.tls.demand, strict);
     assert!(account.auth.is_none());
@@ -59,7 +61,8 @@ fn every_key_of_the_manual_is_understood() {
     assert_eq!(config.default_account.as_deref(), Some("relay"));
     assert_eq!(config.mail_domain.as_deref(), Some("example.com"));
     assert_eq!(config.aliases, Aliases::File("/etc/aliases".into()));
-    assert_eq!(config.log, Log { file: Some("/var/log/sealpost/log.jsonl".into()), syslog: false });
+    assert_eq!(config.log, Log { file: Some("/var/log/sealpost/log.jsonl".into()), syslog: false, notation: Notation::Postfix });
+    assert_eq!(config.memory, Memory::File("/var/lib/sealpost/memory.json".into()));
     assert_eq!(config.limits.message_size, 100 << 20);
     assert_eq!(config.limits.connect, Duration::from_secs(20));
     assert_eq!(config.limits.timeouts.mail, Duration::from_secs(120), "reply_timeout stands for all");
@@ -70,7 +73,7 @@ fn every_key_of_the_manual_is_understood() {
     assert_eq!(relay.from_policy, FromPolicy::Login);
     assert!(relay.rewrite_from);
     assert_eq!(relay.hello.as_deref(), Some("host.example.com"));
-    assert_eq!(relay.fallback, ["backup"]);
+    assert_eq!(relay.fallback, ["second"]);
     assert_eq!(relay.source_address, Some("192.0.2.1".parse().unwrap()));
     assert_eq!(relay.proxy, Some(Proxy { host: "127.0.0.1".into(), port: 9050 }));
     assert_eq!(relay.tls.ca_file.as_deref(), Some(Path::new("/etc/ssl/relay-ca.pem")));
@@ -82,6 +85,7 @@ fn every_key_of_the_manual_is_understood() {
     let auth = relay.auth.as_ref().unwrap();
     assert_eq!((auth.user.as_str(), auth.choice, auth.allow_unverified), ("cron", Choice::Only(Mechanism::ScramSha256), true));
     assert!(matches!(&auth.source, SecretSource::File(path) if path == Path::new("/home/alice/.relay")));
+    assert_eq!(relay.tls.demand.request, Request::Require);
     let backup = config.account("backup").unwrap();
     assert_eq!(backup.protocol, Protocol::Lmtp);
     assert_eq!(backup.target, Target::Unix("/run/dovecot/lmtp".into()));

@@ -1,25 +1,34 @@
 //! Handshakes in this process: our client against rustls servers of every kind, byte by byte without a socket.
 
 use std::{
+    fs::File,
     io::{Read, Write},
     os::unix::net::UnixStream,
+    path::PathBuf,
     sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant},
 };
 
 use rcgen::{BasicConstraints, CertificateParams, CustomExtension, DnType, IsCa, Issuer, KeyPair};
 use rustls::{
-    RootCertStore, ServerConfig, ServerConnection, SupportedProtocolVersion,
+    HandshakeKind, RootCertStore, ServerConfig, ServerConnection, SupportedProtocolVersion,
     crypto::{CryptoProvider, SupportedKxGroup, ring::kx_group},
     server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier},
     sign::CertifiedKey,
+    version::{TLS12, TLS13},
 };
 
-use super::*;
+use super::{trust::system_bundle, *};
 use crate::{
-    host::net::{Link, Lost},
-    mail::policy::{Demand, OnDowngrade, Policy, Tlsa},
-    smtp::client::Flight,
+    host::{
+        hybrid,
+        net::{Link, Lost},
+    },
+    mail::{
+        policy::{Demand, OnDowngrade, Policy, Request, Start, Tlsa, Trust},
+        tls::Standing,
+    },
+    smtp::{client::Flight, leaf},
 };
 
 /// A file that is gone when the test ends.
@@ -76,6 +85,7 @@ fn settings(trust: Trust) -> config::Tls {
             start: Start::Starttls,
             on_downgrade: OnDowngrade::Warn,
             tlsa: Tlsa::Unasked,
+            request: Request::Nothing,
         },
         ca_file: None,
         crl_file: None,
@@ -125,20 +135,20 @@ impl ResolvesServerCert for Fixed {
 }
 
 /// Carries bytes to and fro until both are quiet; the client's error, if it has one, else the server's.
-fn shake(client: &mut Handshake, server: &mut ServerConnection) -> Result<(), rustls::Error> {
+fn shake(client: &mut Handshake, server: &mut ServerConnection) -> Result<(), String> {
     loop {
         let (mut there, mut back) = (Vec::new(), Vec::new());
-        while client.connection.wants_write() {
-            client.connection.write_tls(&mut there).unwrap();
+        while client.wants_write() {
+            client.write_tls(&mut there).unwrap();
         }
         feed(&there, |bytes| server.read_tls(bytes));
         let served = server.process_new_packets();
         while server.wants_write() {
             server.write_tls(&mut back).unwrap();
         }
-        feed(&back, |bytes| client.connection.read_tls(bytes));
-        client.connection.process_new_packets()?;
-        served?;
+        feed(&back, |bytes| client.read_tls(bytes));
+        client.process()?;
+        served.map_err(|error| error.to_string())?;
         if there.is_empty() && back.is_empty() {
             return Ok(());
         }
@@ -188,9 +198,10 @@ fn a_server_without_the_hybrid_needs_no_second_round_trip() {
     ];
     for (groups, name, kind) in table {
         let mut client = handshake(&settings(Trust::Any));
-        shake(&mut client, &mut server_with(&identity, ring_with(groups), &[&TLS13])).unwrap();
+        let mut server = server_with(&identity, ring_with(groups), &[&TLS13]);
+        shake(&mut client, &mut server).unwrap();
         assert_eq!(client.facts().group.as_deref(), Some(name));
-        assert_eq!(client.connection.handshake_kind(), Some(kind));
+        assert_eq!(server.handshake_kind(), Some(kind));
     }
 }
 
@@ -238,8 +249,8 @@ fn a_peer_that_does_not_hold_the_key_of_its_certificate_fails_the_handshake() {
     for identity in [impostor, odd] {
         for version in [&TLS13, &TLS12] {
             let mut client = handshake(&settings(Trust::Any));
-            let error = shake(&mut client, &mut server_with(&identity, hybrid::provider(), &[version])).unwrap_err();
-            assert!(client.explain(&error).contains("could not prove"), "{error:?}");
+            let why = shake(&mut client, &mut server_with(&identity, hybrid::provider(), &[version])).unwrap_err();
+            assert!(why.contains("could not prove"), "{why}");
             assert!(client.verdict().is_err());
         }
     }
@@ -417,10 +428,9 @@ fn a_second_connection_is_never_resumed() {
 /// What a client says of a server that answers its hello with `bytes`.
 fn explained(settings: &config::Tls, bytes: &[u8]) -> String {
     let mut client = handshake(settings);
-    client.connection.write_tls(&mut Vec::new()).unwrap();
-    feed(bytes, |bytes| client.connection.read_tls(bytes));
-    let error = client.connection.process_new_packets().unwrap_err();
-    client.explain(&error)
+    client.write_tls(&mut Vec::new()).unwrap();
+    feed(bytes, |bytes| client.read_tls(bytes));
+    client.process().unwrap_err()
 }
 
 #[test]
@@ -454,7 +464,7 @@ fn a_minimum_of_tls13_is_kept() {
     let identity = World::new().issue(|_| ());
     let mut client = handshake(&config::Tls { only_tls13: true, ..settings(Trust::Any) });
     shake(&mut client, &mut server_with(&identity, hybrid::provider(), &[&TLS12])).unwrap_err();
-    assert!(client.connection.is_handshaking());
+    assert!(client.is_handshaking());
 }
 
 #[test]
@@ -512,7 +522,7 @@ fn what_is_no_file_is_told_at_once() {
     let fifo = directory.path().join("fifo");
     rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0).unwrap();
     assert!(system_bundle(Some(fifo.clone().into()), &[]).unwrap_err().contains("it is a FIFO"));
-    assert!(client_identity(&fifo, &fifo).unwrap_err().because().contains("it is a FIFO"));
+    assert!(identity(&fifo, &fifo).unwrap_err().because().contains("it is a FIFO"));
     let endless = Path::new("/dev/zero");
-    assert!(client_identity(endless, endless).unwrap_err().because().contains("larger than 1 MiB"));
+    assert!(identity(endless, endless).unwrap_err().because().contains("larger than 1 MiB"));
 }

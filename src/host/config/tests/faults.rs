@@ -96,7 +96,7 @@ fn an_unknown_key_is_met_with_the_right_one_or_the_list() {
             place: "2:1",
             shown: "zebra = ***\n^^^^^",
             because: "unknown key `zebra` in [log]",
-            hint: "the keys here are `file` and `syslog`",
+            hint: "the keys here are `file`, `syslog` and `syslog_tls`",
         },
     ]);
 }
@@ -276,9 +276,53 @@ fn a_mechanism_that_contradicts_what_the_account_has_is_pointed_at() {
 }
 
 #[test]
+fn requiretls_wants_a_server_that_is_verified_all_the_way() {
+    let promised = "REQUIRETLS is only for a server that is verified, and ";
+    let case = |lines: &'static str, place, shown, because: String, hint| Case {
+        text: lines,
+        place,
+        shown,
+        because: because.leak(),
+        hint,
+    };
+    cases(&[
+        case(
+            "[accounts.a]\nhost = \"h\"\n[accounts.a.tls]\npolicy = \"opportunistic\"\nrequiretls = true\n",
+            "5:1",
+            "requiretls = true\n^^^^^^^^^^",
+            format!("{promised}`policy` is \"opportunistic\""),
+            "choose the `policy` \"required\", or leave `requiretls` out",
+        ),
+        case(
+            "[accounts.a]\nhost = \"h\"\ntls = { policy = \"off\", requiretls = true }\n",
+            "3:25",
+            "tls = { policy = \"off\", requiretls = true }\n                        ^^^^^^^^^^",
+            format!("{promised}`policy` is \"off\""),
+            "choose the `policy` \"required\", or leave `requiretls` out",
+        ),
+        case(
+            "[accounts.a]\nhost = \"h\"\ntls = { trust = \"any\", requiretls = true }\n",
+            "3:24",
+            "tls = { trust = \"any\", requiretls = true }\n                       ^^^^^^^^^^",
+            format!("{promised}`trust` is \"any\""),
+            "choose a `trust` that verifies the server, or leave `requiretls` out",
+        ),
+        case(
+            "[accounts.a]\nhost = \"h\"\nfallback = [\"b\"]\ntls.requiretls = true\n[accounts.b]\nhost = \"i\"\n",
+            "3:13",
+            "fallback = [\"b\"]\n            ^^^",
+            "account `b` has no requiretls, and `a` has".to_owned(),
+            "add `requiretls = true` there, or name another account",
+        ),
+    ]);
+    for sound in ["requiretls = false, policy = \"off\"", "requiretls = true", "requiretls = false, trust = \"any\""] {
+        read(&format!("[accounts.a]\nhost = \"h\"\ntls = {{ {sound} }}\n")).expect(sound);
+    }
+}
+
+#[test]
 fn what_this_version_lacks_is_said_plainly() {
     for (lines, what) in [
-        ("tls.trust = \"tofu\"", "`trust = \"tofu\"`"),
         ("tls.trust = \"dane\"", "`trust = \"dane\"`"),
         ("tls.backend = \"native-tls\"", "`native-tls`"),
         ("tls.min_version = \"1.1\"", "TLS 1.1"),

@@ -1,4 +1,4 @@
-//! How are TLS's own words told to people and the log? (IANA TLS parameters; RFC 8446 section 6)
+//! How are rustls's words told to people and the log? (IANA TLS parameters; RFC 8446 section 6)
 
 use rustls::{AlertDescription, CertificateError, CipherSuite, InvalidMessage, NamedGroup, PeerIncompatible, ProtocolVersion};
 
