@@ -34,6 +34,7 @@ pub mod smtp {
     pub mod certificate;
     pub mod client;
     pub mod command;
+    pub mod hello;
     mod issuer;
     pub mod leaf;
     pub mod reply;

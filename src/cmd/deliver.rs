@@ -1,13 +1,16 @@
 //! What becomes of one message at an account and its fallbacks? (sealpost(1))
 
-use std::time::Instant;
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Instant,
+};
 
 pub(super) mod after;
 pub(super) mod before;
 mod recollection;
 mod tally;
 
-use before::Before;
+use before::{Astray, Before};
 pub use tally::Delivered;
 use tally::Tally;
 
@@ -60,11 +63,21 @@ pub struct Delivery<'a> {
     tls_waived: bool,
 }
 
+/// The library refused a certificate that it did not show.
+struct Unseen {
+    finding: Finding,
+    peer: Option<SocketAddr>,
+}
+
 /// How one attempt ended.
 struct Ended {
     outcomes: Vec<Outcome>,
     problem: Option<Error>,
     retry_in_plaintext: Option<Finding>,
+    /// Whether there was no connection at all.
+    unreached: bool,
+    /// It did not count: another is to see whom it met.
+    unseen: Option<Unseen>,
 }
 
 impl<'a> Delivery<'a> {
@@ -107,12 +120,44 @@ impl<'a> Delivery<'a> {
         self.at(account, envelope, content)
     }
 
-    /// One account: an attempt, and where policy allows it a second one in plaintext after a failed handshake.
+    /// One account, which may stand for several servers: the first that is reached decides.
     fn at(&mut self, account: &Account, envelope: &Envelope, content: &mut dyn Content) -> Ended {
         let credentials = match Self::credentials(self.world, account) {
             Ok(credentials) => credentials,
             Err(error) => return self.reject(account, envelope, error),
         };
+        let routes = match before::routes(self.world, self.config, account) {
+            Ok(routes) => routes,
+            Err(Astray::Finding(finding)) => return self.withhold(account, envelope, &finding),
+            Err(Astray::Unreachable(why)) => {
+                return self.unreachable(account, account.tls.demand, envelope, (&why, None), Instant::now());
+            }
+        };
+        let mut last = None;
+        for route in &routes {
+            let ended = self.along(route, credentials.as_ref(), envelope, content);
+            if !ended.unreached {
+                return ended;
+            }
+            last = Some(ended);
+        }
+        last.unwrap_or_else(|| Ended {
+            outcomes: undecided(envelope, Exit::TempFail),
+            problem: None,
+            retry_in_plaintext: None,
+            unreached: true,
+            unseen: None,
+        })
+    }
+
+    /// One server: an attempt, and where policy allows it a second one in plaintext after a failed handshake.
+    fn along(
+        &mut self,
+        account: &Account,
+        login: Option<&(Credentials, [u8; 18])>,
+        envelope: &Envelope,
+        content: &mut dyn Content,
+    ) -> Ended {
         let demand = account.tls.demand.of_message(self.tls_waived);
         if demand.request == Request::Waive {
             self.narrator.note("the message says TLS-Required: No: what the server's domain publishes makes TLS no duty for it");
@@ -121,12 +166,28 @@ impl<'a> Delivery<'a> {
             Ok(before) => before,
             Err(finding) => return self.withhold(account, envelope, &finding),
         };
-        let connector = match Connector::new(&account.tls, &account.target, before.known.clone()) {
+        let mut connector = match Connector::new(&account.tls, &account.target, before.known.clone()) {
             Ok(connector) => connector,
             Err(error) => return self.reject(account, envelope, error),
         };
+        if let Some(told) = &before.told {
+            self.narrator.note(told);
+        }
+        let mut begun = Instant::now();
         loop {
-            let ended = self.attempt(account, &connector, credentials.clone(), &before, envelope, content);
+            let ended = self.attempt(account, (&connector, begun), login.cloned(), &before, envelope, content);
+            if let Some(Unseen { finding, peer }) = ended.unseen {
+                self.narrator.note("the library refused the certificate unseen: once more, to see it");
+                connector = match connector.looking_away(finding) {
+                    Ok(connector) => connector,
+                    Err(error) => return self.reject(account, envelope, error),
+                };
+                // A STARTTLS that is gone by then was there a moment ago.
+                before.prior.sealed_before = true;
+                before.addresses = peer.iter().map(SocketAddr::ip).collect();
+                continue;
+            }
+            begun = Instant::now();
             match &ended.retry_in_plaintext {
                 Some(finding) if before.prior.failed_handshake.is_none() => {
                     self.narrator.note("the account is opportunistic: once more in plaintext");
@@ -143,30 +204,23 @@ impl<'a> Delivery<'a> {
         let secret = secrets::fetch(world, &account.name, auth)?;
         let mut nonce = [0; 18];
         world.random(&mut nonce)?;
-        let server = match &account.target {
-            Target::Name(host, port) => Some((host.clone(), *port)),
-            Target::Address(address, port) => Some((address.to_string(), *port)),
-            Target::Unix(_) => None,
-        };
         let (user, choice, allow_unverified) = (auth.user.clone(), auth.choice, auth.allow_unverified);
-        Ok(Some((Credentials { user, secret, choice, allow_unverified, server }, nonce)))
+        Ok(Some((Credentials { user, secret, choice, allow_unverified, server: None }, nonce)))
     }
 
     fn attempt(
         &mut self,
         account: &Account,
-        connector: &Connector,
+        (connector, begun): (&Connector, Instant),
         credentials: Option<(Credentials, [u8; 18])>,
         before: &Before,
         envelope: &Envelope,
         content: &mut dyn Content,
     ) -> Ended {
-        let begun = Instant::now();
-        self.attempts += 1;
         self.narrator.note(&format!("account {}: connecting to {}", account.name, account.target));
-        let link = match dial::dial(account, self.config.limits.connect) {
+        let link = match dial::dial_known(account, &before.addresses, self.config.limits.connect) {
             Ok(link) => link,
-            Err(unreachable) => return self.unreachable(account, before.demand, envelope, &unreachable, begun),
+            Err(why) => return self.unreachable(account, before.demand, envelope, (&why, connector.refusal()), begun),
         };
         let peer = link.peer().filter(|_| account.proxy.is_none());
         let plan = Self::plan(self.world, self.config, account, &link, credentials, (before.demand, &before.prior));
@@ -174,7 +228,12 @@ impl<'a> Delivery<'a> {
         let timeouts = self.config.limits.timeouts;
         let mut pump = Pump { link, connector, timeouts, narrator: self.narrator, until: None, witness: None };
         let facts = pump.run(&mut session, content);
-        let report = session.report();
+        let mut report = session.report();
+        // Nothing of the message was said, and the record of the connection that is to follow tells what this one found.
+        if let Some(finding) = report.finding.take_if(|_| report.unseen) {
+            let unseen = Some(Unseen { finding, peer });
+            return Ended { outcomes: report.outcomes, problem: None, retry_in_plaintext: None, unreached: false, unseen };
+        }
         let after = after::look_back(self.world, self.config, account, before, &report, facts.as_ref());
         let mut problem = problem_of(account, &report);
         if let Some(hint) = after.hint {
@@ -192,7 +251,7 @@ impl<'a> Delivery<'a> {
             remark: after.remark.as_deref(),
         };
         self.record(account, &report.outcomes, problem.as_ref(), log, begun);
-        Ended { outcomes: report.outcomes, problem, retry_in_plaintext: report.retry_in_plaintext }
+        Ended { outcomes: report.outcomes, problem, retry_in_plaintext: report.retry_in_plaintext, unreached: false, unseen: None }
     }
 
     /// What a connection of this account is for.
@@ -205,6 +264,13 @@ impl<'a> Delivery<'a> {
         (demand, prior): (Demand, &Prior),
     ) -> Plan {
         let (credentials, nonce) = credentials.unzip();
+        // Of a service this is the server that it came to.
+        let server = match &account.target {
+            Target::Name(host, port) => Some((host.clone(), *port)),
+            Target::Address(address, port) => Some((address.to_string(), *port)),
+            Target::Unix(_) | Target::Service(_) => None,
+        };
+        let credentials = credentials.map(|credentials| Credentials { server, ..credentials });
         Plan {
             server: memory::name(&account.target),
             lmtp: account.protocol == Protocol::Lmtp,
@@ -219,24 +285,30 @@ impl<'a> Delivery<'a> {
         }
     }
 
-    fn unreachable(&mut self, account: &Account, demand: Demand, envelope: &Envelope, why: &Unreachable, begun: Instant) -> Ended {
+    fn unreachable(
+        &mut self,
+        account: &Account,
+        demand: Demand,
+        envelope: &Envelope,
+        (why, finding): (&Unreachable, Option<&Finding>),
+        begun: Instant,
+    ) -> Ended {
         let error = no_connection(account, why);
         self.narrator.note(&error.summary());
         let outcomes = undecided(envelope, error.exit());
-        let log = Logged::new(demand, &envelope.sender, None);
+        let log = Logged::new(demand, &envelope.sender, finding);
         self.record(account, &outcomes, Some(&error), log, begun);
-        Ended { outcomes, problem: Some(error), retry_in_plaintext: None }
+        Ended { unreached: true, ..Ended::without(outcomes, error) }
     }
 
     /// What is known of the server beforehand is enough to send it nothing; may work later.
     fn withhold(&mut self, account: &Account, envelope: &Envelope, finding: &Finding) -> Ended {
         let error = withheld(account, finding);
-        self.attempts += 1;
         self.narrator.note(&error.summary());
         let outcomes = undecided(envelope, Exit::TempFail);
         let log = Logged::new(account.tls.demand.of_message(self.tls_waived), &envelope.sender, Some(finding));
         self.record(account, &outcomes, Some(&error), log, Instant::now());
-        Ended { outcomes, problem: Some(error), retry_in_plaintext: None }
+        Ended::without(outcomes, error)
     }
 
     /// The account can't even be tried.
@@ -247,7 +319,7 @@ impl<'a> Delivery<'a> {
         let submission = Submission { sender: Some(&envelope.sender), ..self.submission };
         let record = Record::rejected(span, &submission, &rejection);
         self.warn(self.journal.write(&record));
-        Ended { outcomes: undecided(envelope, error.exit()), problem: Some(error), retry_in_plaintext: None }
+        Ended::without(undecided(envelope, error.exit()), error)
     }
 
     /// What was asked for the rest of the way; of a bounce that went without REQUIRETLS nothing was.
@@ -260,6 +332,7 @@ impl<'a> Delivery<'a> {
     }
 
     fn record(&mut self, account: &Account, outcomes: &[Outcome], problem: Option<&Error>, log: Logged<'_>, begun: Instant) {
+        self.attempts += 1;
         let report = log.report;
         let protection = match (report.and_then(|r| r.met.as_ref()), log.finding) {
             (Some(met), _) => Protection::Met(met),
@@ -302,12 +375,19 @@ impl<'a> Delivery<'a> {
     }
 }
 
+impl Ended {
+    /// Nothing was said to any server.
+    fn without(outcomes: Vec<Outcome>, error: Error) -> Self {
+        Self { outcomes, problem: Some(error), retry_in_plaintext: None, unreached: false, unseen: None }
+    }
+}
+
 /// What a record tells of the connection.
 #[derive(Clone, Copy)]
 struct Logged<'r> {
     demand: Demand,
     sender: &'r ReversePath,
-    address: Option<std::net::IpAddr>,
+    address: Option<IpAddr>,
     report: Option<&'r Report>,
     facts: Option<&'r Facts>,
     /// Why the policy is not met.
@@ -376,6 +456,7 @@ impl std::fmt::Display for Target {
             Self::Name(name, port) => write!(f, "{name}:{port}"),
             Self::Address(address, port) => std::net::SocketAddr::new(*address, *port).fmt(f),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Service(domain) => write!(f, "srv:{domain}"),
         }
     }
 }

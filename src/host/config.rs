@@ -212,6 +212,8 @@ pub enum Target {
     Address(IpAddr, u16),
     /// A unix socket.
     Unix(PathBuf),
+    /// Whoever offers submission for a domain, as its SRV records say (RFC 6186); made into the others before a connection.
+    Service(String),
 }
 
 /// Who may choose the envelope sender.
@@ -278,10 +280,58 @@ pub struct Tls {
     pub pins: Vec<[u8; 32]>,
     /// Name for SNI and verification; `None`: the host.
     pub server_name: Option<String>,
-    /// TLS 1.3 only (`min_version = "1.3"`).
-    pub only_tls13: bool,
+    /// The oldest version that is spoken.
+    pub min_version: Version,
+    /// Which library seals.
+    pub backend: Backend,
     /// Certificate chain and key to show when the server asks.
     pub client_identity: Option<(PathBuf, PathBuf)>,
+}
+
+/// A version of TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Version {
+    /// 1.0; not with rustls.
+    Tls10,
+    /// 1.1; not with rustls.
+    Tls11,
+    /// 1.2.
+    Tls12,
+    /// 1.3.
+    Tls13,
+}
+
+impl Version {
+    /// The words of the configuration.
+    pub(super) const WORDS: [(&str, Self); 4] =
+        [("1.0", Self::Tls10), ("1.1", Self::Tls11), ("1.2", Self::Tls12), ("1.3", Self::Tls13)];
+
+    /// The word in the configuration.
+    pub fn as_str(self) -> &'static str {
+        Self::WORDS[self as usize].0
+    }
+}
+
+/// Why `backend = "native-tls"` can't be had.
+pub(super) const WITHOUT_NATIVE_TLS: &str = "this sealpost was built without native-tls";
+
+/// A library that speaks TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Backend {
+    /// rustls.
+    Rustls,
+    /// The system's own (OpenSSL), by way of native-tls; only in a sealpost that was built with it.
+    NativeTls,
+}
+
+impl Backend {
+    /// The word in the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Rustls => "rustls",
+            Self::NativeTls => "native-tls",
+        }
+    }
 }
 
 /// `[accounts.NAME.auth]`.

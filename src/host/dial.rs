@@ -63,6 +63,19 @@ impl fmt::Display for Unreachable {
     }
 }
 
+/// As [`dial`], to addresses of the smarthost that are `known`; its name is looked up only where there are none.
+///
+/// # Errors
+/// Why no address could be reached.
+pub fn dial_known(account: &Account, known: &[IpAddr], budget: Duration) -> Result<Link, Unreachable> {
+    match &account.target {
+        Target::Name(_, port) if !known.is_empty() && account.proxy.is_none() => {
+            Ok(race(&interleave(known, *port), account.source_address, Instant::now() + budget)?)
+        }
+        _ => dial(account, budget),
+    }
+}
+
 /// Connects to the account's smarthost, through its proxy where it has one, all within `budget`.
 ///
 /// # Errors
@@ -75,6 +88,7 @@ pub fn dial(account: &Account, budget: Duration) -> Result<Link, Unreachable> {
             Target::Name(name, port) => (name.clone(), *port),
             Target::Address(address, port) => (address.to_string(), *port),
             Target::Unix(_) => return Err(Unreachable::NotNow("a unix socket can't be reached through a proxy".to_owned())),
+            Target::Service(domain) => return Err(unresolved(domain)),
         };
         let mut link = race(&resolve(&proxy.host, proxy.port, deadline)?, source, deadline)?;
         socks::connect(&mut link, &host, port, deadline)
@@ -84,6 +98,7 @@ pub fn dial(account: &Account, budget: Duration) -> Result<Link, Unreachable> {
     match &account.target {
         Target::Name(name, port) => Ok(race(&resolve(name, *port, deadline)?, source, deadline)?),
         Target::Address(address, port) => Ok(race(&[SocketAddr::new(*address, *port)], source, deadline)?),
+        Target::Service(domain) => Err(unresolved(domain)),
         Target::Unix(path) => unix(path, deadline),
     }
 }
@@ -99,6 +114,10 @@ pub fn addresses(account: &Account, budget: Duration) -> Result<Vec<SocketAddr>,
         Target::Address(address, port) if account.proxy.is_none() => Ok(vec![SocketAddr::new(*address, *port)]),
         _ => Ok(Vec::new()),
     }
+}
+
+fn unresolved(domain: &str) -> Unreachable {
+    Unreachable::NotNow(format!("nobody looked up who offers submission for {domain}"))
 }
 
 /// Asks the system's name service, which knows no deadline of its own: the answer is waited for in a thread that may be left behind.

@@ -5,10 +5,11 @@
 use std::{
     fmt,
     net::{IpAddr, SocketAddr},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use super::{config, world::World};
+use self::{anchor::Anchor, servers::Servers, walk::Validator};
+use super::{careful, config, world::World};
 use crate::{
     mail::{
         policy::{Start, Tlsa},
@@ -16,6 +17,18 @@ use crate::{
     },
     smtp::tlsa,
 };
+
+mod anchor;
+mod dane;
+mod denial;
+pub mod message;
+mod servers;
+mod service;
+mod signature;
+mod walk;
+
+/// The largest file of trust anchors, in octets.
+const LARGEST_ANCHOR: u64 = 1 << 20;
 
 /// How far an answer may be believed; one that DNSSEC proves false is never an answer, but a [`Trouble`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -74,6 +87,22 @@ pub struct Dane {
 }
 
 impl Dane {
+    /// Of a host that has no records, as far as can be known; `why`, for a person.
+    pub fn absent(host: &str, why: &str) -> Self {
+        Self {
+            host: host.to_owned(),
+            expanded: host.to_owned(),
+            security: None,
+            addresses: Vec::new(),
+            asked: Vec::new(),
+            base: host.to_owned(),
+            records: Vec::new(),
+            server: None,
+            outcome: Ok(Tlsa::Absent),
+            words: why.to_owned(),
+        }
+    }
+
     /// The names that a certificate may bear where names count: the base domain, then the host (RFC 7672 3.2.2).
     pub fn names(&self) -> Vec<String> {
         let mut names = vec![self.base.clone()];
@@ -95,6 +124,14 @@ pub struct Offer {
     pub weight: u16,
 }
 
+impl Offer {
+    /// Whether the host is the domain, or below it.
+    pub fn is_within(&self, domain: &str) -> bool {
+        let (host, domain) = (self.host.to_ascii_lowercase(), domain.to_ascii_lowercase());
+        host.strip_suffix(&domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    }
+}
+
 /// What SRV records say of one service of a domain (RFC 2782, 6186).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Service {
@@ -111,32 +148,46 @@ pub struct Service {
 }
 
 /// Asks the name servers of this machine, or of `[dns]`, and validates what they say.
-#[derive(Debug)]
-pub struct Resolver {}
+pub struct Resolver<'w> {
+    servers: Servers<'w>,
+    anchors: Vec<Anchor>,
+    now: u32,
+    world: &'w dyn World,
+}
 
-impl Resolver {
+impl<'w> Resolver<'w> {
     /// Reads which servers there are and whom to trust; asks nobody yet. All questions together take no longer than `budget`.
     ///
     /// # Errors
     /// No trust anchor can be read.
-    pub fn new(_world: &dyn World, _settings: &config::Dns, _budget: Duration) -> Result<Self, Trouble> {
-        Ok(Self {})
+    pub fn new(world: &'w dyn World, settings: &config::Dns, budget: Duration) -> Result<Self, Trouble> {
+        let anchors = match &settings.trust_anchor {
+            None => anchor::root(),
+            Some(path) => {
+                let told =
+                    |why: String| Trouble { bogus: false, words: format!("can't use trust_anchor {}: {why}", path.display()) };
+                let text = careful::read(path, LARGEST_ANCHOR).map_err(|error| told(error.to_string()))?;
+                anchor::parse(&String::from_utf8_lossy(&text)).map_err(told)?
+            }
+        };
+        let servers = Servers::new(world, &settings.servers, Instant::now() + budget);
+        // DNSSEC has 32 bits for the time, in a circle.
+        let now = u32::try_from(world.timestamp().as_second() & 0xffff_ffff).unwrap_or_default();
+        Ok(Self { servers, anchors, now, world })
     }
 
     /// What there is to know of the TLSA records of `host` for `port`.
-    pub fn dane(&self, host: &str, _port: u16) -> Dane {
-        Dane {
-            host: host.to_owned(),
-            expanded: host.to_owned(),
-            security: None,
-            addresses: Vec::new(),
-            asked: Vec::new(),
-            base: host.to_owned(),
-            records: Vec::new(),
-            server: None,
-            outcome: Err(Finding::new(Failure::DnssecInvalid, "nobody was asked")),
-            words: String::new(),
+    pub fn dane(&self, host: &str, port: u16) -> Dane {
+        let mut dane = Dane::absent(host, "");
+        match dane::find(&self.validator(), &mut dane, port) {
+            Ok((tlsa, words)) => (dane.outcome, dane.words) = (Ok(tlsa), words),
+            Err(trouble) => {
+                dane.words.clone_from(&trouble.words);
+                dane.outcome = Err(trouble.into());
+            }
         }
+        dane.server = self.servers.answered();
+        dane
     }
 
     /// What `_submissions._tcp` and `_submission._tcp` of `domain` say, in this order (RFC 8314 5.1); a service without records is
@@ -144,7 +195,11 @@ impl Resolver {
     ///
     /// # Errors
     /// The DNS could not be asked, or gave a false answer.
-    pub fn submission(&self, _domain: &str) -> Result<Vec<Service>, Trouble> {
-        Ok(Vec::new())
+    pub fn submission(&self, domain: &str) -> Result<Vec<Service>, Trouble> {
+        service::find(&self.validator(), self.world, domain)
+    }
+
+    fn validator(&self) -> Validator<'_> {
+        Validator::new(&self.servers, &self.anchors, self.now)
     }
 }

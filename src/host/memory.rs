@@ -35,6 +35,7 @@ pub fn name(target: &Target) -> String {
         Target::Name(host, port) => format!("{}:{port}", host.to_ascii_lowercase()),
         Target::Address(address, port) => SocketAddr::new(*address, *port).to_string(),
         Target::Unix(path) => format!("unix:{}", path.display()),
+        Target::Service(domain) => format!("srv:{}", domain.to_ascii_lowercase()),
     }
 }
 

@@ -13,7 +13,7 @@ use rustix::{
     net::sockopt,
 };
 
-use super::tls::Handshake;
+use super::tls::{Broken, Handshake};
 use crate::{mail::policy::Reach, smtp::client::Flight};
 
 /// Most octets that are kept of a server that talks while we write.
@@ -144,8 +144,8 @@ impl Link {
     /// next, or before what is heard next, which saves a round trip against Nagle's algorithm at either end.
     ///
     /// # Errors
-    /// The reason for a person; the connection is dead.
-    pub fn seal(&mut self, handshake: Handshake, deadline: Instant) -> Result<&Handshake, String> {
+    /// Why it failed; the connection is dead.
+    pub fn seal(&mut self, handshake: Handshake, deadline: Instant) -> Result<&Handshake, Broken> {
         let mut handshake = Box::new(handshake);
         while handshake.is_handshaking() {
             let step = if handshake.wants_write() {
@@ -154,7 +154,9 @@ impl Link {
                 handshake.read_tls(&mut self.socket).map(|n| if n == 0 { PollFlags::HUP } else { PollFlags::IN })
             };
             match step {
-                Ok(PollFlags::HUP) => return Err("the server closed the connection during the TLS handshake".to_owned()),
+                Ok(PollFlags::HUP) => {
+                    return Err(Broken::Failed("the server closed the connection during the TLS handshake".to_owned()));
+                }
                 Ok(PollFlags::IN) => {
                     if let Err(why) = handshake.process() {
                         // The alert tells the server why; whether it arrives changes nothing.
@@ -166,8 +168,8 @@ impl Link {
                 Err(error) => {
                     let wish = if handshake.wants_write() { PollFlags::OUT } else { PollFlags::IN };
                     would_block(error).and_then(|()| self.socket.wait(wish, deadline)).map_err(|lost| match lost {
-                        Lost::TimedOut => "no answer to the TLS handshake in time".to_owned(),
-                        other => format!("during the TLS handshake: {other}"),
+                        Lost::TimedOut => Broken::Failed("no answer to the TLS handshake in time".to_owned()),
+                        other => Broken::Failed(format!("during the TLS handshake: {other}")),
                     })?;
                 }
             }
@@ -233,7 +235,7 @@ impl Link {
             }
             match handshake.read_tls(&mut self.socket) {
                 Ok(0) => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
-                Ok(_) => handshake.process().map_err(Lost::Tls)?,
+                Ok(_) => handshake.process().map_err(|broken| Lost::Tls(broken.to_string()))?,
                 Err(error) => return would_block(error).map(|()| !self.early.is_empty()),
             }
         }

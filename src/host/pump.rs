@@ -9,7 +9,7 @@ use super::{
     config::Timeouts,
     narrate::Narrator,
     net::{Link, Lost},
-    tls::{Connector, Handshake},
+    tls::{Broken, Connector, Handshake},
 };
 use crate::{
     error::Exit,
@@ -127,7 +127,8 @@ impl Pump<'_> {
             return None;
         }
         let deadline = self.deadline(self.timeouts.handshake);
-        let sealed = self.connector.start().map_err(|e| e.summary()).and_then(|handshake| self.link.seal(handshake, deadline));
+        let started = self.connector.start().map_err(|error| Broken::Failed(error.summary()));
+        let sealed = started.and_then(|handshake| self.link.seal(handshake, deadline));
         match sealed {
             Ok(handshake) => {
                 if let Some(witness) = &mut self.witness {
@@ -140,9 +141,15 @@ impl Pump<'_> {
                 session.sealed(verdict, binding);
                 Some(facts)
             }
-            Err(why) => {
-                self.narrator.note(&format!("TLS handshake failed: {why}"));
-                session.unsealed(&why);
+            Err(broken) => {
+                self.narrator.note(&format!("TLS handshake failed: {broken}"));
+                match (broken, self.connector.refusal()) {
+                    (Broken::Failed(why), None) => session.unsealed(&why),
+                    (Broken::Failed(why), Some(before)) => {
+                        session.unsealed(&format!("{why}; on the connection before: {}", before.detail));
+                    }
+                    (Broken::Refused(finding), _) => session.unseen(finding),
+                }
                 None
             }
         }

@@ -94,6 +94,8 @@ pub struct Report {
     pub token_refused: bool,
     /// The handshake failed in a way that policy answers with a new connection in plaintext.
     pub retry_in_plaintext: Option<Finding>,
+    /// A certificate was refused that nobody saw: another connection may show it, for policy to decide.
+    pub unseen: bool,
 }
 
 impl Report {
@@ -134,6 +136,7 @@ pub struct Session<'m> {
     /// What a login can be bound to.
     binding: Option<Binding>,
     retry: Option<Finding>,
+    unseen: bool,
     problem: Option<Problem>,
     outcomes: Option<Vec<Outcome>>,
 }
@@ -186,6 +189,7 @@ impl<'m> Session<'m> {
             token_refused: false,
             binding: None,
             retry: None,
+            unseen: false,
             problem: None,
             outcomes: None,
         };
@@ -332,6 +336,14 @@ impl<'m> Session<'m> {
         self.out.silence();
     }
 
+    /// The library ended the handshake because it does not believe the certificate, and did not show it. What policy makes of such
+    /// a server is for a connection on which it is seen.
+    pub fn unseen(&mut self, finding: Finding) {
+        self.unseen = true;
+        self.unmet(finding);
+        self.out.silence();
+    }
+
     /// The link broke or a deadline passed.
     pub fn lost(&mut self, why: &str) {
         if matches!(self.state, State::Ended | State::Parting) {
@@ -373,6 +385,7 @@ impl<'m> Session<'m> {
             auth: self.auth,
             token_refused: self.token_refused,
             retry_in_plaintext: self.retry,
+            unseen: self.unseen,
         };
         report.foreign(|text| {
             if let Cow::Owned(masked) = self.mask.hide(text) {

@@ -161,3 +161,97 @@ pub fn assess(records: &[Record]) -> Tlsa {
         Tlsa::Unusable
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn record(usage: u8, selector: u8, matching: u8, data: &[u8]) -> Record {
+        Record { usage, selector, matching, data: data.to_vec() }
+    }
+
+    #[test]
+    fn which_records_can_be_matched() {
+        let der: &[u8] = &[0x30, 0];
+        let table: &[(Record, Option<&str>)] = &[
+            (record(3, 1, 1, &[7; 32]), None),
+            (record(3, 0, 2, &[7; 64]), None),
+            (record(2, 0, 0, der), None),
+            (record(2, 1, 0, der), None),
+            (record(0, 0, 1, &[7; 32]), Some("usages 0 and 1 are not for mail (RFC 7672 3.1.3)")),
+            (record(1, 1, 1, &[7; 32]), Some("usages 0 and 1 are not for mail (RFC 7672 3.1.3)")),
+            (record(4, 1, 1, &[7; 32]), Some("its usage is unknown")),
+            (record(255, 1, 1, &[7; 32]), Some("its usage is unknown")),
+            (record(3, 2, 1, &[7; 32]), Some("its selector is unknown")),
+            (record(3, 1, 3, &[7; 32]), Some("its matching type is unknown")),
+            (record(3, 1, 1, &[7; 31]), Some("its data is not as long as the digest")),
+            (record(3, 1, 2, &[7; 32]), Some("its data is not as long as the digest")),
+            (record(3, 1, 1, &[]), Some("it has no data")),
+            (record(3, 0, 0, &[]), Some("it has no data")),
+            (record(3, 0, 0, &[7; 32]), Some("its data is no certificate and no key")),
+        ];
+        for (record, why) in table {
+            assert_eq!(record.unusable(), *why, "{record}");
+            assert_eq!(record.association().is_some(), why.is_none(), "{record}");
+            let expected = if why.is_none() { Tlsa::Usable } else { Tlsa::Unusable };
+            assert_eq!(assess(std::slice::from_ref(record)), expected);
+        }
+        assert_eq!(assess(&[]), Tlsa::Absent);
+        assert_eq!(assess(&[record(0, 0, 0, der), record(3, 0, 0, der)]), Tlsa::Usable);
+    }
+
+    #[test]
+    fn of_several_digests_the_strongest_counts_for_each_usage_and_selector() {
+        let all = [
+            record(3, 1, 1, &[1; 32]),
+            record(3, 1, 2, &[2; 64]),
+            record(3, 0, 1, &[3; 32]),
+            record(2, 1, 1, &[4; 32]),
+            record(3, 1, 0, &[0x30, 0]),
+            // Malformed, so that it outdoes nobody.
+            record(2, 1, 2, &[5; 63]),
+        ];
+        let left: Vec<(u8, usize)> = usable(&all).iter().map(|one| (one.data[0], one.data.len())).collect();
+        assert_eq!(left, [(2, 64), (3, 32), (4, 32), (0x30, 2)]);
+    }
+
+    #[test]
+    fn a_record_is_shown_as_in_a_zone_file_and_never_endless() {
+        assert_eq!(record(3, 1, 1, &[0xab, 0xcd]).to_string(), "3 1 1 abcd");
+        let long = record(2, 0, 0, &vec![0x30; 60_000]).to_string();
+        assert!(long.ends_with('…') && long.len() < 150, "{long}");
+    }
+
+    #[test]
+    fn what_is_too_short_is_no_record() {
+        assert_eq!(Record::parse(&[3, 1]), None);
+        assert_eq!(Record::parse(&[3, 1, 1]), Some(record(3, 1, 1, &[])));
+    }
+
+    proptest! {
+        #[test]
+        fn a_record_is_what_its_octets_say(rdata in prop::collection::vec(any::<u8>(), 0..80), der in prop::collection::vec(any::<u8>(), 0..80)) {
+            match Record::parse(&rdata) {
+                None => prop_assert!(rdata.len() < 3),
+                Some(record) => {
+                    prop_assert_eq!([&[record.usage, record.selector, record.matching], record.data.as_slice()].concat(), rdata);
+                    prop_assert_eq!(record.association().is_none(), record.unusable().is_some());
+                    if let Some(one) = record.association() {
+                        let _ = one.matches(&der);
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn digests_match_what_they_are_of_and_nothing_else(mut der in prop::collection::vec(any::<u8>(), 1..80), at in any::<prop::sample::Index>()) {
+            let data = digest(&SHA256, &der).as_ref().to_vec();
+            let whole = record(3, 0, 1, &data);
+            prop_assert!(whole.association().is_some_and(|one| one.matches(&der)));
+            *at.get_mut(&mut der) ^= 1;
+            prop_assert!(!whole.association().is_some_and(|one| one.matches(&der)));
+        }
+    }
+}

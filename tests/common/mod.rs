@@ -5,6 +5,7 @@
 
 pub(crate) mod certificate;
 pub(crate) mod script;
+pub(crate) mod zone;
 
 use std::{
     env, fs,
@@ -24,6 +25,9 @@ use serde_json::Value;
 
 /// No run of the binary may take longer, whatever a server does.
 const LIMIT: Duration = Duration::from_secs(10);
+
+/// The libraries for TLS that are built in.
+pub(crate) const BACKENDS: &[&str] = if cfg!(feature = "native-tls") { &["rustls", "native-tls"] } else { &["rustls"] };
 
 /// The login of every test account, and what must never be seen where it does not belong.
 pub(crate) const USER: &str = "cron";

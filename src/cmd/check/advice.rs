@@ -10,7 +10,10 @@ use super::{
 };
 use crate::{
     host::{config::Config, probe::Sight, pump::NO_ANSWER},
-    mail::policy::{Channel, Policy, Start},
+    mail::{
+        policy::{Channel, Policy, Start},
+        tls::Failure,
+    },
     smtp::sasl::{Choice, Mechanism},
 };
 
@@ -69,11 +72,19 @@ fn plaintext(seen: &Examination<'_>, sight: &Sight) -> Option<String> {
         Policy::Opportunistic if seen.warnings.is_empty() && seen.verdict == Ok(Channel::Plaintext) => {
             Some("mail goes to this server in plaintext, for all on the way to read; ask its owner for TLS".to_owned())
         }
-        Policy::Required if sight.clear.is_some() && !offers && seen.account.tls.demand.start == Start::Starttls => {
+        Policy::Required
+            if sight.clear.is_some() && !offers && is_news(seen) && seen.account.tls.demand.start == Start::Starttls =>
+        {
             Some("if this server offered STARTTLS before, somebody on the way may be taking it out".to_owned())
         }
         _ => None,
     }
+}
+
+/// The memory had nothing to say of a server without STARTTLS; else its hint is better.
+fn is_news(seen: &Examination<'_>) -> bool {
+    let hint = seen.verdict.as_ref().err().and_then(|error| error.advice());
+    hint.is_none_or(|hint| hint == Failure::StarttlsNotSupported.advice())
 }
 
 fn login(seen: &Examination<'_>, sight: &Sight) -> Option<String> {

@@ -1,6 +1,7 @@
 //! What does each address show, and would another port or another beginning do better? (RFC 8314; sessions without a message)
 
 use std::{
+    borrow::Cow,
     net::SocketAddr,
     thread,
     time::{Duration, Instant},
@@ -28,7 +29,7 @@ const SESSION: Duration = Duration::from_secs(120);
 /// How long one answer may take that is only for advice.
 const CURIOSITY: Duration = Duration::from_secs(5);
 /// How long everything may take that is only for advice.
-pub(super) const CURIOSITIES: Duration = Duration::from_secs(30);
+const CURIOSITIES: Duration = Duration::from_secs(30);
 /// Submission, by STARTTLS and under TLS from the first byte (RFC 6409 3.1, RFC 8314 3.3).
 const SUBMISSION: u16 = 587;
 const SUBMISSIONS: u16 = 465;
@@ -145,26 +146,46 @@ impl<'a> Looker<'a> {
     /// One session, and where policy answers a failed handshake so, another one in plaintext, with the same server.
     fn visits(&self, link: Link, address: Option<SocketAddr>, patience: Patience, login: Option<&Login>) -> Vec<Visit> {
         let mut prior = self.before.prior.clone();
+        let mut connector = Cow::Borrowed(&self.connector);
         let mut visits = Vec::new();
         let mut link = Some(link);
         while let Some(open) = link.take() {
-            let sight = self.session(open, patience, (self.before.demand, &prior), login);
+            let sight = self.session(&connector, open, patience, (self.before.demand, &prior), login);
             if let (Some(finding), None) = (&sight.report.retry_in_plaintext, &prior.failed_handshake) {
                 prior.failed_handshake = Some(finding.clone());
-                let budget = self.config.limits.connect;
-                link = match address {
-                    Some(address) => self.connect(address, (Instant::now() + budget).min(patience.until)).ok(),
-                    None => dial::dial(self.account, budget).ok(),
-                };
+                link = self.again(address, patience);
+            } else if let Some(finding) = sight.report.finding.clone().filter(|_| sight.report.unseen)
+                && let Ok(seeing) = connector.looking_away(finding)
+            {
+                (connector, prior.sealed_before) = (Cow::Owned(seeing), true);
+                link = self.again(address, patience);
+                if link.is_some() {
+                    continue;
+                }
             }
             visits.push(Visit { sight, opinions: Vec::new() });
         }
         visits
     }
 
-    fn session(&self, link: Link, patience: Patience, known: (Demand, &Prior), login: Option<&Login>) -> Sight {
+    fn again(&self, address: Option<SocketAddr>, patience: Patience) -> Option<Link> {
+        let budget = self.config.limits.connect;
+        match address {
+            Some(address) => self.connect(address, (Instant::now() + budget).min(patience.until)).ok(),
+            None => dial::dial(self.account, budget).ok(),
+        }
+    }
+
+    fn session(
+        &self,
+        connector: &Connector,
+        link: Link,
+        patience: Patience,
+        known: (Demand, &Prior),
+        login: Option<&Login>,
+    ) -> Sight {
         let plan = Delivery::plan(self.world, self.config, self.account, &link, login.cloned(), known);
-        probe::run(link, &self.connector, patience, plan)
+        probe::run(link, connector, patience, plan)
     }
 
     /// Only a submission port has a twin, and a server that may be asked is one that the account asks anyway.
@@ -201,7 +222,12 @@ impl<'a> Looker<'a> {
             Err(why) => return Way { port, start, speaks: false, problem: Some(why) },
         };
         let demand = Demand { policy: Policy::Required, start, ..self.before.demand };
-        let sight = self.session(link, self.curiosity(), (demand, &Prior::default()), None);
-        Way { port, start, speaks: sight.tls.is_some(), problem: sight.report.problem.map(|problem| problem.because) }
+        let sight = self.session(&self.connector, link, self.curiosity(), (demand, &Prior::default()), None);
+        Way {
+            port,
+            start,
+            speaks: sight.tls.is_some() || sight.report.unseen,
+            problem: sight.report.problem.map(|problem| problem.because),
+        }
     }
 }

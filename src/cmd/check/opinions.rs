@@ -1,9 +1,11 @@
 //! What would each kind of trust say of a server that was met? (sealpost.toml(5), `trust`)
 
+use std::path::PathBuf;
+
 use super::records::Records;
 use crate::{
     host::{
-        config::{self, Account, Config, Tls},
+        config::{self, Account, Backend, Config, Tls},
         memory,
         probe::Seal,
         tls::{self, Known},
@@ -36,9 +38,15 @@ pub(super) fn of(config: &Config, account: &Account, seal: &Seal, records: Resul
         Tls { demand, ca_file, ..account.tls.clone() }
     };
     let ask = |settings: &Tls, known| tls::opinion(settings, &account.target, known, &seal.ders);
-    let system = Ok(ask(&with(Trust::System, None), Known::Nothing));
+    let by_authority = |file: Option<PathBuf>| match account.tls.backend {
+        Backend::Rustls => Ok(ask(&with(Trust::System, file), Known::Nothing)),
+        // It weighs a chain only while it shakes hands, and shows us the server's own certificate alone.
+        Backend::NativeTls if account.tls.demand.trust == Trust::System && account.tls.ca_file == file => Ok(seal.verdict.clone()),
+        Backend::NativeTls => Err("native-tls can be asked by the account's own trust only".to_owned()),
+    };
+    let system = by_authority(None);
     let ca_file = match &account.tls.ca_file {
-        Some(path) => Ok(ask(&with(Trust::System, Some(path.clone())), Known::Nothing)),
+        Some(path) => by_authority(Some(path.clone())),
         None => Err("none is configured".to_owned()),
     };
     let pin = match account.tls.pins.as_slice() {

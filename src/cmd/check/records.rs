@@ -1,11 +1,15 @@
 //! What does the DNS say of a server, beyond its addresses? (TLSA and SRV records; RFC 7672, RFC 6186, RFC 8314)
 
-use super::look::CURIOSITIES;
+use std::time::Duration;
+
 use crate::host::{
     config::{Account, Config, Target},
     dns::{Dane, Resolver, Service, Trouble},
     world::World,
 };
+
+/// How long all questions together may take: a name server that is slower than this is none to rely on.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What was asked, and what came of it.
 #[derive(Debug)]
@@ -26,10 +30,11 @@ pub(super) fn ask(world: &dyn World, config: &Config, account: &Account) -> Resu
         Target::Name(host, _) if is_local(host) => return Err("not asked: the DNS knows nothing of this machine's own name"),
         Target::Name(host, port) => (host, port),
         Target::Address(..) => return Err("not asked: TLSA records belong to a name, and the account has an address"),
+        Target::Service(_) => return Err("not asked: no server is known"),
         Target::Unix(_) => return Err("not asked: TLSA records belong to a name, and a socket has none"),
     };
     let domain = domain(account, host);
-    Ok(match Resolver::new(world, &config.dns, CURIOSITIES) {
+    Ok(match Resolver::new(world, &config.dns, PATIENCE) {
         Ok(resolver) => Records {
             dane: Ok(resolver.dane(host, *port)),
             submission: domain.map(|domain| (domain.clone(), resolver.submission(&domain))),

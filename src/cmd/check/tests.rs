@@ -71,14 +71,17 @@ fn every_address_is_looked_at_and_only_the_one_that_answers_first_is_used() {
     let directory = tempfile::tempdir().unwrap();
     let ca = directory.path().join("ca.pem");
     std::fs::write(&ca, sinks[0].ca_pem.as_deref().unwrap()).unwrap();
-    let config = config(&format!("[accounts.relay.tls]\nserver_name = \"localhost\"\nca_file = {ca:?}\n"));
-    let addresses = vec![closed, sinks[0].address, sinks[1].address];
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let tls = format!("[accounts.relay.tls]\nserver_name = \"localhost\"\nca_file = {ca:?}\n");
+    let config = config(&format!("{tls}[limits]\ngreeting_timeout = \"500ms\"\n"));
+    let addresses = vec![closed, sinks[0].address, sinks[1].address, silent.local_addr().unwrap()];
     let seen = examine_at(&Pretend::default(), &config, &config.accounts[0], Ok(addresses));
     assert_eq!((seen.used, &seen.verdict), (Some(1), &Ok(Channel::Verified)));
     assert!(seen.contacts[0].connected.as_ref().unwrap_err().ends_with("connection refused"));
     assert!(seen.visit().unwrap().sight.tls.as_ref().unwrap().verdict.is_ok());
     let advice = advice::of(&seen, &config, now());
     assert!(advice[0].contains("does not answer (connection refused)"), "{advice:?}");
+    assert!(advice[2].contains("would fail: no answer in time: the greeting"), "{advice:?}");
     assert!(advice[1].contains("would fail: TLS policy \"required\" not met: certificate-not-trusted"), "{advice:?}");
 }
 

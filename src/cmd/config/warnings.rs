@@ -80,6 +80,7 @@ fn is_local(account: &Account) -> bool {
         Target::Unix(_) => true,
         Target::Address(address, _) => address.to_canonical().is_loopback(),
         Target::Name(name, _) => name.eq_ignore_ascii_case("localhost"),
+        Target::Service(_) => false,
     }
 }
 

@@ -35,7 +35,7 @@ const fn variable_of(table: &'static Table, key: &'static str, names: &'static [
 }
 
 /// `SEALPOST_PASSWORD` stands for `password_env`: the secret is fetched from where it is, when it is needed.
-const VARIABLES: [Variable; 39] = [
+const VARIABLES: [Variable; 41] = [
     variable_of(&keys::ACCOUNT, "host", &["SEALPOST_HOST", "SMTP_HOST", "SMTP_SERVER", "SMTP_HOSTNAME", "SMTP_ADDRESS"]),
     variable_of(&keys::ACCOUNT, "port", &["SEALPOST_PORT", "SMTP_PORT"]),
     variable_of(&keys::ACCOUNT, "protocol", &["SEALPOST_PROTOCOL"]),
@@ -79,6 +79,8 @@ const VARIABLES: [Variable; 39] = [
     variable_of(&keys::LIMITS, "recipients", &["SEALPOST_RECIPIENTS"]),
     variable_of(&keys::LIMITS, "connect_timeout", &["SEALPOST_CONNECT_TIMEOUT"]),
     variable_of(&keys::LIMITS, "reply_timeout", &["SEALPOST_REPLY_TIMEOUT"]),
+    variable_of(&keys::DNS, "servers", &["SEALPOST_DNS_SERVERS"]),
+    variable_of(&keys::DNS, "trust_anchor", &["SEALPOST_DNS_TRUST_ANCHOR"]),
 ];
 
 /// Variables that are not settings of an account.
@@ -131,13 +133,15 @@ impl Environment {
     /// The table that is read.
     pub(super) fn table(&self) -> DeTable<'_> {
         let mut top = DeTable::new();
-        let [mut log, mut memory, mut queue, mut limits, mut account, mut tls, mut auth] = std::array::from_fn(|_| DeTable::new());
+        let [mut log, mut memory, mut queue, mut limits, mut dns] = std::array::from_fn(|_| DeTable::new());
+        let [mut account, mut tls, mut auth] = std::array::from_fn(|_| DeTable::new());
         for (at, (variable, _, value)) in self.settings.iter().enumerate() {
             let table = match variable.table.header {
                 header if header == keys::LOG.header => &mut log,
                 header if header == keys::MEMORY.header => &mut memory,
                 header if header == keys::QUEUE.header => &mut queue,
                 header if header == keys::LIMITS.header => &mut limits,
+                header if header == keys::DNS.header => &mut dns,
                 header if header == keys::ACCOUNT.header => &mut account,
                 header if header == keys::TLS.header => &mut tls,
                 header if header == keys::AUTH.header => &mut auth,
@@ -152,7 +156,8 @@ impl Environment {
         nest(&mut account, "auth", auth);
         let mut accounts = DeTable::new();
         nest(&mut accounts, ACCOUNT, account);
-        for (key, table) in [("log", log), ("memory", memory), ("queue", queue), ("limits", limits), ("accounts", accounts)] {
+        let tables = [("log", log), ("memory", memory), ("queue", queue), ("limits", limits), ("dns", dns), ("accounts", accounts)];
+        for (key, table) in tables {
             nest(&mut top, key, table);
         }
         top

@@ -67,6 +67,9 @@ fn every_key_of_the_manual_is_understood() {
     assert_eq!(config.limits.connect, Duration::from_secs(20));
     assert_eq!(config.limits.timeouts.mail, Duration::from_secs(120), "reply_timeout stands for all");
     assert_eq!(config.limits.timeouts.end, Duration::from_secs(900), "but for those that are written");
+    let servers: Vec<String> = config.dns.servers.iter().map(ToString::to_string).collect();
+    assert_eq!(servers, ["127.0.0.1:5353", "[2001:db8::53]:53"]);
+    assert_eq!(config.dns.trust_anchor.as_deref(), Some(Path::new("/etc/sealpost/root.key")));
     let relay = config.account("relay").unwrap();
     assert_eq!(relay.from.as_ref().unwrap().to_string(), "cron@example.com");
     assert_eq!(relay.matches, ["*@example.com"]);
@@ -79,7 +82,7 @@ fn every_key_of_the_manual_is_understood() {
     assert_eq!(relay.tls.ca_file.as_deref(), Some(Path::new("/etc/ssl/relay-ca.pem")));
     assert_eq!(relay.tls.crl_file.as_deref(), Some(Path::new("/etc/sealpost/relay-crl.pem")), "relative to the file");
     assert_eq!(relay.tls.server_name.as_deref(), Some("smtp.example.com"));
-    assert!(relay.tls.only_tls13);
+    assert_eq!((relay.tls.min_version, relay.tls.backend), (Version::Tls13, Backend::Rustls));
     assert_eq!(relay.tls.client_identity, Some(("/etc/sealpost/client.pem".into(), "/etc/sealpost/client.key".into())));
     assert_eq!(relay.tls.demand.on_downgrade, OnDowngrade::Refuse);
     let auth = relay.auth.as_ref().unwrap();

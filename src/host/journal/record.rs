@@ -288,6 +288,7 @@ fn place(target: &Target) -> (Option<Name>, Option<u16>, Option<IpAddr>) {
         Target::Name(host, port) => (Some(Name::new(host)), Some(*port), None),
         Target::Address(address, port) => (Some(Name::new(&address.to_string())), Some(*port), Some(*address)),
         Target::Unix(path) => (Some(Name::lossy(path.as_os_str().as_bytes())), None, None),
+        Target::Service(domain) => (Some(Name::new(domain)), None, None),
     }
 }
 

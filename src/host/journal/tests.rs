@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     error::{Error, Exit},
-    host::config::{Account, Auth, FromPolicy, Notation, Protocol, SecretSource, Target, Tls},
+    host::config::{Account, Auth, Backend, FromPolicy, Notation, Protocol, SecretSource, Target, Tls, Version},
     mail::{
         address::{Address, ReversePath},
         outcome::{Enhanced, Fate, Outcome, Reply, exit_code},
@@ -75,8 +75,16 @@ fn account() -> Account {
         tlsa: Tlsa::Unasked,
         request: Request::Nothing,
     };
-    let tls =
-        Tls { demand, ca_file: None, crl_file: None, pins: vec![], server_name: None, only_tls13: false, client_identity: None };
+    let tls = Tls {
+        demand,
+        ca_file: None,
+        crl_file: None,
+        pins: vec![],
+        server_name: None,
+        min_version: Version::Tls12,
+        backend: Backend::Rustls,
+        client_identity: None,
+    };
     Account {
         name: "relay".into(),
         target: Target::Name("smtp.example.com".into(), 587),

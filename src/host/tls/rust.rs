@@ -20,11 +20,14 @@ use rustls::{
 };
 use webpki::{EndEntityCert, RawPublicKeyEntity};
 
-use super::identity;
+use super::{Broken, identity, unfit};
 use crate::{
     error::{Error, Exit},
     host::{config, hybrid},
-    mail::{policy::Start, tls::Facts},
+    mail::{
+        policy::Start,
+        tls::{Facts, Finding},
+    },
     smtp::leaf,
 };
 
@@ -48,7 +51,12 @@ impl Client {
     /// Reads the client's own certificate where one is configured.
     pub(super) fn new(settings: &config::Tls) -> Result<Self, Error> {
         let config = Arc::new(client_config(settings)?);
-        Ok(Self { config, start: settings.demand.start, only_tls13: settings.only_tls13 })
+        Ok(Self { config, start: settings.demand.start, only_tls13: settings.min_version == config::Version::Tls13 })
+    }
+
+    /// It refuses nobody by itself.
+    pub(super) fn looking_away(&self, _: Finding) -> Self {
+        self.clone()
     }
 
     pub(super) fn start(&self, name: &ServerName<'static>) -> Result<Engine, Error> {
@@ -76,8 +84,8 @@ impl Engine {
         self.connection.read_tls(from)
     }
 
-    pub(super) fn process(&mut self) -> Result<(), String> {
-        self.connection.process_new_packets().map(|_| ()).map_err(|error| self.explain(&error))
+    pub(super) fn process(&mut self) -> Result<(), Broken> {
+        self.connection.process_new_packets().map(|_| ()).map_err(|error| Broken::Failed(self.explain(&error)))
     }
 
     pub(super) fn seal(&mut self, clear: &[IoSlice<'_>]) -> io::Result<usize> {
@@ -120,7 +128,7 @@ impl Engine {
 fn client_config(settings: &config::Tls) -> Result<ClientConfig, Error> {
     let provider = hybrid::provider();
     let verifier = Recorder { algorithms: provider.signature_verification_algorithms };
-    let versions: &[_] = if settings.only_tls13 { &[&TLS13] } else { &[&TLS13, &TLS12] };
+    let versions: &[_] = if settings.min_version == config::Version::Tls13 { &[&TLS13] } else { &[&TLS13, &TLS12] };
     let unusable = |error: rustls::Error| Error::new(Exit::Software, "preparing TLS", error.to_string());
     let builder = ClientConfig::builder_with_provider(Arc::new(provider)).with_protocol_versions(versions).map_err(unusable)?;
     let builder = builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier));
@@ -128,14 +136,7 @@ fn client_config(settings: &config::Tls) -> Result<ClientConfig, Error> {
         None => builder.with_no_client_auth(),
         Some((chain, key)) => {
             let (certificates, key_der) = identity(chain, key)?;
-            builder.with_client_auth_cert(certificates, key_der).map_err(|error| {
-                Error::new(
-                    Exit::Config,
-                    format!("using client_cert {} with client_key {}", chain.display(), key.display()),
-                    error.to_string(),
-                )
-                .hint("the key must be the one of the first certificate in client_cert")
-            })?
+            builder.with_client_auth_cert(certificates, key_der).map_err(|error| unfit(chain, key, error.to_string()))?
         }
     };
     // A resumed session shows no certificate, so there would be nothing to judge.
@@ -144,7 +145,7 @@ fn client_config(settings: &config::Tls) -> Result<ClientConfig, Error> {
 }
 
 /// Lets every certificate pass for now, but never a peer who can't prove that it holds the key: what passes here is judged by
-/// [`Handshake::verdict`] before any message or secret may go.
+/// [`super::Handshake::verdict`] before any message or secret may go.
 #[derive(Debug)]
 struct Recorder {
     algorithms: WebPkiSupportedAlgorithms,

@@ -209,6 +209,26 @@ fn what_dnssec_says_of_tlsa_records_decides_over_a_dane_account() {
 }
 
 #[test]
+fn without_tlsa_records_an_opportunistic_account_finds_no_fault_in_the_server() {
+    let verdict = || Err(finding(Failure::DaneRequired));
+    for demand in demands(Policy::Opportunistic, &[Trust::Dane], EITHER) {
+        let met = judge(demand.informed(Tlsa::Absent).unwrap(), verdict()).unwrap();
+        assert_eq!((met.channel(), met.finding()), (Channel::Unverified, None));
+        let met = judge(demand.informed(Tlsa::Unusable).unwrap(), verdict()).unwrap();
+        assert_eq!((met.channel(), met.finding()), (Channel::Unverified, Some(&finding(Failure::DaneRequired))));
+        assert!(judge(demand.informed(Tlsa::Usable).unwrap(), verdict()).is_err());
+    }
+    for demand in demands(Policy::Required, &[Trust::Dane], EITHER) {
+        for tlsa in [Tlsa::Unasked, Tlsa::Usable, Tlsa::Unusable, Tlsa::Absent] {
+            assert!(judge(Demand { tlsa, ..demand }, verdict()).is_err(), "{tlsa:?}");
+        }
+    }
+    for demand in demands(Policy::Opportunistic, CHECKED, EITHER) {
+        assert!(judge(Demand { tlsa: Tlsa::Absent, ..demand }, verdict()).unwrap().finding().is_some(), "no other trust cares");
+    }
+}
+
+#[test]
 fn a_port_with_implicit_tls_has_no_plaintext_to_fall_back_to() {
     let failed = Prior { sealed_before: false, failed_handshake: Some(finding(Failure::ValidationFailure)) };
     for policy in [Policy::Opportunistic, Policy::Required] {

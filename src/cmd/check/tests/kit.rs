@@ -87,6 +87,7 @@ pub(super) fn sight(foreign: &str) -> Sight {
             auth: None,
             token_refused: false,
             retry_in_plaintext: None,
+            unseen: false,
         },
     }
 }

@@ -2,7 +2,7 @@
 
 use rustls::{AlertDescription, CertificateError, CipherSuite, InvalidMessage, NamedGroup, PeerIncompatible, ProtocolVersion};
 
-use crate::mail::policy::Start;
+use crate::{host::tls::words, mail::policy::Start};
 
 /// `TLSv1.3`, `TLSv1.2`.
 pub(super) fn version_name(version: ProtocolVersion) -> String {
@@ -24,24 +24,20 @@ pub(super) fn group_name(group: NamedGroup) -> String {
 
 /// Why a handshake failed, for a person.
 pub(super) fn explain(error: &rustls::Error, start: Start, only_tls13: bool) -> String {
-    let oldest = if only_tls13 { "1.3" } else { "1.2" };
     match error {
-        rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => match start {
-            Start::Implicit => "the server spoke plaintext SMTP: the port wants start = \"starttls\"".to_owned(),
-            Start::Starttls => "the server went on in plaintext after STARTTLS".to_owned(),
-        },
+        rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => words::plaintext(start).to_owned(),
         rustls::Error::AlertReceived(AlertDescription::ProtocolVersion)
         | rustls::Error::PeerIncompatible(
             PeerIncompatible::ServerDoesNotSupportTls12Or13 | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig,
-        ) => format!("the server offers only TLS older than {oldest}"),
+        ) if only_tls13 => words::too_old("1.3"),
+        rustls::Error::AlertReceived(AlertDescription::ProtocolVersion)
+        | rustls::Error::PeerIncompatible(PeerIncompatible::ServerDoesNotSupportTls12Or13) => {
+            format!("{}; backend = \"native-tls\" may speak it, with min_version = \"1.0\"", words::too_old("1.2"))
+        }
         rustls::Error::AlertReceived(AlertDescription::HandshakeFailure) => {
-            "the server ended the handshake with the alert handshake_failure: it shares no cipher, key exchange or signature with us"
-                .to_owned()
+            format!("{}; backend = \"native-tls\" knows more of them", words::alert("handshake_failure"))
         }
-        rustls::Error::AlertReceived(AlertDescription::CertificateRequired) => {
-            "the server ended the handshake with the alert certificate_required: it wants client_cert and client_key".to_owned()
-        }
-        rustls::Error::AlertReceived(alert) => format!("the server ended the handshake with the alert {}", alert_name(*alert)),
+        rustls::Error::AlertReceived(alert) => words::alert(&alert_name(*alert)),
         rustls::Error::InvalidCertificate(CertificateError::BadSignature) => {
             "the server could not prove that it holds its certificate's key: the signature is wrong, or the key too short (RSA below \
              2048 bits)"
