@@ -34,11 +34,13 @@ pub mod smtp {
     pub mod certificate;
     pub mod client;
     pub mod command;
+    pub mod hello;
     mod issuer;
     pub mod leaf;
     pub mod reply;
     pub mod sasl;
     pub mod server;
+    pub mod tlsa;
     mod transaction;
     pub mod wire;
 }
@@ -49,11 +51,13 @@ pub mod host {
     mod careful;
     pub mod config;
     pub mod dial;
+    pub mod dns;
     pub mod http;
     pub mod hybrid;
     pub mod journal;
     pub mod ledger;
     pub mod listen;
+    pub mod memory;
     pub mod narrate;
     pub mod net;
     pub mod oauth;
@@ -83,11 +87,14 @@ pub mod cmd {
     pub mod getopt;
     pub mod log;
     pub mod report;
+    pub mod screen;
     pub mod selection;
     pub mod sendmail;
     pub mod setup;
     pub mod sink;
     pub mod submit;
+    pub mod trust;
+    pub mod when;
     pub mod wrap;
 }
 

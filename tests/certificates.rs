@@ -4,6 +4,9 @@
 
 mod common;
 
+#[cfg(feature = "native-tls")]
+#[path = "certificates/native.rs"]
+mod native;
 #[path = "certificates/odd.rs"]
 mod odd;
 #[path = "certificates/openssl.rs"]

@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{MESSAGE, PASSWORD, Sealpost, USER};
+use common::{BACKENDS, MESSAGE, PASSWORD, Sealpost, USER};
 use sealpost::{
     host::listen::{Settings, Sink, Tls},
     smtp::{
@@ -21,6 +21,7 @@ const TABLE: [(&str, i32, &str, &str, &str); FAULTS.len()] = [
     ("no-ehlo", 75, "deferred", "none", "starttls-not-supported"),
     ("endless-reply", 76, "deferred", "none", ""),
     ("no-starttls", 75, "deferred", "none", "starttls-not-supported"),
+    ("mangled-starttls", 75, "deferred", "none", "starttls-not-supported"),
     ("no-pipelining", 0, "sent", "verified", ""),
     ("no-chunking", 0, "sent", "verified", ""),
     ("no-8bitmime", 0, "sent", "verified", ""),
@@ -29,11 +30,16 @@ const TABLE: [(&str, i32, &str, &str, &str); FAULTS.len()] = [
     ("no-auth", 77, "failed", "none", ""),
     ("tiny-size", 65, "failed", "none", ""),
     ("starttls-454", 75, "deferred", "none", "starttls-not-supported"),
+    ("starttls-502", 75, "deferred", "none", "starttls-not-supported"),
     ("starttls-garbage", 75, "deferred", "none", "validation-failure"),
     ("starttls-close", 75, "deferred", "none", "validation-failure"),
     ("handshake-garbage", 75, "deferred", "none", "validation-failure"),
+    ("handshake-silence", 75, "deferred", "none", "validation-failure"),
+    ("old-tls", 75, "deferred", "none", "validation-failure"),
     ("self-signed", 75, "deferred", "none", "certificate-not-trusted"),
     ("expired", 75, "deferred", "none", "certificate-expired"),
+    ("not-yet-valid", 75, "deferred", "none", "certificate-expired"),
+    ("unknown-ca", 75, "deferred", "none", "certificate-not-trusted"),
     ("wrong-name", 75, "deferred", "none", "certificate-host-mismatch"),
     ("plaintext-on-implicit", 75, "deferred", "none", "validation-failure"),
     ("auth-535", 77, "failed", "none", ""),
@@ -67,9 +73,11 @@ const TABLE: [(&str, i32, &str, &str, &str); FAULTS.len()] = [
 #[test]
 fn every_fault_ends_in_the_right_exit_code_record_and_advice() {
     let mut wrong = Vec::new();
-    for (fault, (name, exit, status, result, failure)) in FAULTS.iter().zip(TABLE) {
+    let rows = FAULTS.iter().zip(TABLE).flat_map(|row| BACKENDS.iter().map(move |backend| (row, backend)));
+    for ((fault, (name, exit, status, result, failure)), backend) in rows {
         assert_eq!(fault.name, name, "the table follows the order of the faults");
-        let run = suffer(fault, "");
+        let run = suffer(fault, &format!("backend = {backend:?}, "));
+        let name = format!("{name}, {backend}");
         let seen = (run.code, run.field("/status"), run.field("/tls/result"), run.field("/tls/failure"));
         if seen != (exit, status, result, failure) {
             wrong.push(format!("{name}: {seen:?}\n{}", run.stderr));
@@ -84,12 +92,14 @@ fn every_fault_ends_in_the_right_exit_code_record_and_advice() {
 
 #[test]
 fn after_a_failed_handshake_an_opportunistic_account_goes_on_in_plaintext_unless_it_refuses() {
-    for name in ["starttls-close", "handshake-garbage"] {
+    let faults = ["starttls-close", "handshake-garbage"].into_iter();
+    for (name, backend) in faults.flat_map(|name| BACKENDS.iter().map(move |backend| (name, backend))) {
         let fault = FAULTS.iter().find(|fault| fault.name == name).unwrap();
         for (on_downgrade, code, result, attempts) in [("warn", 0, "plaintext", 2), ("refuse", 75, "none", 1)] {
-            let run = suffer(fault, &format!("policy = \"opportunistic\", on_downgrade = \"{on_downgrade}\", "));
+            let run =
+                suffer(fault, &format!("backend = {backend:?}, policy = \"opportunistic\", on_downgrade = \"{on_downgrade}\", "));
             let seen = (run.code, run.field("/tls/result"), run.field("/tls/failure"), run.records.len());
-            assert_eq!(seen, (code, result, "validation-failure", attempts), "{name}, {on_downgrade}: {}", run.stderr);
+            assert_eq!(seen, (code, result, "validation-failure", attempts), "{name}, {on_downgrade}, {backend}: {}", run.stderr);
         }
     }
 }

@@ -6,6 +6,8 @@ mod common;
 
 #[path = "hostile/case.rs"]
 mod case;
+#[path = "hostile/handshake.rs"]
+mod handshake;
 #[path = "hostile/kit.rs"]
 mod kit;
 #[path = "hostile/noise.rs"]

@@ -11,6 +11,8 @@ mod common;
 mod bound;
 #[path = "system/bytes.rs"]
 mod bytes;
+#[path = "system/check.rs"]
+mod check;
 #[path = "system/login.rs"]
 mod login;
 #[path = "system/outcome.rs"]

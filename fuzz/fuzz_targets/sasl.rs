@@ -5,7 +5,7 @@
 use libfuzzer_sys::fuzz_target;
 use sealpost::{
     mail::{
-        policy::{AuthPermit, Demand, OnDowngrade, Policy, Reach, SecretRule, Start, Tlsa, Trust, judge, may_authenticate},
+        policy::{AuthPermit, Demand, OnDowngrade, Policy, Reach, Request, SecretRule, Start, Tlsa, Trust, judge, may_authenticate},
         tls::Standing,
     },
     smtp::sasl::{Choice, Credentials, Exchange, Kind, Mechanism, Secret, Setting},
@@ -15,7 +15,8 @@ const SECRET: &str = "a.long.enough.secret";
 
 fn permit() -> AuthPermit {
     let (policy, trust, start) = (Policy::Required, Trust::System, Start::Starttls);
-    let demand = Demand { policy, trust, start, on_downgrade: OnDowngrade::Warn, tlsa: Tlsa::Unasked };
+    let (on_downgrade, tlsa, request) = (OnDowngrade::Warn, Tlsa::Unasked, Request::Nothing);
+    let demand = Demand { policy, trust, start, on_downgrade, tlsa, request };
     let rule = SecretRule { allow_unverified: false, explicit_mechanism: false };
     may_authenticate(&judge(demand, Ok(Standing::Proven)).unwrap(), Reach::Network, rule).unwrap()
 }

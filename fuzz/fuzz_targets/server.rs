@@ -12,6 +12,7 @@ fuzz_target!(|input: (u8, bool, Vec<u8>)| {
         lmtp,
         seal: Seal::Offered,
         auth: None,
+        requiretls: true,
         lone_lf: false,
         message_size: 10_000,
         recipients: 10,

@@ -16,6 +16,7 @@ use crate::{
         envelope::{Recipient, parse_sender},
         list::{self, List},
         recipients::Recipients,
+        words,
     },
 };
 
@@ -98,6 +99,13 @@ pub fn sender(asked: Option<ReversePath>, account: &Account, domain: &MailDomain
         (FromPolicy::Fixed, _) => None,
     };
     allowed.map_or_else(|| own().map(ReversePath::Address), Ok)
+}
+
+/// The value of From: `-F`, else $NAME, else the full name of the password database, in front of the address.
+pub fn author(world: &dyn World, given: Option<&str>, address: &Address) -> String {
+    let named = given.map(str::to_owned).or_else(|| world.env("NAME").and_then(|name| name.into_string().ok()));
+    let name = named.unwrap_or_else(|| world.user().full_name);
+    if name.trim().is_empty() { address.to_string() } else { format!("{} <{address}>", words::phrase(&name)) }
 }
 
 /// The recipients: of the command line and, with `-t`, of the header, expanded and without duplicates.

@@ -5,7 +5,7 @@ use std::{ffi::OsString, path::PathBuf};
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
-use super::{check, demo, log, report, setup, sink};
+use super::{check, demo, log, report, setup, sink, trust};
 
 /// What `sealpost --help` ends with.
 const EXAMPLES: &str = "\
@@ -20,6 +20,7 @@ Examples:
                                         send, and tell what happens
   sealpost log --follow                 what becomes of each mail
   sealpost report --since 7d            what was encrypted, in sums
+  sealpost trust list                   whose keys are believed, and since when
   ln -s $(command -v sealpost) /usr/sbin/sendmail
                                         take the place of sendmail";
 
@@ -70,6 +71,8 @@ pub enum Command {
     Log(Box<log::Options>),
     /// Sum up what TLS did: per host and day, with failures, downgrades and certificates that end soon
     Report(Box<report::Options>),
+    /// See and change what is remembered of servers: keys that are believed, and who had TLS
+    Trust(Box<trust::Options>),
     /// Be a smarthost for development: TLS with a throw-away CA, AUTH, a Maildir, faults on request
     Sink(Box<sink::Options>),
     /// Show the main job end to end, without any set-up, against a sink of its own
@@ -126,9 +129,11 @@ mod tests {
     #[test]
     fn the_manual_lists_every_option_of_a_command_and_no_other() {
         let cli = Cli::command();
-        for name in ["check", "setup", "sink", "demo", "log", "report"] {
+        for name in ["check", "setup", "sink", "demo", "log", "report", "trust"] {
             let mut table = std::collections::BTreeMap::new();
-            for option in cli.find_subcommand(name).unwrap().get_arguments() {
+            let command = cli.find_subcommand(name).unwrap();
+            let commands = std::iter::once(command).chain(command.get_subcommands());
+            for option in commands.flat_map(clap::Command::get_arguments) {
                 table.extend(option.get_long().map(|name| (name, option.get_action().takes_values())));
             }
             table.remove("help");

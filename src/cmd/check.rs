@@ -8,7 +8,11 @@ use std::{
 use clap::{Args, ValueHint};
 use serde_json::{Value, json};
 
-use self::{examine::Examination, page::Style};
+use self::{
+    examine::Examination,
+    letter::{Letter, Posted},
+    page::Style,
+};
 use crate::{
     error::{Error, Exit},
     host::{
@@ -21,9 +25,12 @@ use crate::{
 
 mod advice;
 mod examine;
-mod mail;
+mod letter;
+mod look;
 mod object;
+mod opinions;
 mod page;
+mod records;
 
 /// What `--help` ends with.
 const EXAMPLES: &str = "\
@@ -57,7 +64,7 @@ pub struct Options {
 struct Checked<'c> {
     seen: Examination<'c>,
     advice: Vec<String>,
-    mail: Option<mail::Sent>,
+    mail: Option<Posted>,
 }
 
 /// Checks, tells on `out`, and returns what a send would return.
@@ -68,14 +75,17 @@ pub fn run(world: &dyn World, options: &Options, out: &mut dyn Write) -> Result<
     let config = config::load(world, options.file.as_deref())?;
     let mut checked = Vec::new();
     for account in accounts(&config, options)? {
-        let letter = options.send.as_deref().map(|to| mail::Letter::new(world, &config, account, to)).transpose()?;
+        let letter = options.send.as_deref().map(|to| Letter::new(world, &config, account, to)).transpose()?;
         let seen = examine::examine(world, &config, account);
         let advice = advice::of(&seen, &config, world.timestamp());
-        let mail = letter.filter(|_| seen.verdict.is_ok()).map(|letter| letter.send(world, &config, account));
+        let mail = letter.map(|letter| match &seen.verdict {
+            Ok(_) => letter.send(world, &config, account),
+            Err(error) => letter.keep(error),
+        });
         checked.push(Checked { seen, advice, mail });
     }
     let exit = gravest(checked.iter().map(Checked::exit)).unwrap_or(Exit::Ok);
-    let text = if options.json { as_json(&config, exit, &checked)? } else { as_text(&config, &checked) };
+    let text = if options.json { as_json(&config, exit, &checked)? } else { as_text(world, &config, &checked) };
     let told = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     match told {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Ok(Exit::IoErr),
@@ -105,16 +115,15 @@ fn accounts<'c>(config: &'c Config, options: &Options) -> Result<Vec<&'c Account
     Ok(vec![config.choose(options.account.as_deref(), None)?])
 }
 
-fn as_text(config: &Config, checked: &[Checked<'_>]) -> String {
-    let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let style = Style { colour };
-    let pages: Vec<String> =
-        checked.iter().map(|one| style.page(&origin(config), &one.seen, &one.advice, one.mail.as_ref())).collect();
+fn as_text(world: &dyn World, config: &Config, checked: &[Checked<'_>]) -> String {
+    let colour = io::stdout().is_terminal() && world.env("NO_COLOR").is_none_or(|value| value.is_empty());
+    let (style, now) = (Style { colour }, world.timestamp());
+    let pages: Vec<String> = checked.iter().map(|one| style.page(&origin(config), one, now)).collect();
     pages.join("\n")
 }
 
 fn as_json(config: &Config, exit: Exit, checked: &[Checked<'_>]) -> Result<String, Error> {
-    let accounts: Vec<Value> = checked.iter().map(|one| object::of(&one.seen, &one.advice, one.mail.as_ref())).collect();
+    let accounts: Vec<Value> = checked.iter().map(object::of).collect();
     let whole = json!({"origin": origin(config), "exit": exit.code(), "accounts": accounts});
     let line = journal::json::line(&whole).map_err(|error| Error::new(Exit::Software, "writing JSON", error.to_string()))?;
     Ok(String::from_utf8_lossy(&line).into_owned())

@@ -1,11 +1,18 @@
 //! What becomes of one message at an account and its fallbacks? (sealpost(1))
 
-use std::time::Instant;
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Instant,
+};
 
+pub(super) mod after;
 pub(super) mod before;
+pub(super) mod login;
+mod recollection;
 mod tally;
 
-use before::Before;
+use before::{Astray, Before};
+use login::Login;
 pub use tally::Delivered;
 use tally::Tally;
 
@@ -15,10 +22,10 @@ use crate::{
         config::{Account, Config, Protocol, Target},
         dial::{self, Unreachable},
         journal::{Attempt, Journal, Protection, Record, Rejection, Seen, Span, Submission, line},
+        memory,
         narrate::Narrator,
         net::Link,
         pump::Pump,
-        secrets::{self, Errand},
         tls::Connector,
         world::World,
     },
@@ -27,7 +34,7 @@ use crate::{
         content::Content,
         envelope::Envelope,
         outcome::{Fate, Outcome, exit_code},
-        policy::{Demand, Policy, Prior, Reach},
+        policy::{Demand, Policy, Prior, Reach, Request},
         tls::{Facts, Finding},
     },
     smtp::{
@@ -50,9 +57,17 @@ pub struct Delivery<'a> {
     pub submission: Submission<'a>,
     /// The envelope sender that an account allows, which a fallback is asked for anew.
     pub sender: &'a dyn Fn(&Account) -> Result<ReversePath, Error>,
-    /// What could not be logged, to be said in the end.
-    pub unlogged: Vec<Error>,
+    /// What could not be logged or remembered, or is less than before: to be said in the end, whatever became of the message.
+    pub warnings: Vec<Error>,
     attempts: u32,
+    /// The message says `TLS-Required: No`.
+    tls_waived: bool,
+}
+
+/// The library refused a certificate that it did not show.
+struct Unseen {
+    finding: Finding,
+    peer: Option<SocketAddr>,
 }
 
 /// How one attempt ended.
@@ -60,6 +75,10 @@ struct Ended {
     outcomes: Vec<Outcome>,
     problem: Option<Error>,
     retry_in_plaintext: Option<Finding>,
+    /// Whether there was no connection at all.
+    unreached: bool,
+    /// It did not count: another is to see whom it met.
+    unseen: Option<Unseen>,
     /// The server refused the access token.
     token_refused: bool,
 }
@@ -74,7 +93,7 @@ impl<'a> Delivery<'a> {
         submission: Submission<'a>,
         sender: &'a dyn Fn(&Account) -> Result<ReversePath, Error>,
     ) -> Self {
-        Self { world, config, journal, narrator, submission, sender, unlogged: Vec::new(), attempts: 0 }
+        Self { world, config, journal, narrator, submission, sender, warnings: Vec::new(), attempts: 0, tls_waived: false }
     }
 
     /// Tries `account`, then its fallbacks for whom it deferred. What is refused or unknown stays so: a second server must not
@@ -83,6 +102,7 @@ impl<'a> Delivery<'a> {
         let fallbacks = account.fallback.iter().filter_map(|name| self.config.account(name));
         let accounts: Vec<&Account> = std::iter::once(account).chain(fallbacks).collect();
         let mut rest = envelope.clone();
+        self.tls_waived = content.facts().tls_waived;
         let mut tally = Tally::default();
         for (index, account) in accounts.into_iter().enumerate() {
             let ended = if index == 0 { self.at(account, &rest, content) } else { self.fall_back(account, &mut rest, content) };
@@ -103,106 +123,128 @@ impl<'a> Delivery<'a> {
         self.at(account, envelope, content)
     }
 
-    /// One account: an attempt, and where policy allows it a second one in plaintext after a failed handshake.
+    /// One account, which may stand for several servers: the first that is reached decides.
     fn at(&mut self, account: &Account, envelope: &Envelope, content: &mut dyn Content) -> Ended {
-        let mut credentials = match Self::credentials(self.world, self.config, account) {
+        let credentials = match login::fetch(self.world, self.config, account) {
             Ok(credentials) => credentials,
             Err(error) => return self.reject(account, envelope, error),
         };
-        let before = match before::find_out(self.world, self.config, account) {
+        let routes = match before::routes(self.world, self.config, account) {
+            Ok(routes) => routes,
+            Err(Astray::Finding(finding)) => return self.withhold(account, envelope, &finding),
+            Err(Astray::Unreachable(why)) => {
+                return self.unreachable(account, account.tls.demand, envelope, (&why, None), Instant::now());
+            }
+        };
+        let mut last = None;
+        for route in &routes {
+            let ended = self.along(route, credentials.as_ref(), envelope, content);
+            if !ended.unreached {
+                return ended;
+            }
+            last = Some(ended);
+        }
+        last.unwrap_or_else(|| Ended { unreached: true, ..Ended::without(undecided(envelope, Exit::TempFail), None) })
+    }
+
+    /// One server: an attempt, and where policy allows it a second one in plaintext after a failed handshake.
+    fn along(&mut self, account: &Account, login: Option<&Login>, envelope: &Envelope, content: &mut dyn Content) -> Ended {
+        let demand = account.tls.demand.of_message(self.tls_waived);
+        if demand.request == Request::Waive {
+            self.narrator.note("the message says TLS-Required: No: what the server's domain publishes makes TLS no duty for it");
+        }
+        let mut before = match before::find_out(self.world, self.config, account, demand) {
             Ok(before) => before,
             Err(finding) => return self.withhold(account, envelope, &finding),
         };
-        let connector = match Connector::new(&account.tls, &account.target, before.known) {
+        let mut connector = match Connector::new(&account.tls, &account.target, before.known.clone()) {
             Ok(connector) => connector,
             Err(error) => return self.reject(account, envelope, error),
         };
-        let Before { demand, mut prior, .. } = before;
-        let mut renewed = false;
+        if let Some(told) = &before.told {
+            self.narrator.note(told);
+        }
+        let (mut login, mut renewed) = (login.cloned(), false);
+        let mut begun = Instant::now();
         loop {
-            let plan = (demand, &prior);
-            let ended = self.attempt(account, &connector, credentials.clone(), plan, envelope, content);
+            let ended = self.attempt(account, (&connector, begun), login.clone(), &before, envelope, content);
+            if let Some(Unseen { finding, peer }) = ended.unseen {
+                self.narrator.note("the library refused the certificate unseen: once more, to see it");
+                connector = match connector.looking_away(finding) {
+                    Ok(connector) => connector,
+                    Err(error) => return self.reject(account, envelope, error),
+                };
+                // A STARTTLS that is gone by then was there a moment ago.
+                before.prior.sealed_before = true;
+                before.addresses = peer.iter().map(SocketAddr::ip).collect();
+                continue;
+            }
+            begun = Instant::now();
             if ended.token_refused && !std::mem::replace(&mut renewed, true) {
-                match self.renew(account, &mut credentials) {
-                    Ok(true) => continue,
+                match login::renew(self.world, self.config, account, &mut login) {
+                    Ok(true) => {
+                        self.narrator.note("the server refused the token: once more with a new one");
+                        continue;
+                    }
                     Ok(false) => return ended,
                     Err(error) => return self.reject(account, envelope, error),
                 }
             }
             match &ended.retry_in_plaintext {
-                Some(finding) if prior.failed_handshake.is_none() => {
+                Some(finding) if before.prior.failed_handshake.is_none() => {
                     self.narrator.note("the account is opportunistic: once more in plaintext");
-                    prior.failed_handshake = Some(finding.clone());
+                    before.prior.failed_handshake = Some(finding.clone());
                 }
                 _ => return ended,
             }
         }
     }
 
-    /// The secret, and randomness for the mechanisms that want it; nothing is asked for where the account does not log in.
-    pub(super) fn credentials(
-        world: &dyn World,
-        config: &Config,
-        account: &Account,
-    ) -> Result<Option<(Credentials, [u8; 18])>, Error> {
-        let Some(auth) = &account.auth else { return Ok(None) };
-        let secret = secrets::fetch(&Errand { world, config, account, auth })?;
-        let mut nonce = [0; 18];
-        world.random(&mut nonce)?;
-        let server = match &account.target {
-            Target::Name(host, port) => Some((host.clone(), *port)),
-            Target::Address(address, port) => Some((address.to_string(), *port)),
-            Target::Unix(_) => None,
-        };
-        let (user, choice, allow_unverified) = (auth.user.clone(), auth.choice, auth.allow_unverified);
-        Ok(Some((Credentials { user, secret, choice, allow_unverified, server }, nonce)))
-    }
-
-    /// Puts another token in place of one that the server refused; whether there is another.
-    fn renew(&self, account: &Account, credentials: &mut Option<(Credentials, [u8; 18])>) -> Result<bool, Error> {
-        let (Some((credentials, nonce)), Some(auth)) = (credentials, &account.auth) else { return Ok(false) };
-        let errand = Errand { world: self.world, config: self.config, account, auth };
-        let Some(secret) = secrets::renew(&errand, &credentials.secret)? else { return Ok(false) };
-        self.narrator.note("the server refused the token: once more with a new one");
-        credentials.secret = secret;
-        self.world.random(nonce)?;
-        Ok(true)
-    }
-
     fn attempt(
         &mut self,
         account: &Account,
-        connector: &Connector,
-        credentials: Option<(Credentials, [u8; 18])>,
-        (demand, prior): (Demand, &Prior),
+        (connector, begun): (&Connector, Instant),
+        credentials: Option<Login>,
+        before: &Before,
         envelope: &Envelope,
         content: &mut dyn Content,
     ) -> Ended {
-        let begun = Instant::now();
-        self.attempts += 1;
         self.narrator.note(&format!("account {}: connecting to {}", account.name, account.target));
-        let link = match dial::dial(account, self.config.limits.connect) {
+        let link = match dial::dial_known(account, &before.addresses, self.config.limits.connect) {
             Ok(link) => link,
-            Err(unreachable) => return self.unreachable(account, envelope, &unreachable, begun),
+            Err(why) => return self.unreachable(account, before.demand, envelope, (&why, connector.refusal()), begun),
         };
         let peer = link.peer().filter(|_| account.proxy.is_none());
-        let plan = Self::plan(self.world, self.config, account, &link, credentials, (demand, prior));
+        let plan = Self::plan(self.world, self.config, account, &link, credentials, (before.demand, &before.prior));
         let mut session = Session::new(plan, envelope, content.facts());
-        let mut pump = Pump { link, connector, timeouts: self.config.limits.timeouts, narrator: self.narrator, witness: None };
+        let timeouts = self.config.limits.timeouts;
+        let mut pump = Pump { link, connector, timeouts, narrator: self.narrator, until: None, witness: None };
         let facts = pump.run(&mut session, content);
-        let report = session.report();
-        let problem = problem_of(account, &report);
+        let mut report = session.report();
+        // Nothing of the message was said, and the record of the connection that is to follow tells what this one found.
+        if let Some(finding) = report.finding.take_if(|_| report.unseen) {
+            let unseen = Some(Unseen { finding, peer });
+            return Ended { unseen, ..Ended::without(report.outcomes, None) };
+        }
+        let after = after::look_back(self.world, self.config, account, before, &report, facts.as_ref());
+        let mut problem = problem_of(account, &report);
+        if let Some(hint) = after.hint {
+            problem = problem.map(|problem| problem.hint(hint));
+        }
+        self.warn(after.warnings);
         let log = Logged {
+            demand: before.demand,
             sender: &envelope.sender,
             address: peer.map(|p| p.ip()),
             report: Some(&report),
             facts: facts.as_ref(),
             finding: report.finding.as_ref(),
-            sealed_before: prior.sealed_before,
+            sealed_before: after.sealed_before,
+            remark: after.remark.as_deref(),
         };
         self.record(account, &report.outcomes, problem.as_ref(), log, begun);
         let Report { outcomes, retry_in_plaintext, token_refused, .. } = report;
-        Ended { outcomes, problem, retry_in_plaintext, token_refused }
+        Ended { outcomes, problem, retry_in_plaintext, token_refused, unreached: false, unseen: None }
     }
 
     /// What a connection of this account is for.
@@ -211,11 +253,19 @@ impl<'a> Delivery<'a> {
         config: &Config,
         account: &Account,
         link: &Link,
-        credentials: Option<(Credentials, [u8; 18])>,
+        credentials: Option<Login>,
         (demand, prior): (Demand, &Prior),
     ) -> Plan {
         let (credentials, nonce) = credentials.unzip();
+        // Of a service this is the server that it came to.
+        let server = match &account.target {
+            Target::Name(host, port) => Some((host.clone(), *port)),
+            Target::Address(address, port) => Some((address.to_string(), *port)),
+            Target::Unix(_) | Target::Service(_) => None,
+        };
+        let credentials = credentials.map(|credentials| Credentials { server, ..credentials });
         Plan {
+            server: memory::name(&account.target),
             lmtp: account.protocol == Protocol::Lmtp,
             hello: account.hello.clone().unwrap_or_else(|| hello(world, link)),
             demand,
@@ -228,26 +278,30 @@ impl<'a> Delivery<'a> {
         }
     }
 
-    fn unreachable(&mut self, account: &Account, envelope: &Envelope, why: &Unreachable, begun: Instant) -> Ended {
+    fn unreachable(
+        &mut self,
+        account: &Account,
+        demand: Demand,
+        envelope: &Envelope,
+        (why, finding): (&Unreachable, Option<&Finding>),
+        begun: Instant,
+    ) -> Ended {
         let error = no_connection(account, why);
         self.narrator.note(&error.summary());
         let outcomes = undecided(envelope, error.exit());
-        let log =
-            Logged { sender: &envelope.sender, address: None, report: None, facts: None, finding: None, sealed_before: false };
+        let log = Logged::new(demand, &envelope.sender, finding);
         self.record(account, &outcomes, Some(&error), log, begun);
-        Ended { outcomes, problem: Some(error), retry_in_plaintext: None, token_refused: false }
+        Ended { unreached: true, ..Ended::without(outcomes, error) }
     }
 
     /// What is known of the server beforehand is enough to send it nothing; may work later.
     fn withhold(&mut self, account: &Account, envelope: &Envelope, finding: &Finding) -> Ended {
         let error = withheld(account, finding);
-        self.attempts += 1;
         self.narrator.note(&error.summary());
         let outcomes = undecided(envelope, Exit::TempFail);
-        let sender = &envelope.sender;
-        let log = Logged { sender, address: None, report: None, facts: None, finding: Some(finding), sealed_before: false };
+        let log = Logged::new(account.tls.demand.of_message(self.tls_waived), &envelope.sender, Some(finding));
         self.record(account, &outcomes, Some(&error), log, Instant::now());
-        Ended { outcomes, problem: Some(error), retry_in_plaintext: None, token_refused: false }
+        Ended::without(outcomes, error)
     }
 
     /// The account can't even be tried.
@@ -257,11 +311,21 @@ impl<'a> Delivery<'a> {
         let span = Span { end: self.world.timestamp(), took: std::time::Duration::ZERO };
         let submission = Submission { sender: Some(&envelope.sender), ..self.submission };
         let record = Record::rejected(span, &submission, &rejection);
-        self.unlogged.extend(self.journal.write(&record));
-        Ended { outcomes: undecided(envelope, error.exit()), problem: Some(error), retry_in_plaintext: None, token_refused: false }
+        self.warn(self.journal.write(&record));
+        Ended::without(undecided(envelope, error.exit()), error)
+    }
+
+    /// What was asked for the rest of the way; of a bounce that went without REQUIRETLS nothing was.
+    fn request(&self, account: &Account, report: Option<&Report>) -> Request {
+        let unpromised = report.is_some_and(|report| report.met.is_some() && !report.requiretls);
+        match account.tls.demand.of_message(self.tls_waived).request {
+            Request::Require if unpromised => Request::Nothing,
+            request => request,
+        }
     }
 
     fn record(&mut self, account: &Account, outcomes: &[Outcome], problem: Option<&Error>, log: Logged<'_>, begun: Instant) {
+        self.attempts += 1;
         let report = log.report;
         let protection = match (report.and_then(|r| r.met.as_ref()), log.finding) {
             (Some(met), _) => Protection::Met(met),
@@ -271,6 +335,7 @@ impl<'a> Delivery<'a> {
         let reply = report.and_then(|r| r.problem.as_ref().and_then(|p| p.reply.as_ref()).or_else(|| decisive(&r.outcomes)));
         let attempt = Attempt {
             account,
+            demand: log.demand,
             address: log.address,
             number: self.attempts,
             auth: report.and_then(|r| r.auth),
@@ -278,27 +343,59 @@ impl<'a> Delivery<'a> {
             reply,
             error: problem,
             exit: exit_code(outcomes),
-            seen: Seen { offered: report.and_then(|r| r.offered), facts: log.facts },
+            seen: Seen {
+                offered: report.and_then(|r| r.offered),
+                facts: log.facts,
+                request: self.request(account, report),
+                remark: log.remark,
+            },
             protection,
         };
         let span = Span { end: self.world.timestamp(), took: begun.elapsed() };
         let submission = Submission { sender: Some(log.sender), ..self.submission };
         let record = Record::attempt(span, &submission, &attempt);
         self.narrator.note(&line::summary(&record));
-        self.unlogged.extend(self.journal.write(&record));
+        self.warn(self.journal.write(&record));
+    }
+
+    /// Says the same once, however many attempts met it.
+    fn warn(&mut self, warnings: Vec<Error>) {
+        for warning in warnings {
+            if !self.warnings.contains(&warning) {
+                self.warnings.push(warning);
+            }
+        }
+    }
+}
+
+impl Ended {
+    /// Nothing was said to any server.
+    fn without(outcomes: Vec<Outcome>, problem: impl Into<Option<Error>>) -> Self {
+        let problem = problem.into();
+        Self { outcomes, problem, retry_in_plaintext: None, unreached: false, unseen: None, token_refused: false }
     }
 }
 
 /// What a record tells of the connection.
 #[derive(Clone, Copy)]
 struct Logged<'r> {
+    demand: Demand,
     sender: &'r ReversePath,
-    address: Option<std::net::IpAddr>,
+    address: Option<IpAddr>,
     report: Option<&'r Report>,
     facts: Option<&'r Facts>,
     /// Why the policy is not met.
     finding: Option<&'r Finding>,
     sealed_before: bool,
+    /// What the memory adds.
+    remark: Option<&'r str>,
+}
+
+impl<'r> Logged<'r> {
+    /// Nothing was connected to, for the reason that `finding` gives, if it is one of TLS.
+    fn new(demand: Demand, sender: &'r ReversePath, finding: Option<&'r Finding>) -> Self {
+        Self { demand, sender, address: None, report: None, facts: None, finding, sealed_before: false, remark: None }
+    }
 }
 
 /// The reply that decided over the message: of the worst recipient, or of all.
@@ -353,6 +450,7 @@ impl std::fmt::Display for Target {
             Self::Name(name, port) => write!(f, "{name}:{port}"),
             Self::Address(address, port) => std::net::SocketAddr::new(*address, *port).fmt(f),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Service(domain) => write!(f, "srv:{domain}"),
         }
     }
 }

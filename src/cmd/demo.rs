@@ -253,6 +253,8 @@ fn configuration(scene: &Scene, port: u16) -> String {
          [log]\n\
          file = \"log.jsonl\"\n\
          syslog = false\n\n\
+         [memory]\n\
+         file = \"\"\n\n\
          [accounts.demo]\n\
          host = \"localhost\"\n\
          port = {port}\n\

@@ -16,7 +16,7 @@ use super::{
     caller::{complain, print},
     check, config, demo, flags, log, report,
     sendmail::{self, ErrorMode, Invocation, Name, Refusal},
-    setup, sink, submit,
+    setup, sink, submit, trust,
 };
 use crate::{
     error::{Error, Exit},
@@ -89,6 +89,7 @@ fn native(args: Vec<OsString>) -> Exit {
         Command::Config { action } => configuration(&action),
         Command::Log(options) => finish(log::run(&Machine, &options)),
         Command::Report(options) => finish(report::run(&Machine, &options)),
+        Command::Trust(options) => finish(trust::run(&Machine, &options)),
         Command::Sink(options) => finish(sink::run(&options, &mut io::stdout(), &mut io::stderr())),
         Command::Demo(options) => finish(demo::run(&options, &mut io::stdout(), &mut io::stderr())),
         Command::Completions { shell } => completions(shell),

@@ -2,7 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    io::{self, BufWriter, IsTerminal as _, StdoutLock, Write as _},
+    io::{self, BufWriter, StdoutLock, Write as _},
     ops::ControlFlow,
     os::fd::AsFd as _,
 };
@@ -15,6 +15,7 @@ use clap::{
 use self::line::{Table, raw};
 use super::{
     caller::complain,
+    screen::Screen,
     selection::{Selection, Source},
     sendmail::ErrorMode,
 };
@@ -22,7 +23,7 @@ use crate::{
     error::{Error, Exit},
     host::{
         journal::Status,
-        ledger::{self, Gaps, Ledger, entry::TlsResult, filter::Filter},
+        ledger::{self, Gaps, Ledger, Wanted, entry::TlsResult, filter::Filter},
         world::World,
     },
 };
@@ -36,6 +37,8 @@ const BEGINNING: usize = 10;
 const EXAMPLES: &str = "\
 Examples:
   sealpost log --since 2h                 the last two hours
+  sealpost log --since yesterday --until yesterday
+                                          all of yesterday
   sealpost log --status sent --tls unverified --tls plaintext
                                           what went to nobody in particular
   sealpost log --recipient admin -n 5     the last five mails to admin
@@ -79,19 +82,17 @@ pub struct Options {
 /// # Errors
 /// There is no log, or it can't be read at all.
 pub fn run(world: &dyn World, options: &Options) -> Result<Exit, Error> {
+    let wanted = Wanted { filter: options.filter(world)?, last: options.last() };
     let source = options.selection.source(world)?;
-    let terminal = io::stdout().is_terminal();
-    let colour = terminal && world.env("NO_COLOR").is_none_or(|value| value.is_empty());
-    let now = world.now();
-    let table = Table::new(now.time_zone().clone(), now.year(), colour);
-    let mut page = Page::new(options, table, terminal);
-    let filter = options.filter(world);
-    let mut visit = |text: &str, entry| if filter.admits(&entry) { page.add(text, &entry) } else { ControlFlow::Continue(()) };
+    let now = options.selection.now(world);
+    let screen = Screen::of_stdout(world);
+    let mut page = Page::new(options, Table::new(now.time_zone().clone(), now.year(), screen), screen);
+    let mut visit = |text: &str, entry| page.add(text, &entry);
     let gaps = match &source {
         Source::Stream if options.follow => return Err(endless_stream()),
-        Source::Stream => ledger::read_stream(io::stdin().lock(), &mut visit),
-        Source::Log(path) if options.follow => return Ok(follow(Ledger::open(path)?, &filter, page)),
-        Source::Log(path) => Ledger::open(path)?.read(filter.since, &mut visit),
+        Source::Stream => ledger::read_stream(io::stdin().lock(), &wanted, &mut visit),
+        Source::Log(path) if options.follow => return Ok(follow(Ledger::open(path)?, &wanted, page)),
+        Source::Log(path) => Ledger::open(path)?.read(&wanted, &mut visit),
     };
     let _ = page.finish();
     Ok(page.broken.unwrap_or_else(|| tell(&gaps)))
@@ -101,32 +102,30 @@ pub fn run(world: &dyn World, options: &Options) -> Result<Exit, Error> {
 pub(super) fn tell(gaps: &Gaps) -> Exit {
     if gaps.strangers > 0 {
         let (noun, verb) = if gaps.strangers == 1 { ("line", "is no record") } else { ("lines", "are no records") };
-        let _ = writeln!(io::stderr(), "sealpost: {} {noun} of the log {verb} of a send, and left out", gaps.strangers);
+        let _ = writeln!(io::stderr(), "sealpost: {} {noun} of the log {verb}, and left out", gaps.strangers);
     }
     gaps.failures.iter().fold(Exit::Ok, |_, error| complain("sealpost", ErrorMode::Print, error))
 }
 
 /// Strangers are not told of: nobody waits for the end.
-fn follow(ledger: Ledger, filter: &Filter, page: Page) -> Exit {
+fn follow(ledger: Ledger, wanted: &Wanted, page: Page) -> Exit {
     let page = std::cell::RefCell::new(page);
-    let mut visit = |text: &str, entry| {
-        if filter.admits(&entry) { page.borrow_mut().add(text, &entry) } else { ControlFlow::Continue(()) }
-    };
-    let gaps = ledger.follow(filter.since, &mut visit, &mut || page.borrow_mut().go_live(), io::stdout().as_fd());
+    let mut visit = |text: &str, entry| page.borrow_mut().add(text, &entry);
+    let gaps = ledger.follow(wanted, &mut visit, &mut || page.borrow_mut().go_live(), io::stdout().as_fd());
     let broken = page.borrow().broken;
     broken.unwrap_or_else(|| tell(&Gaps { strangers: 0, ..gaps }))
 }
 
 impl Options {
-    fn filter(&self, world: &dyn World) -> Filter {
-        Filter {
+    fn filter(&self, world: &dyn World) -> Result<Filter, Error> {
+        Ok(Filter {
             account: self.account.clone(),
             statuses: self.status.clone(),
             results: self.tls.clone(),
             recipient: self.recipient.clone(),
             id: self.id.clone(),
-            ..self.selection.filter(world)
-        }
+            ..self.selection.filter(world)?
+        })
     }
 
     fn last(&self) -> Option<usize> {
@@ -150,10 +149,10 @@ struct Page {
 }
 
 impl Page {
-    fn new(options: &Options, table: Table, terminal: bool) -> Self {
+    fn new(options: &Options, table: Table, screen: Screen) -> Self {
         let waiting = options.last().map(|last| (VecDeque::new(), last));
         let out = BufWriter::new(io::stdout().lock());
-        Self { out, table, json: options.json, terminal, waiting, live: false, broken: None }
+        Self { out, table, json: options.json, terminal: screen.columns.is_some(), waiting, live: false, broken: None }
     }
 
     fn add(&mut self, text: &str, entry: &ledger::entry::Entry) -> ControlFlow<()> {

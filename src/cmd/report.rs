@@ -1,17 +1,14 @@
 //! What was encrypted, how well, and what went wrong, in sums? (`sealpost report`)
 
-use std::{
-    io::{self, IsTerminal as _},
-    ops::ControlFlow,
-    path::PathBuf,
-};
+use std::{io, ops::ControlFlow, path::PathBuf};
 
 use clap::{Args, ValueEnum, ValueHint};
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Timestamp, ZonedDateTime, tz::TimeZone};
 
 use super::{
     caller::print,
     log,
+    screen::Screen,
     selection::{Selection, Source},
 };
 use crate::{
@@ -19,7 +16,7 @@ use crate::{
     host::{
         config,
         journal::{Id, id::RANDOM},
-        ledger::{self, Gaps, Ledger, summary::Summary},
+        ledger::{self, Gaps, Ledger, Wanted, summary::Summary},
         replace::replace,
         world::World,
     },
@@ -57,6 +54,12 @@ pub struct Options {
     /// The same as --format json
     #[arg(long, conflicts_with = "format")]
     json: bool,
+    /// With --format tlsrpt: who reports; default: the mail domain
+    #[arg(long, value_name = "NAME", value_parser = told)]
+    organization: Option<String>,
+    /// With --format tlsrpt: whom to ask; default: postmaster at the mail domain
+    #[arg(long, value_name = "ADDRESS", value_parser = told, value_hint = ValueHint::EmailAddress)]
+    contact: Option<String>,
     /// Write to this file, which is replaced whole, instead of to standard output
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     output: Option<PathBuf>,
@@ -80,6 +83,8 @@ struct Report {
     summary: Summary,
     /// Lines that were no records.
     strangers: u64,
+    /// Parts of the log that could not be read, or not to their end.
+    unread: usize,
     /// When it is made.
     now: Timestamp,
     /// The stretch of time that was asked about.
@@ -101,11 +106,19 @@ impl Report {
 /// # Errors
 /// There is no log, it can't be read at all, or the output can't be written.
 pub fn run(world: &dyn World, options: &Options) -> Result<Exit, Error> {
-    let source = options.selection.source(world)?;
-    let (report, gaps) = summed(world, options, &source)?;
     let format = if options.json { Format::Json } else { options.format };
+    if format != Format::Tlsrpt && (options.organization.is_some() || options.contact.is_some()) {
+        let why = "--organization and --contact say who sends a TLS report";
+        return Err(Error::new(Exit::Usage, "making a report", why).hint("add --format tlsrpt, or leave them out"));
+    }
+    let now = match format {
+        // A day of a report is one of UTC (RFC 8460 4.1).
+        Format::Tlsrpt => world.now().with_time_zone(TimeZone::UTC),
+        _ => options.selection.now(world),
+    };
+    let (report, gaps) = summed(world, options, &now)?;
     let written = match format {
-        Format::Text => text::render(&report, style(world, options)),
+        Format::Text => text::render(&report, screen(world, options)),
         Format::Json => json::render(&report),
         Format::Tlsrpt => tlsrpt::render(&report, &author(world, options)?),
         Format::Prometheus => prometheus::render(&report),
@@ -118,27 +131,28 @@ pub fn run(world: &dyn World, options: &Options) -> Result<Exit, Error> {
     Ok(if done == Exit::Ok { told } else { done })
 }
 
-fn summed(world: &dyn World, options: &Options, source: &Source) -> Result<(Report, Gaps), Error> {
-    let now = world.now();
-    let filter = options.selection.filter(world);
+fn summed(world: &dyn World, options: &Options, now: &ZonedDateTime) -> Result<(Report, Gaps), Error> {
+    let wanted = Wanted { filter: options.selection.filter_in(now)?, last: None };
+    let source = options.selection.source(world)?;
     let mut summary = Summary::new(now.time_zone().clone());
     let mut visit = |_: &str, entry| {
-        if filter.admits(&entry) {
-            summary.add(&entry);
-        }
+        summary.add(&entry);
         ControlFlow::Continue(())
     };
-    let gaps = match source {
-        Source::Stream => ledger::read_stream(io::stdin().lock(), &mut visit),
-        Source::Log(path) => Ledger::open(path)?.read(filter.since, &mut visit),
+    let gaps = match &source {
+        Source::Stream => ledger::read_stream(io::stdin().lock(), &wanted, &mut visit),
+        Source::Log(path) => Ledger::open(path)?.read(&wanted, &mut visit),
     };
-    let (since, until) = (filter.since, filter.until);
-    Ok((Report { summary, strangers: gaps.strangers, now: now.timestamp(), since, until }, gaps))
+    let (since, until) = (wanted.filter.since, wanted.filter.until);
+    let (strangers, unread) = (gaps.strangers, gaps.failures.len());
+    Ok((Report { summary, strangers, unread, now: now.timestamp(), since, until }, gaps))
 }
 
-fn style(world: &dyn World, options: &Options) -> text::Style {
-    let chart = options.output.is_none() && io::stdout().is_terminal();
-    text::Style { chart, colour: chart && world.env("NO_COLOR").is_none_or(|value| value.is_empty()) }
+fn screen(world: &dyn World, options: &Options) -> Screen {
+    match options.output {
+        Some(_) => Screen { columns: None, colour: false, utf8: true },
+        None => Screen::of_stdout(world),
+    }
 }
 
 /// Who reports: the mail domain of the configuration, where one is in force, else the host's.
@@ -147,5 +161,15 @@ fn author(world: &dyn World, options: &Options) -> Result<tlsrpt::Author, Error>
     let domain = configured.or_else(|| world.mail_name()).unwrap_or_else(|| world.host_name());
     let mut random = [0; RANDOM];
     world.random(&mut random)?;
-    Ok(tlsrpt::Author { report_id: format!("{}@{domain}", Id::new(world.timestamp(), random)), domain })
+    Ok(tlsrpt::Author {
+        organization: options.organization.clone().unwrap_or_else(|| domain.clone()),
+        contact: options.contact.clone().unwrap_or_else(|| format!("postmaster@{domain}")),
+        report_id: format!("{}@{domain}", Id::new(world.timestamp(), random)),
+    })
+}
+
+/// Words that tell somebody something.
+fn told(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if text.is_empty() || text.chars().any(char::is_control) { Err("it says nothing".to_owned()) } else { Ok(text.to_owned()) }
 }

@@ -68,6 +68,9 @@ pub struct Options {
     /// Offer AUTH without TLS too
     #[arg(long, requires = "user")]
     auth_in_clear: bool,
+    /// Offer REQUIRETLS (RFC 8689), and tell of mail that asks for it
+    #[arg(long)]
+    requiretls: bool,
     /// Go wrong in this way; may be given several times
     #[arg(long, value_name = "NAME", value_parser = faults())]
     fault: Vec<&'static Fault>,
@@ -178,6 +181,7 @@ fn settings(options: &Options) -> Result<Settings, Error> {
         lmtp: options.lmtp,
         login,
         auth_in_clear: options.auth_in_clear,
+        requiretls: options.requiretls,
         store: options.maildir.clone().map_or(Store::Beginning(shown), Store::Maildir),
         faults: Faults::named(options.fault.iter().map(|fault| fault.name)),
         ..Settings::default()

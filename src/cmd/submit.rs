@@ -183,8 +183,9 @@ impl<'a> Desk<'a> {
             ReversePath::Address(address) => address.clone(),
             ReversePath::Null => domain.own_address()?,
         };
-        let from = || self.author(&own);
-        let replaced = account.from.as_ref().filter(|_| account.rewrite_from && !covered(&draft, account)).map(|a| self.author(a));
+        let author = |address: &Address| addressing::author(self.world, self.asked.full_name.as_deref(), address);
+        let from = || author(&own);
+        let replaced = account.from.as_ref().filter(|_| account.rewrite_from && !covered(&draft, account)).map(author);
         let completion = Completion {
             date: &|| self.world.now().strftime("%a, %d %b %Y %H:%M:%S %z").to_string(),
             message_id: &message_id,
@@ -200,13 +201,6 @@ impl<'a> Desk<'a> {
         Ok((message, id))
     }
 
-    /// `-F`, else $NAME, else the full name of the password database, in front of the address.
-    fn author(&self, address: &Address) -> String {
-        let named = self.asked.full_name.clone().or_else(|| self.world.env("NAME").and_then(|name| name.into_string().ok()));
-        let name = named.unwrap_or_else(|| self.world.user().full_name);
-        if name.trim().is_empty() { address.to_string() } else { format!("{} <{address}>", words::phrase(&name)) }
-    }
-
     fn send(&self, config: &Config, ready: &mut Ready<'_>) -> Exit {
         let submission = journal::Submission {
             message_id: Some(&ready.message_id),
@@ -218,7 +212,7 @@ impl<'a> Desk<'a> {
         let sender = |account: &Account| addressing::sender(ready.asked.clone(), account, &domain);
         let mut delivery = Delivery::new(self.world, config, &self.journal, &self.narrator, submission, &sender);
         let delivered = delivery.run(ready.account, &ready.envelope, &mut ready.message);
-        for error in &delivery.unlogged {
+        for error in &delivery.warnings {
             complain(self.program, self.asked.errors, error);
         }
         let exit = exit_code(&delivered.outcomes);

@@ -1,14 +1,19 @@
 //! What did the administrator or the user configure, and where does it say so? (sealpost.toml(5))
 
-use std::{net::IpAddr, path::PathBuf, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
 
 pub use find::{Location, Passed, find, load, load_traced, parse};
+pub use oauth::{ClientSecret, Endpoint, Keep, OAuth};
 pub use trace::Trace;
 
 use crate::{
     mail::{
         address::Address,
-        policy::{Demand, OnDowngrade, Policy, Start, Tlsa, Trust},
+        policy::{Demand, OnDowngrade, Policy, Request, Start, Tlsa, Trust},
     },
     smtp::sasl::{Choice, Kind, Secret},
 };
@@ -42,8 +47,12 @@ pub struct Config {
     pub aliases: Aliases,
     /// `[log]`.
     pub log: Log,
+    /// `[memory]`.
+    pub memory: Memory,
     /// `[limits]`.
     pub limits: Limits,
+    /// `[dns]`.
+    pub dns: Dns,
     /// `[accounts.*]` in the order of the file.
     pub accounts: Vec<Account>,
 }
@@ -75,6 +84,51 @@ pub struct Log {
     pub file: Option<PathBuf>,
     /// Whether the system's log gets a line too.
     pub syslog: bool,
+    /// How that line says what TLS did.
+    pub notation: Notation,
+}
+
+/// `syslog_tls`: what `tls=` in the line for the system's log means.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Notation {
+    /// What the message met: `verified`, `unverified`, `plaintext`, `none`.
+    #[default]
+    Result,
+    /// What Postfix 3.11 would note: `secure`, `may:none`, `!encrypt`.
+    Postfix,
+}
+
+impl Notation {
+    /// Every notation.
+    pub const ALL: [Self; 2] = [Self::Result, Self::Postfix];
+
+    /// The word in the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Result => "result",
+            Self::Postfix => "postfix",
+        }
+    }
+}
+
+/// `[dns]`: for accounts with `trust = "dane"` or `host = "srv:…"`, and nobody else.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Dns {
+    /// Name servers to ask; empty: those of /etc/resolv.conf.
+    pub servers: Vec<SocketAddr>,
+    /// DS or DNSKEY records that are trusted; `None`: the keys of the root.
+    pub trust_anchor: Option<PathBuf>,
+}
+
+/// `[memory]`: where it is kept what servers showed before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Memory {
+    /// Nowhere, and none is wanted.
+    None,
+    /// None was named, and no home is known to put one in.
+    Nowhere,
+    /// In this file; its directory may have to be made.
+    File(PathBuf),
 }
 
 /// `[limits]`.
@@ -128,6 +182,24 @@ impl Default for Timeouts {
     }
 }
 
+impl Timeouts {
+    /// None of them longer than this.
+    #[must_use]
+    pub fn at_most(self, most: Duration) -> Self {
+        let Self { handshake, greeting, command, mail, rcpt, data, block, end } = self;
+        Self {
+            handshake: handshake.min(most),
+            greeting: greeting.min(most),
+            command: command.min(most),
+            mail: mail.min(most),
+            rcpt: rcpt.min(most),
+            data: data.min(most),
+            block: block.min(most),
+            end: end.min(most),
+        }
+    }
+}
+
 /// SMTP, or LMTP with its reply per recipient (RFC 2033).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
@@ -146,6 +218,8 @@ pub enum Target {
     Address(IpAddr, u16),
     /// A unix socket.
     Unix(PathBuf),
+    /// Whoever offers submission for a domain, as its SRV records say (RFC 6186); made into the others before a connection.
+    Service(String),
 }
 
 /// Who may choose the envelope sender.
@@ -212,10 +286,58 @@ pub struct Tls {
     pub pins: Vec<[u8; 32]>,
     /// Name for SNI and verification; `None`: the host.
     pub server_name: Option<String>,
-    /// TLS 1.3 only (`min_version = "1.3"`).
-    pub only_tls13: bool,
+    /// The oldest version that is spoken.
+    pub min_version: Version,
+    /// Which library seals.
+    pub backend: Backend,
     /// Certificate chain and key to show when the server asks.
     pub client_identity: Option<(PathBuf, PathBuf)>,
+}
+
+/// A version of TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Version {
+    /// 1.0; not with rustls.
+    Tls10,
+    /// 1.1; not with rustls.
+    Tls11,
+    /// 1.2.
+    Tls12,
+    /// 1.3.
+    Tls13,
+}
+
+impl Version {
+    /// The words of the configuration.
+    pub(super) const WORDS: [(&str, Self); 4] =
+        [("1.0", Self::Tls10), ("1.1", Self::Tls11), ("1.2", Self::Tls12), ("1.3", Self::Tls13)];
+
+    /// The word in the configuration.
+    pub fn as_str(self) -> &'static str {
+        Self::WORDS[self as usize].0
+    }
+}
+
+/// Why `backend = "native-tls"` can't be had.
+pub(super) const WITHOUT_NATIVE_TLS: &str = "this sealpost was built without native-tls";
+
+/// A library that speaks TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Backend {
+    /// rustls.
+    Rustls,
+    /// The system's own (OpenSSL), by way of native-tls; only in a sealpost that was built with it.
+    NativeTls,
+}
+
+impl Backend {
+    /// The word in the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Rustls => "rustls",
+            Self::NativeTls => "native-tls",
+        }
+    }
 }
 
 /// `[accounts.NAME.auth]`.
@@ -281,68 +403,6 @@ impl SecretSource {
     }
 }
 
-/// `[accounts.NAME.auth.oauth]`: who hands out tokens, and to whom (RFC 6749).
-#[derive(Clone, Debug)]
-pub struct OAuth {
-    /// What the provider calls this program.
-    pub client_id: String,
-    /// What proves that, where the provider wants a proof.
-    pub client_secret: ClientSecret,
-    /// What the token is to be good for; may be empty.
-    pub scope: String,
-    /// Exchanges codes and refresh tokens for access tokens.
-    pub token: Endpoint,
-    /// Where a person agrees in a browser on this machine (RFC 8252).
-    pub authorization: Option<Endpoint>,
-    /// Where a person agrees in a browser elsewhere (RFC 8628).
-    pub device: Option<Endpoint>,
-    /// What the provider wants to be said besides, to hand out a refresh token.
-    pub extra: &'static [(&'static str, &'static str)],
-    /// How the provider wants this machine to be called in a redirect.
-    pub redirect_host: &'static str,
-    /// Where the refresh token is kept.
-    pub keep: Keep,
-    /// Authorities for the provider's certificate, instead of the system's.
-    pub ca_file: Option<PathBuf>,
-}
-
-/// Where the secret of an OAuth client lives.
-#[derive(Clone, Debug)]
-pub enum ClientSecret {
-    /// There is none.
-    None,
-    /// In the configuration itself (0600).
-    Inline(Secret),
-    /// First line of a file that only its owner can read.
-    File(PathBuf),
-}
-
-/// Where a refresh token is kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Keep {
-    /// In a file of its own in the state directory.
-    State,
-    /// In this file.
-    File(PathBuf),
-    /// In the Secret Service, or the keychain of macOS.
-    Keyring,
-}
-
-/// Where HTTP is spoken: under TLS, or in plaintext on this machine.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Endpoint {
-    /// The whole of it, as it is written.
-    pub url: String,
-    /// Under TLS.
-    pub secure: bool,
-    /// Whom to connect to.
-    pub target: Target,
-    /// Host and port as the Host header has them.
-    pub authority: String,
-    /// Path and query.
-    pub path: String,
-}
-
 impl Auth {
     /// Whether the configuration itself holds a secret.
     pub fn is_written_out(&self) -> bool {
@@ -364,15 +424,25 @@ impl Tls {
                 start: Start::Implicit,
                 on_downgrade: OnDowngrade::Warn,
                 tlsa: Tlsa::Unasked,
+                request: Request::Nothing,
             },
             ca_file,
             crl_file: None,
             pins: Vec::new(),
             server_name: None,
-            only_tls13: false,
+            min_version: Version::Tls12,
+            backend: Backend::Rustls,
             client_identity: None,
         }
     }
+}
+
+/// A SHA-256 digest as `pins` takes it; `Err` says what is wrong.
+///
+/// # Errors
+/// The text is no digest.
+pub fn pin(text: &str) -> Result<[u8; 32], String> {
+    values::pin(text).map_err(|fault| fault.because)
 }
 
 #[cfg(test)]

@@ -35,11 +35,44 @@ pub enum Unreachable {
     NotNow(String),
 }
 
+/// Why one address could not be reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// Which.
+    pub address: SocketAddr,
+    /// Why, in the system's words.
+    pub why: String,
+}
+
+/// Of every address that was tried; none was where `source_address` fits none of them.
+impl From<Vec<Failure>> for Unreachable {
+    fn from(failures: Vec<Failure>) -> Self {
+        if failures.is_empty() {
+            return Self::NotNow("no address of the host fits source_address".to_owned());
+        }
+        let words: Vec<_> = failures.iter().map(|failure| format!("{}: {}", failure.address, failure.why)).collect();
+        Self::NotNow(words.join("; "))
+    }
+}
+
 impl fmt::Display for Unreachable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoSuchHost(why) | Self::NotNow(why) => f.write_str(why),
         }
+    }
+}
+
+/// As [`dial`], to addresses of the smarthost that are `known`; its name is looked up only where there are none.
+///
+/// # Errors
+/// Why no address could be reached.
+pub fn dial_known(account: &Account, known: &[IpAddr], budget: Duration) -> Result<Link, Unreachable> {
+    match &account.target {
+        Target::Name(_, port) if !known.is_empty() && account.proxy.is_none() => {
+            Ok(race(&interleave(known, *port), account.source_address, Instant::now() + budget)?)
+        }
+        _ => dial(account, budget),
     }
 }
 
@@ -63,6 +96,7 @@ pub fn dial_for(account: &Account, target: &Target, budget: Duration) -> Result<
             Target::Name(name, port) => (name.clone(), *port),
             Target::Address(address, port) => (address.to_string(), *port),
             Target::Unix(_) => return Err(Unreachable::NotNow("a unix socket can't be reached through a proxy".to_owned())),
+            Target::Service(domain) => return Err(unresolved(domain)),
         };
         let mut link = race(&resolve(&proxy.host, proxy.port, deadline)?, source, deadline)?;
         socks::connect(&mut link, &host, port, deadline)
@@ -70,8 +104,9 @@ pub fn dial_for(account: &Account, target: &Target, budget: Duration) -> Result<
         return Ok(link);
     }
     match target {
-        Target::Name(name, port) => race(&resolve(name, *port, deadline)?, source, deadline),
-        Target::Address(address, port) => race(&[SocketAddr::new(*address, *port)], source, deadline),
+        Target::Name(name, port) => Ok(race(&resolve(name, *port, deadline)?, source, deadline)?),
+        Target::Address(address, port) => Ok(race(&[SocketAddr::new(*address, *port)], source, deadline)?),
+        Target::Service(domain) => Err(unresolved(domain)),
         Target::Unix(path) => unix(path, deadline),
     }
 }
@@ -87,6 +122,10 @@ pub fn addresses(account: &Account, budget: Duration) -> Result<Vec<SocketAddr>,
         Target::Address(address, port) if account.proxy.is_none() => Ok(vec![SocketAddr::new(*address, *port)]),
         _ => Ok(Vec::new()),
     }
+}
+
+fn unresolved(domain: &str) -> Unreachable {
+    Unreachable::NotNow(format!("nobody looked up who offers submission for {domain}"))
 }
 
 /// Asks the system's name service, which knows no deadline of its own: the answer is waited for in a thread that may be left behind.
@@ -150,18 +189,18 @@ struct Attempt {
 ///
 /// # Errors
 /// Why none of them could be reached.
-pub fn race(addresses: &[SocketAddr], source: Option<IpAddr>, deadline: Instant) -> Result<Link, Unreachable> {
+pub fn race(addresses: &[SocketAddr], source: Option<IpAddr>, deadline: Instant) -> Result<Link, Vec<Failure>> {
     let usable = |address: &&SocketAddr| source.is_none_or(|s| s.is_ipv4() == address.is_ipv4());
     let mut waiting = addresses.iter().filter(usable);
     let mut running: Vec<Attempt> = Vec::new();
-    let mut failures: Vec<String> = Vec::new();
+    let mut failures: Vec<Failure> = Vec::new();
     let mut next = waiting.next();
     loop {
         if let Some(address) = next.take() {
             match begin(*address, source) {
                 Ok((attempt, true)) => return Ok(Link::new(attempt.fd, Some(attempt.address))),
                 Ok((attempt, false)) => running.push(attempt),
-                Err(error) => failures.push(format!("{address}: {error}")),
+                Err(why) => failures.push(Failure { address: *address, why }),
             }
         }
         if running.is_empty() {
@@ -169,16 +208,12 @@ pub fn race(addresses: &[SocketAddr], source: Option<IpAddr>, deadline: Instant)
             if next.is_some() {
                 continue;
             }
-            return Err(Unreachable::NotNow(if failures.is_empty() {
-                "no address of the host fits source_address".to_owned()
-            } else {
-                failures.join("; ")
-            }));
+            return Err(failures);
         }
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            failures.extend(running.iter().map(|a| format!("{}: no answer in time", a.address)));
-            return Err(Unreachable::NotNow(failures.join("; ")));
+            failures.extend(running.iter().map(|a| Failure { address: a.address, why: "no answer in time".to_owned() }));
+            return Err(failures);
         }
         let more = waiting.clone().next().is_some();
         let settled = settle(&mut running, if more { left.min(STAGGER) } else { left }, &mut failures);
@@ -190,7 +225,7 @@ pub fn race(addresses: &[SocketAddr], source: Option<IpAddr>, deadline: Instant)
 }
 
 /// Waits for one of the attempts; takes failed ones out and gives the first that is connected.
-fn settle(running: &mut Vec<Attempt>, patience: Duration, failures: &mut Vec<String>) -> Option<Attempt> {
+fn settle(running: &mut Vec<Attempt>, patience: Duration, failures: &mut Vec<Failure>) -> Option<Attempt> {
     let mut fds: Vec<PollFd<'_>> = running.iter().map(|a| PollFd::from_borrowed_fd(a.fd.as_fd(), PollFlags::OUT)).collect();
     // An interrupted poll is a short wait; the caller's deadline holds all the same.
     let _ = poll(&mut fds, Some(&timespec(patience)));
@@ -199,7 +234,7 @@ fn settle(running: &mut Vec<Attempt>, patience: Duration, failures: &mut Vec<Str
         let attempt = running.remove(index);
         match sockopt::socket_error(&attempt.fd) {
             Ok(Ok(())) => return Some(attempt),
-            Ok(Err(errno)) | Err(errno) => failures.push(format!("{}: {}", attempt.address, words(errno))),
+            Ok(Err(errno)) | Err(errno) => failures.push(Failure { address: attempt.address, why: words(errno) }),
         }
     }
     None

@@ -61,7 +61,7 @@ pub fn post(account: &Account, endpoint: &Endpoint, ca_file: Option<&std::path::
     if endpoint.secure {
         let tls = Tls::verified(ca_file.map(std::path::Path::to_path_buf));
         let connector = Connector::new(&tls, &endpoint.target, Known::Nothing)?;
-        let handshake = link.seal(connector.start()?, deadline).map_err(|why| failed(endpoint, &why))?;
+        let handshake = link.seal(connector.start()?, deadline).map_err(|why| failed(endpoint, &why.to_string()))?;
         match handshake.verdict() {
             Ok(Standing::Proven) => {}
             Ok(_) => return Err(failed(endpoint, "nobody vouches for its certificate")),

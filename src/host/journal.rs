@@ -6,6 +6,7 @@ pub mod line;
 mod file;
 pub mod id;
 mod journald;
+mod notation;
 mod pairs;
 mod record;
 mod syslog;
@@ -30,7 +31,7 @@ pub use self::{
 };
 use crate::{
     error::{Error, Exit},
-    host::config::Log,
+    host::config::{Log, Notation},
 };
 
 /// How long the system's log may keep a mail waiting. Not zero: its queue is short (`net.unix.max_dgram_qlen`), and a burst of
@@ -44,6 +45,7 @@ const PATIENCE: Duration = Duration::from_millis(100);
 pub struct Journal {
     file: Option<PathBuf>,
     system: Option<Sockets>,
+    notation: Notation,
     tag: String,
     file_failed: AtomicBool,
     system_failed: AtomicBool,
@@ -70,6 +72,7 @@ impl Journal {
         Self {
             file: log.file.clone(),
             system: log.syslog.then_some(sockets),
+            notation: log.notation,
             tag: usable(tag.unwrap_or_default()),
             file_failed: AtomicBool::new(false),
             system_failed: AtomicBool::new(false),
@@ -93,9 +96,11 @@ impl Journal {
     }
 
     fn to_system(&self, sockets: &Sockets, record: &Record) -> Result<(), Error> {
-        let journald = send(&sockets.journald, || journald::datagram(record, &self.tag));
+        let journald = send(&sockets.journald, || journald::datagram(record, self.notation, &self.tag));
         let sent = match journald {
-            Ok(Heard::Nobody) => send(&sockets.syslog, || syslog::datagram(record, &self.tag, process::id()).into_bytes()),
+            Ok(Heard::Nobody) => {
+                send(&sockets.syslog, || syslog::datagram(record, self.notation, &self.tag, process::id()).into_bytes())
+            }
             heard => heard,
         };
         sent.map(|_| ()).map_err(|e| {

@@ -5,39 +5,47 @@ pub mod filter;
 pub mod summary;
 
 mod follow;
+mod lenient;
 mod lines;
+mod part;
+mod place;
 mod rotated;
 #[cfg(test)]
 mod tests;
+mod unpack;
 
 use std::{
     fs::{File, Metadata},
-    io::{self, BufReader, ErrorKind, Read},
+    io::{self, ErrorKind, Read},
     ops::ControlFlow,
-    os::{
-        fd::BorrowedFd,
-        unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _},
-    },
+    os::{fd::BorrowedFd, unix::fs::MetadataExt as _},
     path::{Path, PathBuf},
-    time::Duration,
 };
 
-use flate2::read::MultiGzDecoder;
-use jiff::Timestamp;
-use rustix::fs::OFlags;
+use jiff::{SignedDuration, Timestamp};
 
 use self::{
     entry::Entry,
+    filter::Filter,
     follow::{Growing, Watch},
-    lines::{LONGEST, Line, Lines},
 };
 use crate::error::{Error, Exit};
 
-/// By how much the clocks of a file system and of the log may disagree where a part is passed over for its age.
-const LEEWAY: Duration = Duration::from_secs(86_400);
+/// How far a record may stand behind a later one, and a file system's clock from the log's: what is older than what is asked for by
+/// more than this is passed over unread.
+const LEEWAY: SignedDuration = SignedDuration::from_hours(24);
 
-/// What looks at each record, with the line that it stands in; `Break` ends the reading.
+/// What looks at each record that is wanted, with the line that it stands in; `Break` ends the reading.
 pub type Visitor<'a> = dyn FnMut(&str, Entry) -> ControlFlow<()> + 'a;
+
+/// Which records are wanted.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// What each must be.
+    pub filter: Filter,
+    /// Only the last ones are of use, so many of them. More may be shown: what stands before them need not be read.
+    pub last: Option<usize>,
+}
 
 /// The send log with its rotated parts. At most one line of it is in memory.
 #[derive(Debug)]
@@ -51,7 +59,7 @@ pub struct Ledger {
 /// What a reading left out.
 #[derive(Debug, Default)]
 pub struct Gaps {
-    /// Lines that are no records of a send.
+    /// Lines that are no records.
     pub strangers: u64,
     /// Parts that could not be read, or not to their end.
     pub failures: Vec<Error>,
@@ -63,7 +71,7 @@ impl Ledger {
     /// # Errors
     /// There is no log, or it can't be read; [`Exit::NoInput`].
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let current = match open(path) {
+        let current = match part::open(path) {
             Ok(file) => Some(file),
             Err(error) if error.kind() == ErrorKind::NotFound => None,
             Err(error) => return Err(unreadable(path, &error)),
@@ -78,126 +86,113 @@ impl Ledger {
         Ok(Self { path: path.to_owned(), current, parts })
     }
 
-    /// Shows every record to `visit`, the oldest first. A part that was last written before `since` is passed over.
-    pub fn read(mut self, since: Option<Timestamp>, visit: &mut Visitor<'_>) -> Gaps {
-        let mut gaps = Gaps::default();
-        if self.older(since, visit, &mut gaps).is_continue()
+    /// Shows every record that is wanted to `visit`, the oldest part first. What can't hold one is not read.
+    pub fn read(mut self, wanted: &Wanted, visit: &mut Visitor<'_>) -> Gaps {
+        let mut reading = Reading { filter: &wanted.filter, visit, gaps: Gaps::default() };
+        let beginning = self.beginning(wanted);
+        if self.older(&beginning, &mut reading).is_continue()
             && let Some(file) = self.current.take()
         {
-            let _ = part(&self.path, file, visit, &mut gaps);
+            let _ = part::read(&self.path, file, beginning.offset, &mut reading);
         }
-        gaps
+        reading.gaps
     }
 
     /// As [`read`](Self::read), then waits for more, through rotations and truncations, until `visit` breaks or nobody reads
     /// `output` any more. `caught_up` is told when everything that was there has been shown.
     pub fn follow(
         mut self,
-        since: Option<Timestamp>,
+        wanted: &Wanted,
         visit: &mut Visitor<'_>,
         caught_up: &mut dyn FnMut() -> ControlFlow<()>,
         output: BorrowedFd<'_>,
     ) -> Gaps {
         let watch = Watch::new(&self.path);
-        let mut gaps = Gaps::default();
-        if self.older(since, visit, &mut gaps).is_continue() {
-            let growing = self.current.take().map(Growing::lines);
-            let _ = follow::run(&self.path, &watch, growing, visit, caught_up, output, &mut gaps);
+        let mut reading = Reading { filter: &wanted.filter, visit, gaps: Gaps::default() };
+        let beginning = self.beginning(wanted);
+        if self.older(&beginning, &mut reading).is_continue() {
+            let growing = self.current.take().map(|file| Growing::lines(file, beginning.offset));
+            let _ = follow::run(&self.path, &watch, growing, &mut reading, caught_up, output);
         }
-        gaps
+        reading.gaps
     }
 
-    fn older(&mut self, since: Option<Timestamp>, visit: &mut Visitor<'_>, gaps: &mut Gaps) -> ControlFlow<()> {
+    fn beginning(&self, wanted: &Wanted) -> Beginning {
+        let since = wanted.filter.since;
+        let current = self.current.as_ref();
+        let enough = wanted.last.zip(current).and_then(|(last, file)| place::of_last(file, last, &wanted.filter));
+        if let Some(offset) = enough {
+            return Beginning { since, has_older: false, offset };
+        }
+        let offset = since.zip(current).map_or(0, |(since, file)| place::of_time(file, since));
+        // Where even the current part holds older records than the oldest wanted, the rotated ones hold nothing else.
+        Beginning { since, has_older: offset == 0, offset }
+    }
+
+    fn older(&mut self, beginning: &Beginning, reading: &mut Reading<'_, '_>) -> ControlFlow<()> {
         let current = self.current.as_ref().and_then(|file| file.metadata().ok());
-        for path in std::mem::take(&mut self.parts) {
-            let file = match open(&path) {
+        for path in std::mem::take(&mut self.parts).into_iter().filter(|_| beginning.has_older) {
+            let file = match part::open(&path) {
                 // Rotated on, or removed, since the directory was listed.
                 Err(error) if error.kind() == ErrorKind::NotFound => continue,
                 Err(error) => {
-                    gaps.failures.push(unreadable(&path, &error));
+                    reading.gaps.failures.push(unreadable(&path, &error));
                     continue;
                 }
                 Ok(file) => file,
             };
             let metadata = file.metadata().ok();
             let rotated_meanwhile = same(metadata.as_ref(), current.as_ref());
-            let too_old = since.is_some_and(|since| metadata.is_some_and(|metadata| ended_before(&metadata, since)));
+            let too_old = beginning.since.is_some_and(|since| metadata.is_some_and(|metadata| ended_before(&metadata, since)));
             if !rotated_meanwhile && !too_old {
-                part(&path, file, visit, gaps)?;
+                let offset = beginning.since.map_or(0, |since| place::of_time(&file, since));
+                part::read(&path, file, offset, reading)?;
             }
         }
         ControlFlow::Continue(())
     }
 }
 
-/// Shows every record of a stream that is no file.
-pub fn read_stream(stream: impl Read, visit: &mut Visitor<'_>) -> Gaps {
-    let mut gaps = Gaps::default();
-    let _ = whole(Path::new("-"), stream, visit, &mut gaps);
-    gaps
+/// Shows every record that is wanted of a stream that is no file.
+pub fn read_stream(stream: impl Read, wanted: &Wanted, visit: &mut Visitor<'_>) -> Gaps {
+    let mut reading = Reading { filter: &wanted.filter, visit, gaps: Gaps::default() };
+    let _ = part::whole(Path::new("-"), stream, &mut reading);
+    reading.gaps
 }
 
-/// One part from its beginning to its end, compressed or not.
-fn part(path: &Path, file: File, visit: &mut Visitor<'_>, gaps: &mut Gaps) -> ControlFlow<()> {
-    match inflated(file) {
-        Ok(stream) => whole(path, stream, visit, gaps),
-        Err(error) => {
-            gaps.failures.push(unreadable(path, &error));
-            ControlFlow::Continue(())
-        }
-    }
+/// Where the oldest record stands that is wanted.
+struct Beginning {
+    since: Option<Timestamp>,
+    /// Perhaps in a rotated part.
+    has_older: bool,
+    /// Else at this octet of the current one.
+    offset: u64,
 }
 
-fn whole(path: &Path, stream: impl Read, visit: &mut Visitor<'_>, gaps: &mut Gaps) -> ControlFlow<()> {
-    let mut lines = Lines::new(stream, LONGEST);
-    loop {
-        match lines.advance() {
-            Ok(Some(line)) => show(&line, visit, gaps)?,
-            Ok(None) => break,
-            Err(error) => {
-                gaps.failures.push(broken(path, &error));
-                break;
+/// What happens to each line.
+struct Reading<'a, 'v> {
+    filter: &'a Filter,
+    visit: &'a mut Visitor<'v>,
+    gaps: Gaps,
+}
+
+impl Reading<'_, '_> {
+    fn show(&mut self, line: &lines::Line<'_>) -> ControlFlow<()> {
+        let parsed = match line {
+            // A newline alone is what the writer puts between half a line and the next one.
+            lines::Line::Whole([]) => return ControlFlow::Continue(()),
+            lines::Line::Whole(octets) => Entry::parse(octets),
+            lines::Line::Overlong => None,
+        };
+        match parsed {
+            Some((text, entry)) if self.filter.admits(&entry) => (self.visit)(text, entry),
+            Some(_) => ControlFlow::Continue(()),
+            None => {
+                self.gaps.strangers += 1;
+                ControlFlow::Continue(())
             }
         }
     }
-    lines.rest().map_or(ControlFlow::Continue(()), |line| show(&line, visit, gaps))
-}
-
-fn show(line: &Line<'_>, visit: &mut Visitor<'_>, gaps: &mut Gaps) -> ControlFlow<()> {
-    let parsed = match line {
-        // A newline alone is what the writer puts between half a line and the next one.
-        Line::Whole([]) => return ControlFlow::Continue(()),
-        Line::Whole(octets) => Entry::parse(octets),
-        Line::Overlong => None,
-    };
-    let Some((text, entry)) = parsed else {
-        gaps.strangers += 1;
-        return ControlFlow::Continue(());
-    };
-    visit(text, entry)
-}
-
-/// By its first octets, whatever it is called.
-fn inflated(file: File) -> io::Result<Box<dyn Read>> {
-    let mut magic = [0; 4];
-    let length = file.read_at(&mut magic, 0)?;
-    let foreign =
-        |by: &str| Err(io::Error::new(ErrorKind::Unsupported, format!("it is compressed by {by}: only gzip is read here")));
-    match &magic[..length] {
-        [0x1f, 0x8b, ..] => Ok(Box::new(MultiGzDecoder::new(BufReader::new(file)))),
-        [0xfd, b'7', b'z', b'X'] => foreign("xz"),
-        [b'B', b'Z', b'h', _] => foreign("bzip2"),
-        [0x28, 0xb5, 0x2f, 0xfd] => foreign("zstd"),
-        [0x04, 0x22, 0x4d, 0x18] => foreign("lz4"),
-        _ => Ok(Box::new(file)),
-    }
-}
-
-/// Opens a regular file, without waiting for a FIFO's writer.
-fn open(path: &Path) -> io::Result<File> {
-    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
-    let file = File::options().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
-    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::new(ErrorKind::InvalidInput, "it is not a regular file")) }
 }
 
 fn same(one: Option<&Metadata>, other: Option<&Metadata>) -> bool {
@@ -216,7 +211,7 @@ fn reading(path: &Path) -> String {
 fn unreadable(path: &Path, error: &io::Error) -> Error {
     let hint = match error.kind() {
         ErrorKind::PermissionDenied => "the log belongs to who sends: ask as root, or name your own with --file",
-        ErrorKind::Unsupported => "decompress it, or pipe it in: `xzcat FILE | sealpost log --file -`",
+        ErrorKind::Unsupported => "install that program, or unpack the file and pipe it in: `… | sealpost log --file -`",
         _ => "name a log with --file",
     };
     Error::new(Exit::NoInput, reading(path), words(error)).hint(hint)

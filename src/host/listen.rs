@@ -50,6 +50,8 @@ pub struct Settings {
     pub login: Option<Login>,
     /// AUTH is offered without TLS too.
     pub auth_in_clear: bool,
+    /// REQUIRETLS is offered under TLS.
+    pub requiretls: bool,
     /// Where messages go.
     pub store: Store,
     /// Largest message in octets.
@@ -68,6 +70,7 @@ impl Default for Settings {
             lmtp: false,
             login: None,
             auth_in_clear: false,
+            requiretls: false,
             store: Store::Memory,
             message_size: 100 << 20,
             faults: Faults::default(),

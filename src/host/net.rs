@@ -14,7 +14,7 @@ use rustix::{
 };
 use zeroize::Zeroize as _;
 
-use super::tls::Handshake;
+use super::tls::{Broken, Handshake};
 use crate::{mail::policy::Reach, smtp::client::Flight};
 
 /// Most octets that are kept of a server that talks while we write.
@@ -100,7 +100,7 @@ impl Link {
             // Together, so that a small flight is one record: a server that finds BDAT at a record's end answers what it has
             // before it reads on, and Nagle's algorithm then holds its last reply back for a round trip.
             while !rest.is_empty() {
-                let taken = handshake.connection.writer().write_vectored(rest)?;
+                let taken = handshake.seal(rest)?;
                 IoSlice::advance_slices(&mut rest, taken);
             }
             return self.flush(deadline);
@@ -145,32 +145,32 @@ impl Link {
     /// next, or before what is heard next, which saves a round trip against Nagle's algorithm at either end.
     ///
     /// # Errors
-    /// The reason for a person; the connection is dead.
-    pub fn seal(&mut self, handshake: Handshake, deadline: Instant) -> Result<&Handshake, String> {
+    /// Why it failed; the connection is dead.
+    pub fn seal(&mut self, handshake: Handshake, deadline: Instant) -> Result<&Handshake, Broken> {
         let mut handshake = Box::new(handshake);
-        let connection = &mut handshake.connection;
-        connection.set_buffer_limit(None);
-        while connection.is_handshaking() {
-            let step = if connection.wants_write() {
-                connection.write_tls(&mut self.socket).map(|_| PollFlags::OUT)
+        while handshake.is_handshaking() {
+            let step = if handshake.wants_write() {
+                handshake.write_tls(&mut self.socket).map(|_| PollFlags::OUT)
             } else {
-                connection.read_tls(&mut self.socket).map(|n| if n == 0 { PollFlags::HUP } else { PollFlags::IN })
+                handshake.read_tls(&mut self.socket).map(|n| if n == 0 { PollFlags::HUP } else { PollFlags::IN })
             };
             match step {
-                Ok(PollFlags::HUP) => return Err("the server closed the connection during the TLS handshake".to_owned()),
+                Ok(PollFlags::HUP) => {
+                    return Err(Broken::Failed("the server closed the connection during the TLS handshake".to_owned()));
+                }
                 Ok(PollFlags::IN) => {
-                    if let Err(error) = connection.process_new_packets() {
+                    if let Err(why) = handshake.process() {
                         // The alert tells the server why; whether it arrives changes nothing.
-                        let _ = connection.write_tls(&mut self.socket);
-                        return Err(handshake.explain(&error));
+                        let _ = handshake.write_tls(&mut self.socket);
+                        return Err(why);
                     }
                 }
                 Ok(_) => {}
                 Err(error) => {
-                    let wish = if connection.wants_write() { PollFlags::OUT } else { PollFlags::IN };
+                    let wish = if handshake.wants_write() { PollFlags::OUT } else { PollFlags::IN };
                     would_block(error).and_then(|()| self.socket.wait(wish, deadline)).map_err(|lost| match lost {
-                        Lost::TimedOut => "no answer to the TLS handshake in time".to_owned(),
-                        other => format!("during the TLS handshake: {other}"),
+                        Lost::TimedOut => Broken::Failed("no answer to the TLS handshake in time".to_owned()),
+                        other => Broken::Failed(format!("during the TLS handshake: {other}")),
                     })?;
                 }
             }
@@ -196,9 +196,9 @@ impl Link {
 
     fn flush(&mut self, deadline: Instant) -> Result<(), Lost> {
         while let Some(handshake) = &mut self.tls
-            && handshake.connection.wants_write()
+            && handshake.wants_write()
         {
-            if let Err(error) = handshake.connection.write_tls(&mut self.socket) {
+            if let Err(error) = handshake.write_tls(&mut self.socket) {
                 self.until_writable(error, deadline)?;
             }
         }
@@ -230,10 +230,9 @@ impl Link {
                 Err(error) => would_block(error).map(|()| !self.early.is_empty()),
             };
         };
-        let connection = &mut handshake.connection;
         // Records without content (tickets, key updates) may come without end: the caller looks at its deadline in between.
         for _ in 0..FRUITLESS_READS {
-            match connection.reader().read(&mut self.buffer) {
+            match handshake.open(&mut self.buffer) {
                 Ok(0) => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
                 Ok(n) => {
                     self.early.extend_from_slice(&self.buffer[..n]);
@@ -241,13 +240,9 @@ impl Link {
                 }
                 Err(error) => would_block(error)?,
             }
-            match connection.read_tls(&mut self.socket) {
+            match handshake.read_tls(&mut self.socket) {
                 Ok(0) => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
-                Ok(_) => {
-                    if let Err(error) = connection.process_new_packets() {
-                        return Err(Lost::Tls(handshake.explain(&error)));
-                    }
-                }
+                Ok(_) => handshake.process().map_err(|broken| Lost::Tls(broken.to_string()))?,
                 Err(error) => return would_block(error).map(|()| !self.early.is_empty()),
             }
         }

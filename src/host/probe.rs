@@ -5,49 +5,62 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustls::pki_types::CertificateDer;
+
 use super::{
-    config::{Timeouts, Tls},
+    config::Timeouts,
     narrate::Narrator,
     net::Link,
     pump::{Pump, Witness},
-    tls::{Connector, Handshake, Known},
+    tls::{Connector, Handshake},
 };
 use crate::{
     mail::{
         content::{Content, Facts as ContentFacts, Form},
+        outcome::Reply,
         policy::{Met, Reach},
         tls::{Certificate, Facts, Verdict},
     },
     smtp::{
         client::{Flight, Plan, Report, Session},
         leaf,
-        reply::Capabilities,
+        reply::{Capabilities, Parser},
     },
 };
 
 /// Certificates of a chain that are described; honest ones have two to four.
 const MOST_CERTIFICATES: usize = 10;
 
-/// Other settings than the account's own, by the word under which their opinion of a peer is told.
-pub type Judges = [(&'static str, Tls, Known)];
-
-/// What one connection showed.
+/// What one connection showed. No text of it holds the secret of the plan, whatever the server said.
 #[derive(Clone, Debug)]
 pub struct Sight {
     /// What was said and waited for, and how long each took.
     pub steps: Vec<(String, Duration)>,
-    /// What the server said that it can before TLS; `None` where nothing was asked before it.
-    pub clear: Option<Capabilities>,
-    /// What it said under TLS; `None` without TLS, or where it was not asked.
-    pub sealed: Option<Capabilities>,
+    /// How the server introduced itself, its code included.
+    pub greeting: Option<String>,
+    /// What it said before TLS that it can; `None` where it was not asked, or did not say.
+    pub clear: Option<Offer>,
+    /// What it said under TLS.
+    pub sealed: Option<Offer>,
     /// The TLS itself.
     pub tls: Option<Seal>,
     /// How far the account's policy was met, where it was.
     pub met: Option<Met>,
     /// Whether the bytes stayed on this machine.
     pub reach: Reach,
+    /// Whether a login would have been tried, had it come to that.
+    pub tried_login: bool,
     /// What the session came to.
     pub report: Report,
+}
+
+/// The reply to EHLO.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Offer {
+    /// As it is understood.
+    pub known: Capabilities,
+    /// Its lines behind the first; none where only HELO was answered.
+    pub lines: Vec<String>,
 }
 
 /// A handshake, and what may be thought of the peer.
@@ -55,30 +68,62 @@ pub struct Sight {
 pub struct Seal {
     /// What was agreed.
     pub facts: Facts,
-    /// The certificates that were shown, the server's own first.
+    /// The certificates that were shown, the server's own first, as far as they are described.
     pub chain: Vec<Certificate>,
+    /// All of them, as they came.
+    pub ders: Vec<CertificateDer<'static>>,
     /// What the account's trust says.
     pub verdict: Verdict,
-    /// What other kinds of trust would say.
-    pub opinions: Vec<(&'static str, Verdict)>,
     /// Whether a login can be bound to it (SCRAM-...-PLUS).
     pub bindable: bool,
 }
 
+/// How long a look may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// For each answer.
+    pub timeouts: Timeouts,
+    /// In all.
+    pub until: Instant,
+}
+
 /// Runs a session without a message over `link`, to its end.
-pub fn run(link: Link, connector: &Connector, timeouts: Timeouts, plan: Plan, judges: &Judges) -> Sight {
-    let reach = plan.reach;
-    let mut watch = Watch::new(judges);
+pub fn run(link: Link, connector: &Connector, patience: Patience, plan: Plan) -> Sight {
+    let (reach, tried_login) = (plan.reach, plan.credentials.is_some());
+    let mut watch = Watch::new();
     let mut session = Session::probe(plan);
     let narrator = Narrator::default();
-    let mut pump = Pump { link, connector, timeouts, narrator: &narrator, witness: Some(&mut watch) };
+    let Patience { timeouts, until } = patience;
+    let mut pump = Pump { link, connector, timeouts, narrator: &narrator, until: Some(until), witness: Some(&mut watch) };
     pump.run(&mut session, &mut Nothing);
-    let (before, learnt, met) = (session.clear().cloned(), session.server().clone(), session.met().cloned());
-    let report = session.report();
-    // A server that was never asked is not one that can do nothing.
-    let learnt = (report.problem.is_none() || learnt != Capabilities::default()).then_some(learnt);
-    let (clear, sealed) = if watch.seal.is_some() { (before, learnt) } else { (learnt, None) };
-    Sight { steps: watch.steps, clear, sealed, tls: watch.seal, met, reach, report }
+    let hidden = |text: String| session.masked(&text).into_owned();
+    // The secret goes before anything is cut.
+    let greeting = watch.greeting.map(|reply| Reply { lines: reply.lines.into_iter().map(hidden).collect(), ..reply });
+    let greeting = greeting.map(|reply| reply.shortened().to_string());
+    let [clear, sealed] = [watch.clear, watch.sealed].map(|offer| offer.map(|offer| offer.shown(hidden)));
+    let met = session.met().cloned();
+    Sight { steps: watch.steps, greeting, clear, sealed, tls: watch.seal, met, reach, tried_login, report: session.report() }
+}
+
+impl Sight {
+    /// What the server last said that it can.
+    pub fn server(&self) -> Option<&Capabilities> {
+        let offer = if self.tls.is_some() { &self.sealed } else { &self.clear };
+        offer.as_ref().map(|offer| &offer.known)
+    }
+}
+
+impl Offer {
+    fn of(reply: Reply) -> Self {
+        let known = Capabilities::of(&reply);
+        Self { known, lines: reply.lines.into_iter().skip(1).collect() }
+    }
+
+    fn shown(mut self, hidden: impl Fn(String) -> String) -> Self {
+        self.known.auth = self.known.auth.into_iter().map(&hidden).collect();
+        self.lines = self.lines.into_iter().map(hidden).collect();
+        self
+    }
 }
 
 /// A message that is never sent.
@@ -98,39 +143,62 @@ impl Content for Nothing {
     }
 }
 
-/// Takes the time of each step.
-struct Watch<'j> {
-    judges: &'j Judges,
+/// Takes the time of each step, and keeps what a session forgets.
+struct Watch {
     steps: Vec<(String, Duration)>,
+    greeting: Option<Reply>,
+    clear: Option<Offer>,
+    sealed: Option<Offer>,
     seal: Option<Seal>,
     /// What is waited for, and since when.
     asked: (String, Instant),
     /// Its time has been taken once: what comes now is more of the same reply.
     answered: bool,
     last: Instant,
+    /// Gone once the server said what is no reply: the session ends there too.
+    parser: Option<Parser>,
 }
 
-impl Sight {
-    /// What the server last said that it can.
-    pub fn server(&self) -> Option<&Capabilities> {
-        if self.tls.is_some() { self.sealed.as_ref() } else { self.clear.as_ref() }
-    }
-}
-
-impl<'j> Watch<'j> {
-    fn new(judges: &'j Judges) -> Self {
+impl Watch {
+    fn new() -> Self {
         let now = Instant::now();
-        let asked = ("greeting".to_owned(), now);
-        Self { judges, steps: Vec::new(), seal: None, asked, answered: false, last: now }
+        Self {
+            steps: Vec::new(),
+            greeting: None,
+            clear: None,
+            sealed: None,
+            seal: None,
+            asked: (GREETING.to_owned(), now),
+            answered: false,
+            last: now,
+            parser: Some(Parser::default()),
+        }
     }
 
     fn ask(&mut self, what: String) {
         self.asked = (what, Instant::now());
         self.answered = false;
     }
+
+    fn on_reply(&mut self, reply: Reply) {
+        let offer = match self.asked.0.as_str() {
+            GREETING => {
+                self.greeting.get_or_insert(reply);
+                return;
+            }
+            "EHLO" | "LHLO" if reply.code == 250 => Offer::of(reply),
+            "HELO" if reply.code == 250 => Offer::default(),
+            _ => return,
+        };
+        let place = if self.seal.is_some() { &mut self.sealed } else { &mut self.clear };
+        place.get_or_insert(offer);
+    }
 }
 
-impl Witness for Watch<'_> {
+/// What is waited for first.
+const GREETING: &str = "greeting";
+
+impl Witness for Watch {
     fn said(&mut self, flight: Flight<'_>) {
         let words = flight.masked.map_or_else(|| String::from_utf8_lossy(flight.head), Into::into);
         // A step of AUTH beyond the first is shown as nothing but stars.
@@ -138,7 +206,7 @@ impl Witness for Watch<'_> {
         self.ask(verb.to_owned());
     }
 
-    fn heard(&mut self) {
+    fn heard(&mut self, bytes: &[u8]) {
         self.last = Instant::now();
         let took = self.last.duration_since(self.asked.1);
         if self.answered {
@@ -146,23 +214,29 @@ impl Witness for Watch<'_> {
         }
         self.answered = true;
         self.steps.push((self.asked.0.clone(), took));
+        let Some(mut parser) = self.parser.take() else { return };
+        parser.push(bytes);
+        loop {
+            match parser.next_reply() {
+                Ok(Some(reply)) => self.on_reply(reply),
+                Ok(None) => break self.parser = Some(parser),
+                Err(_) => break,
+            }
+        }
     }
 
-    fn sealed(&mut self, handshake: &Handshake, verdict: &Verdict) {
+    fn sealed(&mut self, handshake: &Handshake) {
         self.steps.push(("TLS".to_owned(), self.last.elapsed()));
+        self.parser = Some(Parser::default());
         self.seal = Some(Seal {
             facts: handshake.facts(),
             chain: handshake.chain().iter().take(MOST_CERTIFICATES).map(|der| leaf::describe(der)).collect(),
-            verdict: verdict.clone(),
             bindable: handshake.channel_binding().is_some(),
-            opinions: self
-                .judges
-                .iter()
-                .map(|(name, settings, known)| (*name, handshake.verdict_for(settings, known.clone())))
-                .collect(),
+            ders: handshake.chain().to_vec(),
+            verdict: handshake.verdict(),
         });
-        self.ask("greeting".to_owned());
-        self.last = Instant::now();
+        self.ask(GREETING.to_owned());
+        self.last = self.asked.1;
     }
 }
 
@@ -176,16 +250,28 @@ mod tests {
 
     #[test]
     fn each_step_has_one_time_however_many_reads_its_reply_takes() {
-        let mut watch = Watch::new(&[]);
-        watch.heard();
+        let mut watch = Watch::new();
+        watch.heard(b"220 mx\r\n");
         watch.said(flight(b"EHLO me.test\r\n", None));
-        watch.heard();
-        watch.heard();
+        watch.heard(b"250-mx\r\n250-Size 10");
+        watch.heard(b"00\r\n250 X-ODD thing\r\n");
         watch.said(flight(b"AUTH LOGIN\r\n", Some("AUTH ***")));
-        watch.heard();
+        watch.heard(b"334 \r\n");
         watch.said(flight(b"c2VjcmV0\r\n", Some("***")));
-        watch.heard();
+        watch.heard(b"235 ok\r\n");
         let names: Vec<&str> = watch.steps.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["greeting", "EHLO", "AUTH", "AUTH"]);
+        assert_eq!(watch.greeting.unwrap().to_string(), "220 mx");
+        let offer = watch.clear.unwrap();
+        assert_eq!((offer.known.size, offer.lines), (Some(1000), vec!["Size 1000".to_owned(), "X-ODD thing".to_owned()]));
+    }
+
+    #[test]
+    fn what_is_no_reply_ends_the_listening_and_not_the_watch() {
+        let mut watch = Watch::new();
+        watch.heard(b"\x16\x03\x01 noise\n");
+        watch.said(flight(b"HELO me.test\r\n", None));
+        watch.heard(b"250 mx\r\n");
+        assert_eq!((watch.greeting, watch.clear, watch.steps.len()), (None, None, 2));
     }
 }

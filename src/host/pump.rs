@@ -9,29 +9,28 @@ use super::{
     config::Timeouts,
     narrate::Narrator,
     net::{Link, Lost},
-    tls::{Connector, Handshake},
+    tls::{Broken, Connector, Handshake},
 };
 use crate::{
     error::Exit,
-    mail::{
-        content::Content,
-        outcome::Fate,
-        tls::{Facts, Verdict},
-    },
+    mail::{content::Content, outcome::Fate, tls::Facts},
     smtp::client::{Action, Flight, Session, Wait},
 };
 
 /// How long the reply to QUIT may take where it matters: the message is over, and somebody waits for us.
 const GOODBYE: Duration = Duration::from_secs(10);
 
+/// How every sentence begins that says that a server was waited for in vain.
+pub const NO_ANSWER: &str = "no answer in time";
+
 /// Who looks on while a session runs, and changes nothing.
 pub trait Witness {
     /// A flight leaves.
     fn said(&mut self, flight: Flight<'_>);
-    /// Something came from the server.
-    fn heard(&mut self);
-    /// A handshake was finished, and this is what the account's trust says of it.
-    fn sealed(&mut self, handshake: &Handshake, verdict: &Verdict);
+    /// This came from the server.
+    fn heard(&mut self, bytes: &[u8]);
+    /// A handshake was finished, and nobody judged the peer yet.
+    fn sealed(&mut self, handshake: &Handshake);
 }
 
 /// The means of one connection.
@@ -44,6 +43,8 @@ pub struct Pump<'a> {
     pub timeouts: Timeouts,
     /// Who tells the terminal.
     pub narrator: &'a Narrator,
+    /// When all is over at the latest, whatever `timeouts` say; `None`: a session ends when it ends.
+    pub until: Option<Instant>,
     /// Who looks on.
     pub witness: Option<&'a mut dyn Witness>,
 }
@@ -58,7 +59,7 @@ impl Pump<'_> {
                 Action::Say => self.say(session),
                 Action::Listen { wait, turn } => {
                     if listening.0 != turn + 1 {
-                        listening = (turn + 1, Instant::now() + self.time_for(wait));
+                        listening = (turn + 1, self.deadline(self.time_for(wait)));
                     }
                     self.listen(session, wait, listening.1);
                 }
@@ -89,7 +90,8 @@ impl Pump<'_> {
         if let Some(witness) = &mut self.witness {
             witness.said(flight);
         }
-        let Err(lost) = self.link.say(flight, Instant::now() + self.timeouts.block) else { return };
+        let deadline = self.deadline(self.timeouts.block);
+        let Err(lost) = self.link.say(flight, deadline) else { return };
         // A server that refuses in the middle closes behind its reply: the reply is worth more than "broken pipe".
         if let Ok(bytes) = self.link.glance() {
             self.narrator.heard(bytes, |text| session.masked(text));
@@ -102,14 +104,17 @@ impl Pump<'_> {
         match self.link.hear(deadline) {
             Ok(bytes) => {
                 if let Some(witness) = &mut self.witness {
-                    witness.heard();
+                    witness.heard(bytes);
                 }
                 self.narrator.heard(bytes, |text| session.masked(text));
                 session.receive(bytes);
             }
+            Err(Lost::TimedOut) if self.until.is_some_and(|until| until <= deadline) => {
+                session.lost(&format!("{NO_ANSWER}: {} did not come", wait.describe()));
+            }
             Err(Lost::TimedOut) => {
                 let seconds = self.time_for(wait).as_secs_f64();
-                session.lost(&format!("no answer in time: {} did not come within {seconds} s", wait.describe()));
+                session.lost(&format!("{NO_ANSWER}: {} did not come within {seconds} s", wait.describe()));
             }
             Err(Lost::Tls(why)) => session.unsealed_late(&why),
             Err(lost) => session.lost(&format!("{lost} (while waiting for {})", wait.describe())),
@@ -121,26 +126,38 @@ impl Pump<'_> {
             session.injected();
             return None;
         }
-        let deadline = Instant::now() + self.timeouts.handshake;
-        let sealed = self.connector.start().map_err(|e| e.summary()).and_then(|handshake| self.link.seal(handshake, deadline));
+        let deadline = self.deadline(self.timeouts.handshake);
+        let started = self.connector.start().map_err(|error| Broken::Failed(error.summary()));
+        let sealed = started.and_then(|handshake| self.link.seal(handshake, deadline));
         match sealed {
             Ok(handshake) => {
+                if let Some(witness) = &mut self.witness {
+                    witness.sealed(handshake);
+                }
                 let facts = handshake.facts();
                 let verdict = handshake.verdict();
                 self.narrator.sealed(&facts, &verdict);
-                if let Some(witness) = &mut self.witness {
-                    witness.sealed(handshake, &verdict);
-                }
                 let binding = if session.logs_in() { handshake.channel_binding() } else { None };
                 session.sealed(verdict, binding);
                 Some(facts)
             }
-            Err(why) => {
-                self.narrator.note(&format!("TLS handshake failed: {why}"));
-                session.unsealed(&why);
+            Err(broken) => {
+                self.narrator.note(&format!("TLS handshake failed: {broken}"));
+                match (broken, self.connector.refusal()) {
+                    (Broken::Failed(why), None) => session.unsealed(&why),
+                    (Broken::Failed(why), Some(before)) => {
+                        session.unsealed(&format!("{why}; on the connection before: {}", before.detail));
+                    }
+                    (Broken::Refused(finding), _) => session.unseen(finding),
+                }
                 None
             }
         }
+    }
+
+    fn deadline(&self, patience: Duration) -> Instant {
+        let own = Instant::now() + patience;
+        self.until.map_or(own, |until| until.min(own))
     }
 
     fn time_for(&self, wait: Wait) -> Duration {

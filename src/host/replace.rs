@@ -1,41 +1,65 @@
 //! How does a file get a new content so that no reader ever sees half of it? (rename(2))
 
 use std::{
+    ffi::OsString,
+    fmt::Write as _,
     fs::{self, File, Permissions},
     io::{self, Write as _},
-    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
-    path::Path,
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _},
+    path::{Path, PathBuf},
+};
+
+use rustix::{
+    fs::{OFlags, fcntl_getfl, fcntl_setfl},
+    process::geteuid,
+    rand::{GetRandomFlags, getrandom},
 };
 
 use crate::error::{Error, Exit};
 
 /// Puts `bytes` in place of what `path` held, with this mode whatever the umask: into a file beside it, which then takes its
-/// name. What is no regular file (a terminal, a pipe) is written to; a symbolic link stays, and what it points to is replaced.
+/// name; of several at once the last one stays, whole. What is no regular file (a terminal, a pipe that is being read) is
+/// written to. A symbolic link of one's own stays, and what it points to is replaced; another user's is refused, which could
+/// point to what that user may not write.
 ///
 /// # Errors
 /// The file can't be made or written; [`Exit::CantCreat`].
 pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
-    let target = fs::canonicalize(path);
-    let done = match &target {
-        Ok(target) if !target.is_file() => File::options().write(true).open(target).and_then(|mut file| file.write_all(bytes)),
-        Ok(target) => swap(target, bytes, mode),
-        Err(_) => swap(path, bytes, mode),
-    };
-    done.map_err(|error| {
+    put(path, bytes, mode).map_err(|error| {
         let because = error.to_string();
         let because = because.split_once(" (os error").map_or(because.as_str(), |(words, _)| words);
-        Error::new(Exit::CantCreat, format!("writing {}", path.display()), because)
-            .hint("does its directory exist, and may you write there?")
+        let hint = match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room there; the old content is still in place",
+            _ => "does its directory exist, and may you write there?",
+        };
+        Error::new(Exit::CantCreat, format!("writing {}", path.display()), because).hint(hint)
     })
 }
 
+fn put(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let link = fs::symlink_metadata(path).ok().filter(|metadata| metadata.file_type().is_symlink());
+    if link.as_ref().is_some_and(|link| link.uid() != 0 && link.uid() != geteuid().as_raw()) {
+        return Err(io::Error::other("it is a symbolic link of another user"));
+    }
+    match fs::canonicalize(path) {
+        Ok(target) if target.is_file() => swap(&target, bytes, mode),
+        Ok(target) => pour(&target, bytes),
+        // /dev/stdout leads to what has no name where it is a pipe.
+        Err(_) if link.is_some() => pour(path, bytes),
+        Err(_) => swap(path, bytes, mode),
+    }
+}
+
+/// Writes to a device or a pipe, without waiting for a reader that is not there.
+fn pour(target: &Path, bytes: &[u8]) -> io::Result<()> {
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+    let mut file = File::options().write(true).custom_flags(flags.bits().cast_signed()).open(target)?;
+    fcntl_setfl(&file, fcntl_getfl(&file)? - OFlags::NONBLOCK)?;
+    file.write_all(bytes)
+}
+
 fn swap(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    let Some(name) = path.file_name() else { return Err(io::ErrorKind::IsADirectory.into()) };
-    // A name that begins with a dot and ends in no usual way: a directory of *.prom files is being read while this is written.
-    let mut beside = std::ffi::OsString::from(".");
-    beside.push(name);
-    beside.push(format!(".{}.new", std::process::id()));
-    let beside = path.with_file_name(beside);
+    let beside = beside(path)?;
     let written = fill(&beside, bytes, mode).and_then(|()| fs::rename(&beside, path));
     if written.is_err() {
         let _ = fs::remove_file(&beside);
@@ -43,13 +67,25 @@ fn swap(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     written
 }
 
+/// A name beside `path` that nobody else takes, not even a process of the same number in another container. It begins with a dot and
+/// ends in no usual way: a directory of *.prom files is being read while this is written.
+fn beside(path: &Path) -> io::Result<PathBuf> {
+    let Some(name) = path.file_name() else { return Err(io::ErrorKind::IsADirectory.into()) };
+    let mut random = [0; 8];
+    getrandom(&mut random, GetRandomFlags::empty())?;
+    let tail = random.iter().fold(String::from("."), |mut tail, octet| {
+        let _ = write!(tail, "{octet:02x}");
+        tail
+    });
+    let mut beside = OsString::from(".");
+    beside.push(name);
+    beside.push(tail);
+    beside.push(".new");
+    Ok(path.with_file_name(beside))
+}
+
 fn fill(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    let make = || File::options().write(true).create_new(true).mode(0o600).open(path);
-    let mut file = match make() {
-        // Left behind by an earlier process of this number that was killed.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => fs::remove_file(path).and_then(|()| make())?,
-        made => made?,
-    };
+    let mut file = File::options().write(true).create_new(true).mode(0o600).open(path)?;
     file.write_all(bytes)?;
     file.set_permissions(Permissions::from_mode(mode))?;
     file.sync_all()
@@ -57,7 +93,7 @@ fn fill(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::{MetadataExt as _, symlink};
+    use std::{os::unix::fs::symlink, thread};
 
     use super::*;
 
@@ -88,6 +124,13 @@ mod tests {
         symlink("/dev/null", &null).unwrap();
         replace(&null, b"nothing", 0o600).unwrap();
         assert!(null.is_symlink() && !Path::new("/dev/null").is_file());
+        let (mut reader, writer) = io::pipe().unwrap();
+        let stream = scratch.path().join("stream");
+        symlink(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&writer)), &stream).unwrap();
+        replace(&stream, b"poured", 0o600).unwrap();
+        assert!(stream.is_symlink());
+        let mut read = [0; 9];
+        assert_eq!(io::Read::read(&mut reader, &mut read).unwrap(), 6);
     }
 
     #[test]
@@ -95,5 +138,50 @@ mod tests {
         let error = replace(Path::new("/nonexistent/x.prom"), b"", 0o644).unwrap_err();
         assert_eq!(error.exit(), Exit::CantCreat);
         assert!(error.render("sealpost").contains("writing /nonexistent/x.prom: No such file"), "{error}");
+    }
+
+    #[test]
+    fn of_many_at_once_one_stays_whole_and_nothing_else() {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path().join("sealpost.prom");
+        let contents: Vec<Vec<u8>> = (b'a'..b'i').map(|letter| vec![letter; 100_000]).collect();
+        thread::scope(|scope| {
+            for content in &contents {
+                scope.spawn(|| (0..10).for_each(|_| replace(&path, content, 0o644).unwrap()));
+            }
+        });
+        assert!(contents.contains(&fs::read(&path).unwrap()));
+        assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_pipe_is_written_to_if_somebody_reads_it_and_not_waited_for() {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path().join("pipe");
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        assert!(replace(&path, b"nobody reads", 0o644).unwrap_err().because().contains("No such device"));
+        let nonblocking = OFlags::NONBLOCK.bits().cast_signed();
+        let mut reader = File::options().read(true).custom_flags(nonblocking).open(&path).unwrap();
+        replace(&path, b"read", 0o644).unwrap();
+        let mut read = [0; 9];
+        assert_eq!(io::Read::read(&mut reader, &mut read).unwrap(), 4);
+    }
+
+    #[test]
+    fn a_full_disk_a_directory_and_another_users_link_are_refused_and_leave_nothing() {
+        let scratch = tempfile::tempdir().unwrap();
+        let full = replace(Path::new("/dev/full"), b"x", 0o644).unwrap_err();
+        assert!(full.because().contains("No space left") && full.advice().unwrap().contains("make room"), "{full}");
+        assert!(replace(scratch.path(), b"x", 0o644).unwrap_err().because().contains("Is a directory"));
+        if geteuid().is_root() {
+            let (file, link) = (scratch.path().join("file"), scratch.path().join("link"));
+            fs::write(&file, "kept").unwrap();
+            symlink(&file, &link).unwrap();
+            std::os::unix::fs::lchown(&link, Some(65_534), None).unwrap();
+            let error = replace(&link, b"x", 0o644).unwrap_err();
+            assert_eq!(error.because(), "it is a symbolic link of another user");
+            assert_eq!(fs::read(&file).unwrap(), b"kept");
+            assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 2);
+        }
     }
 }

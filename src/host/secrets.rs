@@ -99,7 +99,8 @@ impl Errand<'_> {
     /// The smarthost's name, by which other programs keep passwords too.
     fn host(&self) -> String {
         match &self.account.target {
-            Target::Name(name, _) => name.clone(),
+            // Of a domain whose servers the DNS names: other programs know it by that too.
+            Target::Name(name, _) | Target::Service(name) => name.clone(),
             Target::Address(address, _) => address.to_string(),
             Target::Unix(path) => path.display().to_string(),
         }

@@ -9,6 +9,8 @@ pub struct Facts {
     pub size: u64,
     /// The body has an octet above 127: it wants BODY=8BITMIME, or re-encoding.
     pub eight_bit: bool,
+    /// Its header says `TLS-Required: No` (RFC 8689 3).
+    pub tls_waived: bool,
 }
 
 /// In which form the bytes are wanted.

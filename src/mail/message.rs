@@ -40,6 +40,8 @@ pub struct Completed {
     pub eight_bit: bool,
     /// It has a Content-Type, so the body may be more than plain text.
     pub typed: bool,
+    /// It says `TLS-Required: No`.
+    pub tls_waived: bool,
 }
 
 /// Completes `header`; fields that need no change keep their bytes and order, what is added stands before them.
@@ -80,7 +82,14 @@ pub fn complete(header: &Header, with: &Completion<'_>) -> Result<Completed, Err
     })?;
     let eight_bit = !text.is_ascii();
     let typed = header.fields().any(|f| f.is("Content-Type"));
-    Ok(Completed { text, eight_bit, typed })
+    Ok(Completed { text, eight_bit, typed, tls_waived: waives_tls(header) })
+}
+
+/// Whether the header says `TLS-Required: No`, once and nothing else: the grammar of RFC 8689 3 has neither comments nor lists, and
+/// what is not sure to be meant so must not weaken anything.
+fn waives_tls(header: &Header) -> bool {
+    let mut values = header.fields().filter(|f| f.is("TLS-Required")).map(|f| f.value);
+    values.next().is_some_and(|value| value.eq_ignore_ascii_case(b"No")) && values.next().is_none()
 }
 
 /// Adds what RFC 5322 3.6 wants; of a message that is sent again only the newest Resent fields are ours (3.6.6).

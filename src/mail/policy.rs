@@ -112,6 +112,29 @@ pub enum Tlsa {
     Absent,
 }
 
+/// What is asked of TLS for the whole way of a message, beyond the connection to the smarthost (RFC 8689).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Request {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// `REQUIRETLS`: whoever passes the message on does so under TLS to a verified server, or not at all. Of the account.
+    Require,
+    /// `TLS-Required: No`: better in plaintext than not at all. Of the message.
+    Waive,
+}
+
+impl Request {
+    /// The words in the log.
+    pub fn as_str(self) -> Option<&'static str> {
+        match self {
+            Self::Nothing => None,
+            Self::Require => Some("requiretls"),
+            Self::Waive => Some("tls-required-no"),
+        }
+    }
+}
+
 /// What an account asks of TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Demand {
@@ -125,18 +148,35 @@ pub struct Demand {
     pub on_downgrade: OnDowngrade,
     /// What DNSSEC says, where `trust` is `dane`; see [`Demand::informed`].
     pub tlsa: Tlsa,
+    /// What is asked for the rest of the way; see [`Demand::of_message`].
+    pub request: Request,
 }
 
 impl Demand {
     /// Whether a message may only leave under TLS: TLSA records make opportunistic TLS mandatory (RFC 7672 2.2).
     pub fn must_encrypt(self) -> bool {
-        self.policy.must_encrypt() || (self.trusts_dane() && self.tlsa != Tlsa::Absent)
+        self.policy.must_encrypt() || (self.obeys_dane() && self.tlsa != Tlsa::Absent)
     }
 
     /// Whether a peer that is not trusted ends the attempt.
     pub fn must_trust(self) -> bool {
         // Before anybody asked, the strictest answer is assumed.
-        self.policy.must_trust() || (self.trusts_dane() && matches!(self.tlsa, Tlsa::Usable | Tlsa::Unasked))
+        self.policy.must_trust() || (self.obeys_dane() && matches!(self.tlsa, Tlsa::Usable | Tlsa::Unasked))
+    }
+
+    /// The demand for a message, `waived` telling whether its header says `TLS-Required: No` (RFC 8689 3).
+    ///
+    /// That sets aside what the other side publishes: TLSA records make nothing mandatory for it. The account's own policy is this
+    /// side's and stays, and the field counts for nothing where the account says REQUIRETLS (RFC 8689 4.1).
+    #[must_use]
+    pub fn of_message(self, waived: bool) -> Self {
+        let request = if waived && self.request == Request::Nothing { Request::Waive } else { self.request };
+        Self { request, ..self }
+    }
+
+    /// Whether what DNSSEC says of the server, or that it can't be asked, may keep a message from being sent.
+    pub fn obeys_dane(self) -> bool {
+        self.trusts_dane() && self.request != Request::Waive
     }
 
     /// The demand on a connection to a host of which DNSSEC says `tlsa`.
@@ -167,6 +207,13 @@ impl Demand {
         self.policy.wants_tls() && self.trust == Trust::Tofu
     }
 
+    /// Whether what the server showed before is to be known before the connection: a key, or TLS that plaintext could take the
+    /// place of.
+    pub fn minds_the_past(self) -> bool {
+        let may_go_clear = self.policy == Policy::Opportunistic && self.start == Start::Starttls;
+        self.trusts_first_use() || may_go_clear
+    }
+
     /// Whether `on_downgrade` forbids plaintext. A handshake that just failed counts as TLS seen before: the server offered
     /// it a moment ago, and garbage behind the 220 is the cheapest way to strip it.
     fn refuses_downgrade(self, prior: &Prior) -> bool {
@@ -177,7 +224,7 @@ impl Demand {
 /// What is known of a server before this connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Prior {
-    /// It offered TLS on an earlier day.
+    /// It had TLS on an earlier day, or may have had it and nobody can tell.
     pub sealed_before: bool,
     /// A handshake failed on the connection just before this one; with this the connection is a retry in plaintext.
     pub failed_handshake: Option<Finding>,
@@ -227,7 +274,7 @@ impl Met {
         self.finding.as_ref()
     }
 
-    /// Whether this host offered TLS before and did not now.
+    /// Whether this host had TLS before and has none now.
     pub fn downgrade(&self) -> bool {
         self.downgrade
     }
@@ -264,6 +311,21 @@ pub fn after_refusal(demand: Demand, reply: &str, prior: &Prior) -> Next {
     clear(demand, Finding::new(Failure::StarttlsNotSupported, format!("the server refused STARTTLS: {reply}")), prior)
 }
 
+/// What a person can do where `server` (as the command line names it) had TLS before and has none now.
+pub fn advice_on_downgrade(demand: Demand, server: &str) -> String {
+    let taken = "somebody on the way may be taking TLS out: ask the server's owner";
+    if demand.must_encrypt() {
+        format!("{taken}, before you think of another policy")
+    } else {
+        format!("{taken}; if it is gone for good: sealpost trust forget {server}")
+    }
+}
+
+/// What a person can do where the key of `server` (as the command line names it) is new and nobody vouched for it.
+pub fn advice_on_key(server: &str) -> String {
+    format!("ask the server's owner for its key; if it is the one that this shows, accept it: sealpost trust add {server}")
+}
+
 /// Whether a handshake that just failed may be followed by a new connection in plaintext.
 ///
 /// With implicit TLS there is nothing to fall back to: the port speaks TLS only, so it is "not sent" there too. Bytes behind
@@ -285,7 +347,52 @@ pub fn judge(demand: Demand, verdict: Verdict) -> Result<Met, Finding> {
         // Encryption without authentication: never called verified.
         Ok(_) => Ok(met(Channel::Unverified, None)),
         Err(finding) if demand.must_trust() => Err(finding),
+        // There is nothing to hold the server against, and the account is content with that.
+        Err(_) if demand.trusts_dane() && demand.tlsa == Tlsa::Absent => Ok(met(Channel::Unverified, None)),
         Err(finding) => Ok(met(Channel::Unverified, Some(finding))),
+    }
+}
+
+/// Why a message can't have the promise that its account wants (RFC 8689 4.2.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unpromised {
+    /// The server does not know REQUIRETLS.
+    NotOffered,
+    /// There is no TLS, or nobody vouches for the server.
+    Unverified,
+}
+
+impl Unpromised {
+    /// What happened, for a person.
+    pub fn because(self) -> &'static str {
+        match self {
+            Self::NotOffered => "the account says requiretls, and the server does not offer REQUIRETLS (5.7.30)",
+            Self::Unverified => "the account says requiretls, and the server is not verified (5.7.10)",
+        }
+    }
+
+    /// What to do about it.
+    pub fn advice(self) -> &'static str {
+        match self {
+            Self::NotOffered => "name a server that offers it; without requiretls the mail goes on as the server likes",
+            Self::Unverified => "make sure that the key is the server's, and let the account trust it",
+        }
+    }
+}
+
+/// Decides whether MAIL says REQUIRETLS, `offered` telling whether the server does, now, under TLS; `bounce` is for mail without a
+/// return path (RFC 8689 2, 4.2.1).
+///
+/// # Errors
+/// Why the message may not be said at all: it would go on from the server without the promise.
+pub fn may_require_tls(demand: Demand, met: &Met, offered: bool, bounce: bool) -> Result<bool, Unpromised> {
+    match (demand.request, met.channel) {
+        (Request::Nothing | Request::Waive, _) => Ok(false),
+        (Request::Require, Channel::Verified) if offered => Ok(true),
+        // A bounce is not to be lost for want of the promise (RFC 8689 5).
+        (Request::Require, Channel::Verified) if bounce => Ok(false),
+        (Request::Require, Channel::Verified) => Err(Unpromised::NotOffered),
+        (Request::Require, _) => Err(Unpromised::Unverified),
     }
 }
 

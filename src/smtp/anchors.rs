@@ -96,6 +96,18 @@ impl<'c> Search<'c> {
     }
 }
 
+/// Every certificate of a bundle in PEM. Blocks that are not base64 are passed over.
+pub fn every(pem: &[u8]) -> Vec<Vec<u8>> {
+    let mut found = Vec::new();
+    let mut rest = pem;
+    while let Some((body, behind)) = block(rest) {
+        rest = behind;
+        let text: Vec<u8> = body.iter().copied().filter(|octet| !octet.is_ascii_whitespace()).collect();
+        found.extend(STANDARD.decode(text));
+    }
+    found
+}
+
 /// The names of the issuers in a chain, as DER without the outer SEQUENCE.
 fn issuers(chain: &[CertificateDer<'_>]) -> Vec<Vec<u8>> {
     let mut names: Vec<Vec<u8>> =

@@ -1,4 +1,4 @@
-//! How far is a peer's certificate trusted: by an authority and its name, or by a pin? (RFC 5280 6, RFC 9525; sealpost(1), "TLS policy")
+//! How far is a peer's certificate trusted: by an authority and its name, a pin, or TLSA records? (RFC 5280 6, 9525, 7672; sealpost(1), "TLS policy")
 //!
 //! Says what is wrong in the words of RFC 8460 section 4.3; never decides to send.
 
@@ -8,8 +8,12 @@ use webpki::{
     RevocationOptionsBuilder, UnknownStatusPolicy, VerifiedPath, anchor_from_trusted_cert,
 };
 
+pub use dane::by_tlsa;
+
 use super::{anchors::Anchors, issuer, leaf};
 use crate::mail::tls::{Failure, Finding, Standing, Verdict};
+
+mod dane;
 
 /// What a server showed, and what it was asked for.
 #[derive(Clone, Copy, Debug)]
@@ -47,8 +51,7 @@ pub fn by_authority(peer: Peer<'_>, authorities: Authorities<'_>) -> Verdict {
         return Err(Finding::new(Failure::CertificateNotTrusted, "the server showed no certificate"));
     };
     let Some(anchors) = authorities.anchors else {
-        let why = format!("{} holds no certificate in PEM form: nobody can be trusted", authorities.origin);
-        return Err(Finding::new(Failure::ValidationFailure, why));
+        return Err(nobody(authorities.origin));
     };
     let certificate = match EndEntityCert::try_from(der) {
         Ok(certificate) => certificate,
@@ -60,6 +63,30 @@ pub fn by_authority(peer: Peer<'_>, authorities: Authorities<'_>) -> Verdict {
         findings.push(wrong_name(&error, peer));
     }
     gravest(findings)
+}
+
+/// `origin` holds no certificate at all.
+pub fn nobody(origin: &str) -> Finding {
+    Finding::new(Failure::ValidationFailure, format!("{origin} holds no certificate in PEM form: nobody can be trusted"))
+}
+
+/// Checks the name alone, of a server whose chain another has accepted.
+///
+/// # Errors
+/// `certificate-host-mismatch`; `certificate-not-trusted` where there is no certificate whose names could be read.
+pub fn by_name(peer: Peer<'_>) -> Verdict {
+    let Some(der) = peer.chain.first() else {
+        return Err(Finding::new(Failure::CertificateNotTrusted, "the server showed no certificate"));
+    };
+    let certificate = EndEntityCert::try_from(der).map_err(|error| Finding::new(Failure::CertificateNotTrusted, words(&error)))?;
+    let named = certificate.verify_is_valid_for_subject_name(peer.name);
+    named.map(|()| Standing::Proven).map_err(|error| wrong_name(&error, peer))
+}
+
+/// What is wrong with a server whose chain another has refused for `finding`: that, and its name where that is wrong too.
+pub fn also_by_name(peer: Peer<'_>, finding: &Finding) -> Finding {
+    let name = by_name(peer).err().filter(|name| name.failure == Failure::CertificateHostMismatch);
+    gravest([Some(finding.clone()), name].into_iter().flatten().collect()).err().unwrap_or_else(|| finding.clone())
 }
 
 /// Checks that the certificate or its key is one of `pins` (SHA-256), whoever signed it, whatever its dates and names.

@@ -38,6 +38,8 @@ static NO_MESSAGE: Envelope =
 /// What one connection is for.
 #[derive(Clone, Debug)]
 pub struct Plan {
+    /// The server as the command line names it, for hints.
+    pub server: String,
     /// LHLO and a reply per recipient (RFC 2033).
     pub lmtp: bool,
     /// What EHLO says: a domain or an address literal.
@@ -84,12 +86,16 @@ pub struct Report {
     pub met: Option<Met>,
     /// What was wrong with TLS where nothing of the message was said.
     pub finding: Option<Finding>,
+    /// MAIL may say REQUIRETLS, and did where MAIL was said.
+    pub requiretls: bool,
     /// The mechanism that authenticated us.
     pub auth: Option<Mechanism>,
     /// The server refused the access token: a new one may be taken. It is never true of a password.
     pub token_refused: bool,
     /// The handshake failed in a way that policy answers with a new connection in plaintext.
     pub retry_in_plaintext: Option<Finding>,
+    /// A certificate was refused that nobody saw: another connection may show it, for policy to decide.
+    pub unseen: bool,
 }
 
 impl Report {
@@ -113,8 +119,6 @@ pub struct Session<'m> {
     parser: Parser,
     out: Outbox,
     state: State<'m>,
-    /// What EHLO said before TLS, where that was left behind.
-    clear: Option<Capabilities>,
     server: Capabilities,
     form: Form,
     saying: bool,
@@ -125,12 +129,14 @@ pub struct Session<'m> {
     turn: u32,
     offered: Option<bool>,
     met: Option<Met>,
+    requiretls: bool,
     finding: Option<Finding>,
     auth: Option<Mechanism>,
     token_refused: bool,
     /// What a login can be bound to.
     binding: Option<Binding>,
     retry: Option<Finding>,
+    unseen: bool,
     problem: Option<Problem>,
     outcomes: Option<Vec<Outcome>>,
 }
@@ -169,7 +175,6 @@ impl<'m> Session<'m> {
             parser: Parser::default(),
             out: Outbox::default(),
             state: if implicit { State::Handshake } else { State::Greeting },
-            clear: None,
             server: Capabilities::default(),
             form: Form::EightBit,
             saying: false,
@@ -178,11 +183,13 @@ impl<'m> Session<'m> {
             turn: 0,
             offered: None,
             met: None,
+            requiretls: false,
             finding: None,
             auth: None,
             token_refused: false,
             binding: None,
             retry: None,
+            unseen: false,
             problem: None,
             outcomes: None,
         };
@@ -195,16 +202,6 @@ impl<'m> Session<'m> {
     /// A session without a message: all that a send would do before MAIL, login included, then QUIT.
     pub fn probe(plan: Plan) -> Session<'static> {
         Session::new(plan, &NO_MESSAGE, Facts::default())
-    }
-
-    /// What the server said that it can, before TLS began; `None` where TLS did not begin, or nothing was said before it.
-    pub fn clear(&self) -> Option<&Capabilities> {
-        self.clear.as_ref()
-    }
-
-    /// What the server said that it can, on the connection as it is now; nothing where it has not been asked.
-    pub fn server(&self) -> &Capabilities {
-        &self.server
     }
 
     /// How far the policy is met so far; `None` where nothing may be sent.
@@ -316,12 +313,11 @@ impl<'m> Session<'m> {
     pub fn sealed(&mut self, verdict: Verdict, binding: Option<Binding>) {
         self.parser = Parser::default();
         self.binding = binding;
-        // All that was learnt in plaintext is forgotten (RFC 3207 4.2): it is only to be told.
-        let learnt = std::mem::take(&mut self.server);
-        self.clear = self.offered.is_some().then_some(learnt);
+        // All that was learnt in plaintext is forgotten (RFC 3207 4.2).
+        self.server = Capabilities::default();
         match policy::judge(self.plan.demand, verdict) {
             Ok(met) => self.met = Some(met),
-            Err(finding) => return self.unmet(finding),
+            Err(finding) => return self.distrusted(finding),
         }
         if self.plan.demand.start == Start::Implicit {
             self.state = State::Greeting;
@@ -336,6 +332,14 @@ impl<'m> Session<'m> {
         if policy::may_retry_in_plaintext(self.plan.demand) {
             self.retry = Some(finding.clone());
         }
+        self.unmet(finding);
+        self.out.silence();
+    }
+
+    /// The library ended the handshake because it does not believe the certificate, and did not show it. What policy makes of such
+    /// a server is for a connection on which it is seen.
+    pub fn unseen(&mut self, finding: Finding) {
+        self.unseen = true;
         self.unmet(finding);
         self.out.silence();
     }
@@ -377,9 +381,11 @@ impl<'m> Session<'m> {
             offered: self.offered,
             met: self.met,
             finding: self.finding,
+            requiretls: self.requiretls,
             auth: self.auth,
             token_refused: self.token_refused,
             retry_in_plaintext: self.retry,
+            unseen: self.unseen,
         };
         report.foreign(|text| {
             if let Cow::Owned(masked) = self.mask.hide(text) {
@@ -426,6 +432,7 @@ impl<'m> Session<'m> {
             facts: self.facts,
             server: self.server.clone(),
             lmtp: self.plan.lmtp,
+            requiretls: self.requiretls,
             batch: self.plan.batch,
         };
         self.state = State::Mail(Box::new(Transaction::begin(terms, &mut self.out)));

@@ -1,4 +1,4 @@
-//! How is each command spelled on the wire? (RFC 5321 4.1, 1870, 2033, 3030, 3461, 6152, 6531)
+//! How is each command spelled on the wire? (RFC 5321 4.1, 1870, 2033, 3030, 3461, 6152, 6531, 8689)
 //!
 //! Every line is built here, out of values that can't hold a line end; what would be a control character all the same ends the
 //! line, so that no argument can become a second command.
@@ -17,6 +17,8 @@ pub struct Declared<'a> {
     pub eight_bit: bool,
     /// `SMTPUTF8`.
     pub smtputf8: bool,
+    /// `REQUIRETLS`.
+    pub requiretls: bool,
     /// `RET=` and `ENVID=`.
     pub dsn: Option<&'a Dsn>,
 }
@@ -42,8 +44,13 @@ pub fn mail(sender: &ReversePath, declared: Declared<'_>) -> Vec<u8> {
     if declared.smtputf8 {
         words.push_str(" SMTPUTF8");
     }
+    if declared.requiretls {
+        words.push_str(" REQUIRETLS");
+    }
     if let Some(dsn) = declared.dsn {
         match dsn.ret {
+            // Never the whole of a message that nobody else may read (RFC 8689 5).
+            Some(Ret::Full) if declared.requiretls => words.push_str(" RET=HDRS"),
             Some(Ret::Full) => words.push_str(" RET=FULL"),
             Some(Ret::Headers) => words.push_str(" RET=HDRS"),
             None => {}
@@ -104,12 +111,23 @@ mod tests {
     fn mail_declares_what_it_is_told_to() {
         assert_eq!(mail(&ReversePath::Null, Declared::default()), b"MAIL FROM:<>\r\n");
         let dsn = Dsn { notify: None, ret: Some(Ret::Headers), envid: Some("a+b=c".into()) };
-        let declared = Declared { size: Some(7), eight_bit: true, smtputf8: true, dsn: Some(&dsn) };
+        let declared = Declared { size: Some(7), eight_bit: true, smtputf8: true, dsn: Some(&dsn), ..Declared::default() };
         let said = mail(&ReversePath::Address(address("a@b.test")), declared);
         assert_eq!(
             String::from_utf8(said).unwrap(),
             "MAIL FROM:<a@b.test> SIZE=7 BODY=8BITMIME SMTPUTF8 RET=HDRS ENVID=a+2Bb+3Dc\r\n"
         );
+    }
+
+    #[test]
+    fn a_message_that_wants_tls_all_the_way_does_not_come_back_whole() {
+        let dsn = Dsn { notify: None, ret: Some(Ret::Full), envid: None };
+        for (requiretls, said) in
+            [(true, "MAIL FROM:<a@b.test> REQUIRETLS RET=HDRS\r\n"), (false, "MAIL FROM:<a@b.test> RET=FULL\r\n")]
+        {
+            let declared = Declared { requiretls, dsn: Some(&dsn), ..Declared::default() };
+            assert_eq!(String::from_utf8(mail(&ReversePath::Address(address("a@b.test")), declared)).unwrap(), said);
+        }
     }
 
     #[test]

@@ -146,6 +146,8 @@ pub struct Capabilities {
     pub dsn: bool,
     /// CHUNKING (RFC 3030).
     pub chunking: bool,
+    /// REQUIRETLS (RFC 8689).
+    pub requiretls: bool,
     /// AUTH mechanisms in the order of the server, upper case (RFC 4954).
     pub auth: Vec<String>,
 }
@@ -172,6 +174,7 @@ impl Capabilities {
             "SMTPUTF8" => self.smtputf8 = true,
             "DSN" => self.dsn = true,
             "CHUNKING" => self.chunking = true,
+            "REQUIRETLS" => self.requiretls = true,
             "AUTH" => {
                 for mechanism in words.map(str::to_ascii_uppercase) {
                     if !self.auth.contains(&mechanism) {
@@ -283,11 +286,11 @@ mod tests {
 
     #[test]
     fn capabilities_are_read_in_any_case_and_old_spellings() {
-        let reply = one(b"250-mx STARTTLS\r\n250-size 1000\r\n250-Pipelining\r\n250-AUTH=PLAIN LOGIN\r\n250-auth plain scram-sha-256\r\n250-8bitmime\r\n250-DSN\r\n250 chunking\r\n");
+        let reply = one(b"250-mx STARTTLS\r\n250-size 1000\r\n250-Pipelining\r\n250-AUTH=PLAIN LOGIN\r\n250-auth plain scram-sha-256\r\n250-8bitmime\r\n250-DSN\r\n250-RequireTLS\r\n250 chunking\r\n");
         let known = Capabilities::of(&reply);
         assert_eq!(known.auth, ["PLAIN", "LOGIN", "SCRAM-SHA-256"]);
         assert_eq!(known.size, Some(1000));
-        assert!(known.pipelining && known.eight_bit && known.dsn && known.chunking);
+        assert!(known.pipelining && known.eight_bit && known.dsn && known.chunking && known.requiretls);
         assert!(!known.starttls, "the greeting line names the host, nothing else");
         assert!(!Capabilities::of(&one(b"250-mx\r\n250 XXXXXXXA\r\n")).starttls);
         assert_eq!(Capabilities::of(&one(b"250-mx\r\n250 SIZE 0\r\n")).size, None);

@@ -86,7 +86,7 @@ pub struct Credentials {
     pub choice: Choice,
     /// `allow_unverified` of the account.
     pub allow_unverified: bool,
-    /// The host and port of the account, which OAUTHBEARER says; `None` for a unix socket.
+    /// The host and port that the connection goes to, which OAUTHBEARER says; `None` for a unix socket.
     pub server: Option<(String, u16)>,
 }
 

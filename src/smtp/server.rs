@@ -43,6 +43,8 @@ pub struct Settings {
     pub seal: Seal,
     /// AUTH is offered, and needed before MAIL.
     pub auth: Option<Auth>,
+    /// REQUIRETLS is offered under TLS (RFC 8689).
+    pub requiretls: bool,
     /// A peer that ends DATA itself with LF alone may end the message with `LF . LF`: only for local programs on a pipe, where
     /// nobody else can put lines between theirs.
     pub lone_lf: bool,

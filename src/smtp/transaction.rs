@@ -37,6 +37,8 @@ pub(super) struct Terms<'m> {
     pub(super) facts: Facts,
     pub(super) server: Capabilities,
     pub(super) lmtp: bool,
+    /// MAIL says REQUIRETLS.
+    pub(super) requiretls: bool,
     /// Most recipients of one MAIL.
     pub(super) batch: usize,
 }
@@ -301,6 +303,7 @@ impl<'m> Transaction<'m> {
             size: (server.size.is_some()).then_some(size),
             eight_bit: self.terms.facts.eight_bit && server.eight_bit && form == Form::EightBit,
             smtputf8: non_ascii,
+            requiretls: self.terms.requiretls,
             dsn: server.dsn.then_some(&envelope.dsn),
         };
         if self.open {

@@ -19,7 +19,7 @@ use sealpost::{
     },
 };
 
-use crate::common::{MESSAGE, Run, Sealpost, script::Server};
+use crate::common::{BACKENDS, MESSAGE, Run, Sealpost, script::Server};
 
 /// Far more than any check takes, far less than anybody waits.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -174,14 +174,15 @@ fn names_that_are_none_of_hosts_are_a_mismatch() {
 }
 
 /// A send to a server that shows `chain`, by a process that may have 64 MiB of addresses and no more.
-fn send(chain: Chain, key: &KeyPair, ca: &str, policy: &str) -> Run {
+fn send(chain: Chain, key: &KeyPair, ca: &str, policy: &str, backend: &str) -> Run {
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
     let config = Arc::new(builder.with_no_client_auth().with_single_cert(chain, key).unwrap());
-    let server = Server::start("tls\nhello:\nsession", Some(config));
+    // Where the library refuses the certificate by itself, another connection shows it.
+    let server = Server::start("tls\nhello:\nsession\n---\ntls\nhello:\nsession", Some(config));
     let mut sealpost = Sealpost::new(&format!(
-        "[accounts.relay]\nhost = \"localhost\"\nport = {}\ntls.start = \"implicit\"\ntls.policy = {policy:?}\ntls.ca_file = \"ca.pem\"\n",
+        "[accounts.relay]\nhost = \"localhost\"\nport = {}\ntls.start = \"implicit\"\ntls.policy = {policy:?}\ntls.ca_file = \"ca.pem\"\ntls.backend = {backend:?}\n",
         server.port()
     ));
     sealpost.scratch.write("ca.pem", ca);
@@ -199,19 +200,23 @@ fn a_megabyte_of_certificates_ends_the_handshake_without_filling_the_memory() {
     let root = root();
     let pem = root.pem();
     let (chain, key) = tower(root, 100, 10 * 1024);
-    let run = send(chain, &key, &pem, "required");
-    assert_eq!((run.code, run.field("/tls/result"), run.field("/tls/failure")), (75, "none", "validation-failure"), "{run:?}");
+    for backend in BACKENDS {
+        let run = send(chain.clone(), &key, &pem, "required", backend);
+        assert_eq!((run.code, run.field("/tls/result"), run.field("/tls/failure")), (75, "none", "validation-failure"), "{run:?}");
+    }
 }
 
 #[test]
 fn the_record_of_a_certificate_with_ten_thousand_names_is_short_and_says_that_there_are_more() {
     let root = root();
     let (leaf, key) = leaf_of(&root, many_names);
-    let run = send(vec![leaf], &key, &root.pem(), "opportunistic");
-    assert_eq!((run.code, run.field("/tls/result")), (0, "unverified"), "{run:?}");
-    assert_eq!(run.field("/tls/failure"), "certificate-host-mismatch");
-    let names = run.last()["tls"]["certificate"]["names"].as_array().unwrap();
-    assert_eq!((names.len(), names.last().unwrap().as_str()), (101, Some("…")));
+    for backend in BACKENDS {
+        let run = send(vec![leaf.clone()], &key, &root.pem(), "opportunistic", backend);
+        assert_eq!((run.code, run.field("/tls/result")), (0, "unverified"), "{run:?}");
+        assert_eq!(run.field("/tls/failure"), "certificate-host-mismatch");
+        let names = run.last()["tls"]["certificate"]["names"].as_array().unwrap();
+        assert_eq!((names.len(), names.last().unwrap().as_str()), (101, Some("…")));
+    }
 }
 
 #[test]
@@ -223,6 +228,8 @@ fn control_characters_in_names_reach_neither_the_terminal_nor_the_log() {
         p.distinguished_name.push(DnType::CommonName, evil);
     });
     // `oddities` and the reading of the log look for them.
-    let run = send(vec![leaf], &key, &root.pem(), "required");
-    assert_eq!((run.code, run.field("/tls/failure")), (75, "certificate-host-mismatch"), "{run:?}");
+    for backend in BACKENDS {
+        let run = send(vec![leaf.clone()], &key, &root.pem(), "required", backend);
+        assert_eq!((run.code, run.field("/tls/failure")), (75, "certificate-host-mismatch"), "{run:?}");
+    }
 }

@@ -38,6 +38,12 @@ impl Flaw {
             Self::Expired => Some("certificate-expired"),
         }
     }
+
+    /// Whether `backend` ends the handshake by itself, so that a second connection is to show who is there. Names are never for the
+    /// library to judge.
+    pub(crate) fn is_refused_unseen(self, backend: &str) -> bool {
+        backend == "native-tls" && matches!(self, Self::SelfSigned | Self::UnknownCa | Self::Expired)
+    }
 }
 
 /// A throw-away certification authority.

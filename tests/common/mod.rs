@@ -5,6 +5,7 @@
 
 pub(crate) mod certificate;
 pub(crate) mod script;
+pub(crate) mod zone;
 
 use std::{
     env, fs,
@@ -24,6 +25,9 @@ use serde_json::Value;
 
 /// No run of the binary may take longer, whatever a server does.
 const LIMIT: Duration = Duration::from_secs(10);
+
+/// The libraries for TLS that are built in.
+pub(crate) const BACKENDS: &[&str] = if cfg!(feature = "native-tls") { &["rustls", "native-tls"] } else { &["rustls"] };
 
 /// The login of every test account, and what must never be seen where it does not belong.
 pub(crate) const USER: &str = "cron";
@@ -92,7 +96,7 @@ pub(crate) fn binary() -> PathBuf {
 }
 
 impl Sealpost {
-    /// With `accounts` below a head that logs to a file of its own, has no queue, and waits a second at most.
+    /// With `accounts` below a head that logs to a file of its own, remembers in another, has no queue, and waits a second at most.
     pub(crate) fn new(accounts: &str) -> Self {
         Self::with_limits("reply_timeout = \"1s\"\nhandshake_timeout = \"1s\"\nblock_timeout = \"1s\"", accounts)
     }
@@ -101,7 +105,9 @@ impl Sealpost {
         let scratch = Scratch::new();
         let log = scratch.path().join("log.jsonl").display().to_string();
         let head = "default_account = \"relay\"\nmail_domain = \"client.test\"\naliases = \"\"\n";
-        let log = format!("[log]\nfile = {log:?}\nsyslog = false\n[queue]\nmode = \"off\"\n[limits]\nconnect_timeout = \"5s\"\n");
+        let log = format!(
+            "[log]\nfile = {log:?}\nsyslog = false\n[memory]\nfile = \"memory.json\"\n[queue]\nmode = \"off\"\n[limits]\nconnect_timeout = \"5s\"\n"
+        );
         scratch.write("config.toml", format!("{head}{log}{limits}\n{accounts}"));
         Self { scratch, wrapper: Vec::new(), environment: Vec::new() }
     }

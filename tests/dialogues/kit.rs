@@ -11,7 +11,7 @@ use sealpost::{
         address::{Address, ReversePath},
         content::{Content, Facts, Form},
         envelope::{Dsn, Envelope, Recipient},
-        policy::{Demand, OnDowngrade, Policy, Prior, Reach, Start, Tlsa, Trust},
+        policy::{Demand, OnDowngrade, Policy, Prior, Reach, Request, Start, Tlsa, Trust},
         tls::{Failure, Finding, Standing},
     },
     smtp::{
@@ -35,7 +35,7 @@ impl Text {
 
 impl Content for Text {
     fn facts(&self) -> Facts {
-        Facts { size: self.bytes.len() as u64, eight_bit: self.eight_bit }
+        Facts { size: self.bytes.len() as u64, eight_bit: self.eight_bit, ..Facts::default() }
     }
 
     fn rewind(&mut self, form: Form) -> io::Result<u64> {
@@ -72,9 +72,11 @@ pub(crate) fn setup() -> Setup {
         start: Start::Starttls,
         on_downgrade: OnDowngrade::Warn,
         tlsa: Tlsa::Unasked,
+        request: Request::Nothing,
     };
     Setup {
         plan: Plan {
+            server: "mx.test:25".into(),
             lmtp: false,
             hello: "me.test".into(),
             demand,

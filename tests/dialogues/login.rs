@@ -60,8 +60,9 @@ fn refused_for_good_and_for_now_are_told_apart() {
     assert_eq!(with("535 5.7.8 bad"), (Fate::Refused, Exit::NoPerm));
     assert_eq!(with("454 4.7.0 later"), (Fate::Deferred, Exit::TempFail));
     assert_eq!(with("432 4.7.12 change it"), (Fate::Deferred, Exit::TempFail));
-    let leaves = format!("{VERIFIED}C: AUTH PLAIN {PLAIN}\nS: 421 4.7.0 too many");
-    assert_eq!(ends(required().plain(), &leaves), (Fate::Deferred, Exit::TempFail));
+    // A server that hangs up hears no farewell.
+    let hung_up = ends(required().plain(), &format!("{VERIFIED}C: AUTH PLAIN {PLAIN}\nS: 421 4.7.0 too often"));
+    assert_eq!(hung_up, (Fate::Deferred, Exit::TempFail));
 }
 
 #[test]

@@ -4,5 +4,6 @@
 mod kit;
 mod login;
 mod outcome;
+mod requiretls;
 mod seal;
 mod transfer;

@@ -176,6 +176,24 @@ fn trusting_anybody_is_never_called_verified() {
 }
 
 #[test]
+fn what_kept_a_mail_for_want_of_a_known_key_says_how_to_accept_it() {
+    let start = "S: 220 mx\nC: EHLO me.test\nS: 250-mx\nS: 250 STARTTLS\nC: STARTTLS\nS: 220 go";
+    let changed = format!("{start}\nTLS untrusted");
+    let unknown = format!("{start}\nTLS first use\nC: EHLO me.test\nS: 250-mx\nS: 250 AUTH PLAIN\nC: QUIT");
+    for (trust, script, advises) in [
+        (Trust::Tofu, &changed, true),
+        (Trust::System, &changed, false),
+        (Trust::Tofu, &unknown, true),
+        (Trust::Any, &unknown, false),
+    ] {
+        let report = setup().policy(Policy::Required).trust(trust).plain().play(script);
+        let hint = report.problem.unwrap().hint.unwrap();
+        assert_eq!(hint.contains("sealpost trust add mx.test:25"), advises, "{trust:?}: {hint}");
+        assert_eq!(report.met, None);
+    }
+}
+
+#[test]
 fn implicit_tls_shakes_hands_before_the_greeting() {
     let script = format!("TLS ok\nS: 220 mx\nC: EHLO me.test\nS: 250-mx\nS: 250 STARTTLS\n{SENT_IN_THE_CLEAR}");
     let report = setup().policy(Policy::Required).implicit().play(&script);
@@ -202,4 +220,5 @@ fn a_host_that_had_tls_yesterday_is_a_downgrade_today() {
     stripped.plan.demand.on_downgrade = OnDowngrade::Refuse;
     let report = stripped.play(&format!("{script}\nC: QUIT"));
     assert_eq!(report.outcomes[0].fate, Fate::Deferred);
+    assert!(report.problem.unwrap().hint.unwrap().contains("sealpost trust forget mx.test:25"));
 }

@@ -66,11 +66,12 @@ fn policy_object(policy: &Map<String, Value>, faults: &mut Vec<String>) {
         let known: Members<'_> = &[
             ("policy-type", true, kind),
             ("policy-string", false, texts),
-            ("policy-domain", true, is_text),
+            ("policy-domain", true, is_domain),
             ("mx-host", false, texts),
         ];
         members("policy.policy", inner, known, faults);
     }
+    let kind = policy.get("policy").and_then(|policy| policy.get("policy-type")).and_then(Value::as_str).unwrap_or_default();
     let known: Members<'_> = &[("total-successful-session-count", true, is_count), ("total-failure-session-count", true, is_count)];
     let summary = policy.get("summary").and_then(Value::as_object);
     if let Some(summary) = summary {
@@ -93,6 +94,12 @@ fn policy_object(policy: &Map<String, Value>, faults: &mut Vec<String>) {
             ("failure-reason-code", false, is_text),
         ];
         members("failure-details", details, known, faults);
+        // Sections 4.3.2.1 and 4.3.2.2: these can only be said of a policy of their kind.
+        let result = details.get("result-type").and_then(Value::as_str).unwrap_or_default();
+        let is_of_dane = ["tlsa-invalid", "dnssec-invalid", "dane-required"].contains(&result);
+        if is_of_dane && kind != "tlsa" || result.starts_with("sts-") && kind != "sts" {
+            faults.push(format!("{result} under a policy of type {kind}"));
+        }
         failed += details.get("failed-session-count").and_then(Value::as_u64).unwrap_or(0);
     }
     if summary.and_then(|summary| summary.get("total-failure-session-count")).and_then(Value::as_u64) != Some(failed) {
@@ -102,6 +109,13 @@ fn policy_object(policy: &Map<String, Value>, faults: &mut Vec<String>) {
 
 fn is_text(value: &Value) -> bool {
     value.as_str().is_some_and(|text| !text.is_empty())
+}
+
+/// Labels of letters, digits and hyphens: A-labels where it is internationalized (RFC 8460 section 4.4), and no address.
+fn is_domain(value: &Value) -> bool {
+    let is_label =
+        |label: &str| !label.is_empty() && label.bytes().all(|octet| octet.is_ascii_alphanumeric() || b"-_".contains(&octet));
+    value.as_str().is_some_and(|text| text.split('.').all(is_label) && text.parse::<IpAddr>().is_err())
 }
 
 fn is_count(value: &Value) -> bool {
@@ -205,6 +219,10 @@ fn the_grammars_can_find_faults() {
         ("\"organization-name\":\"a\"", "\"organisation-name\":\"a\""),
         ("a@b.example", "a"),
         ("no-policy-found", "none"),
+        ("policy-domain\":\"b", "policy-domain\":\"ü"),
+        ("policy-domain\":\"b", "policy-domain\":\"192.0.2.1"),
+        ("certificate-expired", "tlsa-invalid"),
+        ("certificate-expired", "sts-policy-invalid"),
         ("certificate-expired", "expired"),
         ("192.0.2.1", "192.0.2"),
         ("failure-session-count\":2}", "failure-session-count\":-2}"),

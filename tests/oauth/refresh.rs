@@ -65,6 +65,19 @@ fn a_refused_token_is_replaced_once_and_the_mail_goes() {
 }
 
 #[test]
+fn check_renews_a_refused_token_as_a_send_does() {
+    let fake = Fake::start(|_, _| tokens("token-1", "refresh-1"));
+    let server = smarthost(&[&format!("!{ACCESS}"), "*"]);
+    let sealpost = account(server.port(), &base(&fake), "");
+    give(&sealpost, LATER);
+    let config = sealpost.scratch.path().join("config.toml");
+    let run = sealpost.command(&["check", "-C", config.to_str().unwrap()], b"");
+    assert_eq!(run.code, 0, "{run:?}");
+    assert!(run.stdout.contains("would send now"), "{}", run.stdout);
+    server.finish();
+}
+
+#[test]
 fn a_new_token_that_is_refused_too_is_the_end() {
     let fake = Fake::start(|n, _| tokens(&format!("token-{n}"), &format!("refresh-{n}")));
     let server = smarthost(&[&format!("!{ACCESS}"), "!token-0"]);

@@ -3,7 +3,7 @@
 use std::thread;
 
 use crate::{
-    common::{Run, certificate::Flaw, contains},
+    common::{BACKENDS, Run, certificate::Flaw, contains},
     smarthost::{Smarthost, send, smarthost, word},
 };
 
@@ -13,6 +13,7 @@ struct Cell {
     policy: &'static str,
     start: &'static str,
     flaw: Flaw,
+    backend: &'static str,
 }
 
 impl Cell {
@@ -20,11 +21,16 @@ impl Cell {
         let starts = ["off", "opportunistic", "required"]
             .into_iter()
             .flat_map(|policy| ["starttls", "implicit"].map(|start| (policy, start)));
-        starts.flat_map(|(policy, start)| Flaw::ALL.map(|flaw| Self { policy, start, flaw })).collect()
+        let flaws = starts.flat_map(|(policy, start)| Flaw::ALL.map(|flaw| (policy, start, flaw)));
+        let cells = flaws.flat_map(|(policy, start, flaw)| {
+            let backends = if policy == "off" { &BACKENDS[..1] } else { BACKENDS };
+            backends.iter().map(move |backend| Self { policy, start, flaw, backend })
+        });
+        cells.collect()
     }
 
     fn mark(self) -> String {
-        format!("matrix-{}-{}-{}", self.policy, self.start, word(self.flaw))
+        format!("matrix-{}-{}-{}-{}", self.policy, self.start, word(self.flaw), self.backend)
     }
 
     /// Exit codes that are right, `tls.result`, `tls.failure`.
@@ -42,7 +48,7 @@ impl Cell {
 
     fn run(self, smarthost: &Smarthost) -> (Run, String) {
         let service = format!("{}-{}", self.start, word(self.flaw));
-        let tls = format!("policy = {:?}\nstart = {:?}", self.policy, self.start);
+        let tls = format!("policy = {:?}\nstart = {:?}\nbackend = {:?}", self.policy, self.start, self.backend);
         send(&smarthost.client(&service, "", &tls, ""), &self.mark(), &["ok@sink.test"])
     }
 }
@@ -62,6 +68,9 @@ fn policy_start_and_certificate_decide_as_the_manual_says() {
         // A configuration that is refused has no attempt to tell of.
         if run.code != 78 && (run.field("/tls/result"), run.field("/tls/failure")) != (result, failure.unwrap_or_default()) {
             faults.push(format!("tls is {}, not {result} {failure:?}", run.last()["tls"]));
+        }
+        if run.code != 78 && run.records.len() != 1 {
+            faults.push(format!("{} records of one send", run.records.len()));
         }
         if !exits.contains(&run.code) {
             faults.push(format!("exit {}, not {exits:?}: {}", run.code, run.stderr));
@@ -85,17 +94,39 @@ fn sealed_as_told(mail: &[u8], result: &str) -> bool {
 #[test]
 fn the_log_tells_version_cipher_group_and_certificate() {
     let Some(smarthost) = smarthost() else { return };
-    let (run, id) = send(&smarthost.client("starttls-good", "", "policy = \"required\"", ""), "facts", &["ok@sink.test"]);
-    assert_eq!(run.code, 0, "{run:?}");
-    let received = String::from_utf8(smarthost.delivered(&id)).unwrap();
-    let facts = ["version", "cipher"].map(|key| run.field(&format!("/tls/{key}")));
-    assert!(received.contains(&format!("(using {} with cipher {} ", facts[0], facts[1])), "{facts:?} against {received}");
-    assert_eq!(run.field("/tls/certificate/subject"), "CN=smarthost.test");
-    assert!(run.field("/tls/certificate/issuer").contains("the authority of the system tests"), "{run:?}");
-    assert_eq!(run.field("/tls/certificate/sha256").len(), 64, "{run:?}");
-    assert!(!run.field("/tls/group").is_empty(), "{run:?}");
-    assert_eq!(run.last()["tls"]["offered"], true);
-    assert!(run.field("/reply").contains("queued as"), "{run:?}");
+    for backend in BACKENDS {
+        let tls = format!("policy = \"required\"\nbackend = {backend:?}");
+        let (run, id) = send(&smarthost.client("starttls-good", "", &tls, ""), &format!("facts-{backend}"), &["ok@sink.test"]);
+        assert_eq!(run.code, 0, "{run:?}");
+        let received = String::from_utf8(smarthost.delivered(&id)).unwrap();
+        let facts = ["version", "cipher"].map(|key| run.field(&format!("/tls/{key}")));
+        assert!(received.contains(&format!("(using {} with cipher {} ", facts[0], facts[1])), "{facts:?} against {received}");
+        assert_eq!(run.field("/tls/certificate/subject"), "CN=smarthost.test");
+        assert!(run.field("/tls/certificate/issuer").contains("the authority of the system tests"), "{run:?}");
+        assert_eq!(run.field("/tls/certificate/sha256").len(), 64, "{run:?}");
+        assert!(!run.field("/tls/group").is_empty(), "{run:?}");
+        assert_eq!(run.last()["tls"]["offered"], true);
+        assert!(run.field("/reply").contains("queued as"), "{run:?}");
+    }
+}
+
+#[test]
+fn mail_that_wants_tls_all_the_way_stays_where_the_server_knows_nothing_of_it() {
+    let Some(smarthost) = smarthost() else { return };
+    let client = smarthost.client("starttls-good", "", "requiretls = true", "");
+    let config = client.scratch.path().join("config.toml").display().to_string();
+    let seen = client.command(&["check", "--json", "-C", &config], b"").stdout;
+    // Postfix learnt it in 3.11.
+    let seen: serde_json::Value = serde_json::from_str(&seen).unwrap();
+    let offered = seen["accounts"][0]["addresses"][0]["sessions"][0]["under_tls"]["requiretls"] == true;
+    let (run, id) = send(&client, "requiretls", &["ok@sink.test"]);
+    assert_eq!((run.code, run.field("/tls/request")), (if offered { 0 } else { 75 }, "requiretls"), "{run:?}");
+    assert_eq!(run.oddities(), Vec::<String>::new());
+    assert!(offered || run.stderr.contains("does not offer REQUIRETLS (5.7.30)"), "{run:?}");
+    // Something else that arrives shows that nothing of it is still under way.
+    let (later, mark) = send(&smarthost.client("starttls-good", "", "", ""), "after-requiretls", &["ok@sink.test"]);
+    assert_eq!((later.code, smarthost.delivered(&mark).is_empty()), (0, false), "{later:?}");
+    assert_eq!(smarthost.arrived(&id).is_empty(), !offered);
 }
 
 #[test]

@@ -1,150 +1,158 @@
 //! What could be better at an account, in one plain sentence each? (RFC 8314, RFC 1870; sealpost.toml(5))
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
-use super::examine::{Contact, Examination};
+use super::{
+    examine::{Contact, Examination},
+    look::{ANSWER, Way},
+};
 use crate::{
-    host::{
-        config::Config,
-        probe::{Seal, Sight},
-    },
+    host::{config::Config, probe::Sight, pump::NO_ANSWER},
     mail::{
-        policy::{Channel, Policy, Start, Trust},
-        tls::Standing,
+        policy::{Channel, Policy, Start},
+        tls::Failure,
     },
     smtp::sasl::{Choice, Mechanism},
 };
 
-/// Days before its end in which a certificate is worth a word: whoever renews by machine has done it by then.
-const SOON: i64 = 21;
+mod certificate;
+mod names;
+
+pub(super) use certificate::days_left;
+
+/// Servers take some 10 to 50 MB.
+const SMALL: u64 = 5_000_000;
+/// From here on a name service is slow, for each send waits for it.
+const SLOW: Duration = Duration::from_secs(1);
 
 /// Everything that is worth saying, what is urgent first.
 pub(super) fn of(seen: &Examination<'_>, config: &Config, now: Timestamp) -> Vec<String> {
     let mut advice = Vec::new();
-    if let Some(sight) = seen.sight() {
-        if let Some(tls) = &sight.tls {
-            advice.extend(expiry(tls, now));
-            advice.extend(trust(seen, tls));
-        }
-        advice.extend(plaintext(seen, sight));
-        advice.extend(login(seen, sight));
-        advice.extend(size(sight, config.limits.message_size));
+    advice.extend(patience(seen, config));
+    advice.extend(seen.warnings.iter().map(|warning| match warning.advice() {
+        Some(hint) => format!("{}: {hint}", warning.because()),
+        None => warning.summary(),
+    }));
+    if let Some(visit) = seen.visit() {
+        advice.extend(certificate::of(seen, visit, now));
+        advice.extend(plaintext(seen, &visit.sight));
+        advice.extend(login(seen, &visit.sight));
+        advice.extend(size(&visit.sight, config.limits.message_size));
+    }
+    advice.extend(seen.ways.iter().filter_map(|way| otherwise(seen, way)));
+    advice.extend(names::of(seen));
+    if seen.resolved >= SLOW {
+        let seconds = seen.resolved.as_secs_f64();
+        advice.push(format!("the name service took {seconds:.1} s, and every send waits for it: see /etc/resolv.conf"));
     }
     advice.extend(seen.others().filter_map(|other| elsewhere(seen, other)));
-    if seen.implicit_too == Some(true) {
-        advice.push(
-            "the server also speaks TLS from the first byte on port 465: port = 465 saves two round trips, and nobody can strip \
-             STARTTLS"
-                .to_owned(),
-        );
-    }
     if seen.verdict.is_err() && !seen.account.fallback.is_empty() {
         advice.push(format!("a send would go on to the fallback: {}", seen.account.fallback.join(", ")));
     }
     advice
 }
 
-/// How many whole days are left until `date` (RFC 3339); negative when it is past.
-pub(super) fn days_left(date: &str, now: Timestamp) -> Option<i64> {
-    let end: Timestamp = date.parse().ok()?;
-    Some((end.as_second() - now.as_second()).div_euclid(86_400))
-}
-
-fn expiry(tls: &Seal, now: Timestamp) -> Option<String> {
-    let ends = tls.chain.iter().enumerate().filter_map(|(index, shown)| Some((days_left(&shown.not_after, now)?, index)));
-    let (days, index) = ends.min()?;
-    let which = if index == 0 { "the certificate".to_owned() } else { format!("certificate {} of the chain", index + 1) };
-    match days {
-        ..0 => Some(format!("{which} has expired: its operator must renew it; is this machine's clock right?")),
-        0 => Some(format!("{which} expires within a day")),
-        1 => Some(format!("{which} expires tomorrow")),
-        2..=SOON => Some(format!("{which} expires in {days} days")),
-        _ => None,
-    }
-}
-
-fn trust(seen: &Examination<'_>, tls: &Seal) -> Vec<String> {
-    let demand = seen.account.tls.demand;
-    let says = |judge: &str| tls.opinions.iter().find(|(name, _)| *name == judge).map(|(_, verdict)| verdict.is_ok());
-    let system = says("system") == Some(true);
-    let mut advice = Vec::new();
-    match (demand.policy, demand.trust, &tls.verdict) {
-        (_, Trust::Any, _) if system => {
-            advice.push(
-                "trust is \"any\" and the certificate is valid: trust = \"system\" would work, and nobody could pose as the server"
-                    .to_owned(),
-            );
-        }
-        (_, Trust::System, Err(_)) if seen.account.tls.ca_file.is_some() && system => {
-            advice.push("ca_file does not vouch for this server, but the system's authorities do: leave ca_file out".to_owned());
-        }
-        (Policy::Opportunistic, _, Ok(Standing::Proven)) => {
-            advice.push("policy is \"opportunistic\" and the certificate is valid: \"required\" would work".to_owned());
-        }
-        (_, _, Err(_)) | (_, Trust::Any, _) => {
-            advice.push(
-                "if the server's owner confirms the key above: trust = \"pin\" with that line believes this server and no other"
-                    .to_owned(),
-            );
-        }
-        _ => {}
-    }
-    advice
+/// A check gives up earlier than a send may.
+fn patience(seen: &Examination<'_>, config: &Config) -> Option<String> {
+    let because = seen.verdict.as_ref().err()?.because();
+    let timeouts = config.limits.timeouts;
+    let longest = [timeouts.greeting, timeouts.command, timeouts.handshake].into_iter().max()?;
+    (because.starts_with(NO_ANSWER) && longest > ANSWER).then(|| {
+        let (most, given) = (longest.as_secs(), ANSWER.as_secs());
+        format!("a send waits for an answer longer than the {given} s of a check, up to {most} s: it may get through, slowly")
+    })
 }
 
 fn plaintext(seen: &Examination<'_>, sight: &Sight) -> Option<String> {
-    let offers = sight.clear.as_ref().is_some_and(|server| server.starttls);
+    let offers = sight.clear.as_ref().is_some_and(|offer| offer.known.starttls);
     match seen.account.tls.demand.policy {
-        Policy::Off if offers => Some(
-            "policy is \"off\", but the server offers STARTTLS: \"opportunistic\" would encrypt, \"required\" insist".to_owned(),
-        ),
-        Policy::Opportunistic if seen.verdict == Ok(Channel::Plaintext) => {
+        // Where TLS is gone the memory said so.
+        Policy::Opportunistic if seen.warnings.is_empty() && seen.verdict == Ok(Channel::Plaintext) => {
             Some("mail goes to this server in plaintext, for all on the way to read; ask its owner for TLS".to_owned())
         }
-        Policy::Required if sight.clear.is_some() && !offers && seen.account.tls.demand.start == Start::Starttls => {
+        Policy::Required
+            if sight.clear.is_some() && !offers && is_news(seen) && seen.account.tls.demand.start == Start::Starttls =>
+        {
             Some("if this server offered STARTTLS before, somebody on the way may be taking it out".to_owned())
         }
         _ => None,
     }
 }
 
+/// The memory had nothing to say of a server without STARTTLS; else its hint is better.
+fn is_news(seen: &Examination<'_>) -> bool {
+    let hint = seen.verdict.as_ref().err().and_then(|error| error.advice());
+    hint.is_none_or(|hint| hint == Failure::StarttlsNotSupported.advice())
+}
+
 fn login(seen: &Examination<'_>, sight: &Sight) -> Option<String> {
     let server = sight.server()?;
     let scram = Mechanism::ScramSha256.name();
-    match &seen.account.auth {
-        None if !server.auth.is_empty() => {
-            Some("the server offers AUTH, and the account has no [auth]: it may refuse recipients elsewhere".to_owned())
+    let Some(auth) = &seen.account.auth else {
+        let offers = !server.auth.is_empty();
+        return offers
+            .then(|| "the server offers AUTH, and the account has no [auth]: it may refuse recipients elsewhere".to_owned());
+    };
+    match auth.choice {
+        Choice::Only(only) if only.shows_secret() && server.auth.iter().any(|name| name == scram) => Some(format!(
+            "mechanism = \"{}\" shows the server the password; it offers {scram} too, which does not: leave mechanism out",
+            only.name()
+        )),
+        _ if auth.allow_unverified && seen.verdict == Ok(Channel::Verified) => {
+            Some("the server is verified: allow_unverified only helps whoever poses as it, leave it out".to_owned())
         }
-        Some(auth) => match auth.choice {
-            Choice::Only(only) if only.shows_secret() && server.auth.iter().any(|name| name == scram) => Some(format!(
-                "mechanism = \"{}\" shows the server the password; it offers {scram} too, which does not: leave mechanism out",
-                only.name()
-            )),
-            _ => None,
-        },
-        None => None,
+        _ => None,
     }
 }
 
 fn size(sight: &Sight, largest: u64) -> Option<String> {
     let limit = sight.server()?.size?;
-    (largest != u64::MAX && limit < largest)
-        .then(|| format!("SIZE {} is smaller than message_size, {}: larger mails will be refused", octets(limit), octets(largest)))
+    let told = octets(limit);
+    if largest != u64::MAX && limit < largest {
+        return Some(format!("SIZE {told} is smaller than message_size, {}: larger mails will be refused", octets(largest)));
+    }
+    (limit < SMALL).then(|| format!("SIZE {told} is little: larger mails will be refused"))
+}
+
+/// What another port, or another beginning, would do.
+fn otherwise(seen: &Examination<'_>, way: &Way) -> Option<String> {
+    let (port, fine) = (way.port, way.problem.is_none());
+    if !way.speaks {
+        return None;
+    }
+    if !seen.account.tls.demand.policy.wants_tls() {
+        let would = if fine { "\"required\"" } else { "\"opportunistic\"" };
+        return Some(format!("policy is \"off\", but the server offers STARTTLS, and it works: policy = {would} would use it"));
+    }
+    let same = seen.contacts.iter().filter_map(|contact| contact.address).any(|address| address.port() == port);
+    match (same, way.start) {
+        (true, Start::Implicit) => Some(format!("port {port} speaks TLS from the first byte: set start = \"implicit\"")),
+        (true, Start::Starttls) => Some(format!("port {port} begins in plaintext and offers STARTTLS: set start = \"starttls\"")),
+        (false, Start::Implicit) if fine && seen.verdict.is_ok() => Some(format!(
+            "this server offers {port}, TLS from the first byte: port = {port} saves two round trips, and nobody can strip STARTTLS"
+        )),
+        (false, Start::Implicit) if fine => {
+            Some(format!("this server speaks TLS from the first byte on port {port}: set port = {port}"))
+        }
+        (false, Start::Starttls) if fine => Some(format!("this server offers STARTTLS on port {port}: set port = {port}")),
+        (false, _) => None,
+    }
 }
 
 /// What is different at another address of the same host.
 fn elsewhere(seen: &Examination<'_>, other: &Contact) -> Option<String> {
-    let address = other.address?;
-    seen.used?;
-    let Some(sight) = other.sights.last() else {
+    let (address, used) = (other.address?, seen.visit()?);
+    let Some(visit) = other.visits.last() else {
         let why = other.connected.as_ref().err()?;
         return Some(format!("{address} does not answer ({why}): a send that tries it loses time"));
     };
-    if let (Some(problem), Ok(_)) = (&sight.report.problem, &seen.verdict) {
+    if let (Some(problem), Ok(_)) = (&visit.sight.report.problem, &seen.verdict) {
         return Some(format!("a send that meets {address} would fail: {}", problem.because));
     }
     let leaf = |sight: &Sight| sight.tls.as_ref().and_then(|tls| tls.chain.first()).map(|leaf| leaf.sha256.clone());
-    let differs = seen.sight().is_some_and(|used| leaf(used) != leaf(sight));
+    let differs = leaf(&used.sight) != leaf(&visit.sight);
     differs.then(|| format!("{address} shows another certificate than the address that was used"))
 }
 
@@ -155,5 +163,18 @@ pub(super) fn octets(count: u64) -> String {
         Some((shift, unit)) => format!("{} {unit}", count >> shift),
         None if count >= 10 << 20 => format!("{} MB", count / 1_000_000),
         None => count.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn octets_are_told_in_units_that_divide_them_or_are_large() {
+        for (count, told) in [(1000, "1000"), (10 << 20, "10 MiB"), (10 << 10, "10 KiB"), (35_882_577, "35 MB"), (1 << 30, "1 GiB")]
+        {
+            assert_eq!(octets(count), told);
+        }
     }
 }

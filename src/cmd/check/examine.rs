@@ -6,38 +6,44 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::{
+    look::{Looker, Way},
+    opinions::{self, Opinion},
+    records::{self, Records},
+};
 use crate::{
-    cmd::deliver::{
-        Delivery,
-        before::{self, Before},
-        no_connection, problem_of, withheld,
+    cmd::{
+        addressing::{self, MailDomain},
+        deliver::{
+            before::{self, Before},
+            login, no_connection, withheld,
+        },
     },
     error::Error,
     host::{
-        config::{self, Account, Auth, Config, Protocol, Timeouts},
-        dial::{self, Unreachable},
+        config::{Account, Auth, Config, Target},
+        dial::{self, Failure, Unreachable},
         net::Link,
-        probe::{self, Sight},
-        tls::{Connector, Known},
+        probe::Sight,
+        tls::Connector,
         world::World,
     },
-    mail::policy::{self, Channel, Demand, OnDowngrade, Policy, Prior, SecretRule, Start, Trust},
-    smtp::sasl::{self, Choice, Credentials, Mechanism, Terms},
+    mail::{
+        address::ReversePath,
+        policy::{self, Channel, SecretRule},
+    },
+    smtp::sasl::{self, Choice, Mechanism, Terms},
 };
 
-/// A person waits: nothing is waited for longer, however patient a send would be.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// How long a question may take whose answer is only advice.
-const CURIOSITY: Duration = Duration::from_secs(5);
-/// Submission under implicit TLS (RFC 8314 3.3).
-const SUBMISSIONS: u16 = 465;
-
-type Login = Option<(Credentials, [u8; 18])>;
+/// Nobody asked the DNS.
+const NOT_ASKED: Result<Records, &str> = Err("not asked");
 
 /// An account as it was found.
 #[derive(Debug)]
 pub(super) struct Examination<'c> {
     pub(super) account: &'c Account,
+    /// The envelope sender of a send that names none.
+    pub(super) sender: Result<ReversePath, Error>,
     /// How long the name service took.
     pub(super) resolved: Duration,
     /// The addresses in the order in which a send tries them; one without address for a proxy or a unix socket.
@@ -46,8 +52,12 @@ pub(super) struct Examination<'c> {
     pub(super) used: Option<usize>,
     /// Whether the secret can be had; `None` without `[auth]`.
     pub(super) secret: Option<Result<(), Error>>,
-    /// Whether the same server speaks SMTP under TLS on port 465 too; `None` where that was not asked.
-    pub(super) implicit_too: Option<bool>,
+    /// Other ports and beginnings that were tried for advice.
+    pub(super) ways: Vec<Way>,
+    /// What the DNS says, or why it was not asked.
+    pub(super) records: Result<Records, &'static str>,
+    /// What is less than before, or could not be compared with it.
+    pub(super) warnings: Vec<Error>,
     /// How a send would be protected, or why it would fail.
     pub(super) verdict: Result<Channel, Error>,
 }
@@ -59,7 +69,15 @@ pub(super) struct Contact {
     /// How long it took to connect, or why that failed.
     pub(super) connected: Result<Duration, String>,
     /// The connections made, the last one counts: a second one is the retry in plaintext of an opportunistic account.
-    pub(super) sights: Vec<Sight>,
+    pub(super) visits: Vec<Visit>,
+}
+
+/// One connection, and what each kind of trust says of the server that was met there.
+#[derive(Debug)]
+pub(super) struct Visit {
+    pub(super) sight: Sight,
+    /// None without TLS.
+    pub(super) opinions: Vec<Opinion>,
 }
 
 /// How the login went.
@@ -73,8 +91,8 @@ pub(super) struct LoggedIn {
 
 impl Examination<'_> {
     /// What was seen on the connection that a send would have used.
-    pub(super) fn sight(&self) -> Option<&Sight> {
-        self.contacts.get(self.used?)?.sights.last()
+    pub(super) fn visit(&self) -> Option<&Visit> {
+        self.contacts.get(self.used?)?.visits.last()
     }
 
     /// The addresses beside the one that a send would use.
@@ -85,9 +103,9 @@ impl Examination<'_> {
     /// How the login went; `None` without `[auth]`.
     pub(super) fn login(&self) -> Option<LoggedIn> {
         let auth = self.account.auth.as_ref()?;
-        let Some(sight) = self.sight() else { return Some(LoggedIn { mechanism: None, accepted: None }) };
+        let Some(Visit { sight, .. }) = self.visit() else { return Some(LoggedIn { mechanism: None, accepted: None }) };
         let mechanism = mechanism(sight, auth);
-        let tried = self.secret == Some(Ok(())) && matches!(mechanism, Some(Ok(_)));
+        let tried = sight.tried_login && matches!(mechanism, Some(Ok(_)));
         let accepted = match (sight.report.auth, tried && sight.report.problem.is_some()) {
             (Some(_), _) => Some(true),
             (None, true) => Some(false),
@@ -97,57 +115,61 @@ impl Examination<'_> {
     }
 }
 
-/// Tries `account` as a send would, up to where MAIL would be said, and looks at its other addresses too, without logging in there.
+/// Tries `account` as a send would, up to where MAIL would be said; looks at its other addresses without logging in there, and at the
+/// same time asks the DNS what else there is to know.
 pub(super) fn examine<'c>(world: &dyn World, config: &Config, account: &'c Account) -> Examination<'c> {
-    let begun = Instant::now();
-    let addresses = dial::addresses(account, config.limits.connect);
-    let resolved = begun.elapsed();
-    Examination { resolved, ..examine_at(world, config, account, addresses) }
+    let mut seen = thread::scope(|scope| {
+        let asked = thread::Builder::new().spawn_scoped(scope, || records::ask(world, config, account));
+        let begun = Instant::now();
+        let addresses = dial::addresses(account, config.limits.connect);
+        let resolved = begun.elapsed();
+        let seen = examine_at(world, config, account, addresses);
+        let records = asked.ok().and_then(|thread| thread.join().ok()).unwrap_or(NOT_ASKED);
+        Examination { resolved, records, ..seen }
+    });
+    for visit in seen.contacts.iter_mut().flat_map(|contact| &mut contact.visits) {
+        if let Some(tls) = &visit.sight.tls {
+            visit.opinions = opinions::of(config, account, tls, seen.records.as_ref());
+        }
+    }
+    seen
 }
 
-/// The same with the addresses known.
+/// The same with the addresses known, and without other questions.
 pub(super) fn examine_at<'c>(
     world: &dyn World,
     config: &Config,
     account: &'c Account,
     addresses: Result<Vec<SocketAddr>, Unreachable>,
 ) -> Examination<'c> {
-    let credentials = Delivery::credentials(world, config, account);
-    let before = before::find_out(world, config, account);
+    let sender = addressing::sender(None, account, &MailDomain::new(world, config));
+    let credentials = login::fetch(world, config, account);
+    let before = before::find_out(world, config, account, account.tls.demand);
     let withheld = before.as_ref().err().map(|finding| withheld(account, finding));
-    let nothing = || Before { demand: account.tls.demand, known: Known::Nothing, prior: Prior::default() };
-    let Before { demand, known, prior } = before.unwrap_or_else(|_| nothing());
-    let connector = Connector::new(&account.tls, &account.target, known);
-    let budget = config.limits.connect;
+    let before = before.unwrap_or_else(|_| Before::nothing(account));
+    let connector = Connector::new(&account.tls, &account.target, before.known.clone());
     let begun = Instant::now();
-    let dialled = match &addresses {
-        Ok(found) if found.is_empty() => dial::dial(account, budget),
-        Ok(found) => dial::race(found, account.source_address, begun + budget),
-        Err(why) => Err(why.clone()),
-    };
+    let (contacts, dialled) = connect(account, addresses, begun + config.limits.connect);
     let took = begun.elapsed();
-    let secret = account.auth.as_ref().map(|_| credentials.as_ref().map(|_| ()).map_err(Clone::clone));
+    // In the order in which a send would come upon them.
+    let faults = [sender.as_ref().err(), credentials.as_ref().err(), withheld.as_ref(), connector.as_ref().err()];
+    let unusable = faults.into_iter().flatten().next().cloned();
     let mut seen = Examination {
         account,
+        sender,
         resolved: Duration::ZERO,
-        contacts: contacts(&addresses.unwrap_or_default(), &dialled),
+        contacts,
         used: None,
-        secret,
-        implicit_too: None,
+        secret: account.auth.as_ref().map(|_| credentials.as_ref().map(|_| ()).map_err(Clone::clone)),
+        ways: Vec::new(),
+        records: NOT_ASKED,
+        warnings: before.recollection.trouble.iter().map(|trouble| trouble.error.clone()).collect(),
         verdict: Ok(Channel::Plaintext),
     };
-    let unusable = credentials.as_ref().err().or(withheld.as_ref()).or(connector.as_ref().err()).cloned();
-    match (dialled, connector) {
-        (Ok(link), Ok(connector)) => {
-            let looker = Looker { world, config, account, connector, demand, prior, judges: judges(account) };
-            looker.look(&mut seen, link, took, &credentials.unwrap_or_default());
-        }
-        (Ok(link), Err(_)) => {
-            let used = seen.contacts.iter().position(|contact| contact.address == link.peer()).unwrap_or_default();
-            seen.used = Some(used);
-            seen.contacts[used].connected = Ok(took);
-        }
-        (Err(why), _) => seen.verdict = Err(no_connection(account, &why)),
+    let login = credentials.ok().flatten().filter(|_| unusable.is_none());
+    match connector {
+        Ok(connector) => Looker::new(world, config, account, connector, before).look(&mut seen, dialled, took, login.as_ref()),
+        Err(_) => seen.found(dialled.as_ref(), took),
     }
     if let Some(error) = unusable {
         seen.verdict = Err(error);
@@ -155,120 +177,49 @@ pub(super) fn examine_at<'c>(
     seen
 }
 
-/// Every address, before anything is known of it but that it exists.
-fn contacts(addresses: &[SocketAddr], dialled: &Result<Link, Unreachable>) -> Vec<Contact> {
-    let unknown = |address| Contact { address, connected: Err("not reached".to_owned()), sights: Vec::new() };
-    match (addresses, dialled) {
-        ([], Ok(_)) => vec![unknown(None)],
-        (addresses, _) => addresses.iter().map(|address| unknown(Some(*address))).collect(),
-    }
-}
-
-/// Whoever looks, and with what.
-struct Looker<'a> {
-    world: &'a dyn World,
-    config: &'a Config,
-    account: &'a Account,
-    connector: Connector,
-    demand: Demand,
-    prior: Prior,
-    judges: Vec<(&'static str, config::Tls, Known)>,
-}
-
-impl Looker<'_> {
-    /// Holds a session over `link`, and at the same time looks at the other addresses and at port 465.
-    fn look(&self, seen: &mut Examination<'_>, link: Link, took: Duration, login: &Login) {
-        let peer = link.peer().filter(|_| self.account.proxy.is_none());
-        let used = seen.contacts.iter().position(|contact| contact.address == peer).unwrap_or_default();
-        thread::scope(|scope| {
-            let mut waiting = Vec::new();
-            for (index, address) in seen.contacts.iter().enumerate().filter_map(|(i, c)| Some((i, c.address?))) {
-                if index != used {
-                    let spawned = thread::Builder::new().spawn_scoped(scope, move || self.visit(address));
-                    waiting.extend(spawned.ok().map(|thread| (index, thread)));
-                }
-            }
-            let twin = peer.filter(|peer| self.may_have_twin(*peer));
-            let twin = twin.and_then(|peer| thread::Builder::new().spawn_scoped(scope, move || self.speaks_implicit(peer)).ok());
-            seen.contacts[used] = Contact { address: peer, connected: Ok(took), sights: self.sessions(link, login.as_ref()) };
-            for (index, thread) in waiting {
-                if let Ok(contact) = thread.join() {
-                    seen.contacts[index] = contact;
-                }
-            }
-            seen.implicit_too = twin.and_then(|thread| thread.join().ok());
-        });
-        seen.used = Some(used);
-        if let Some(sight) = seen.contacts[used].sights.last() {
-            let channel = sight.met.as_ref().map_or(Channel::Plaintext, policy::Met::channel);
-            seen.verdict = problem_of(self.account, &sight.report).map_or(Ok(channel), Err);
-        }
-    }
-
-    fn visit(&self, address: SocketAddr) -> Contact {
-        let begun = Instant::now();
-        match self.connect(address, self.config.limits.connect.min(CURIOSITY)) {
+impl Examination<'_> {
+    /// Notes which address answered first, or what it means that none did.
+    pub(super) fn found(&mut self, dialled: Result<&Link, &Unreachable>, took: Duration) {
+        match dialled {
             Ok(link) => {
-                let took = begun.elapsed();
-                Contact { address: Some(address), connected: Ok(took), sights: self.sessions(link, None) }
+                let peer = link.peer().filter(|_| self.account.proxy.is_none());
+                let used = self.contacts.iter().position(|contact| contact.address == peer).unwrap_or_default();
+                if let Some(contact) = self.contacts.get_mut(used) {
+                    contact.connected = Ok(took);
+                    self.used = Some(used);
+                }
             }
-            Err(why) => Contact { address: Some(address), connected: Err(told(address, &why)), sights: Vec::new() },
+            Err(why) => self.verdict = Err(no_connection(self.account, why)),
         }
-    }
-
-    fn connect(&self, address: SocketAddr, budget: Duration) -> Result<Link, Unreachable> {
-        dial::race(&[address], self.account.source_address, Instant::now() + budget)
-    }
-
-    /// One session, and where policy answers a failed handshake so, another one in plaintext.
-    fn sessions(&self, link: Link, login: Option<&(Credentials, [u8; 18])>) -> Vec<Sight> {
-        let timeouts = capped(self.config.limits.timeouts, PATIENCE);
-        let mut prior = self.prior.clone();
-        let mut sights = Vec::new();
-        let mut link = Some(link);
-        while let Some(open) = link.take() {
-            let plan = Delivery::plan(self.world, self.config, self.account, &open, login.cloned(), (self.demand, &prior));
-            let sight = probe::run(open, &self.connector, timeouts, plan, &self.judges);
-            if let (Some(finding), None) = (&sight.report.retry_in_plaintext, &prior.failed_handshake) {
-                prior.failed_handshake = Some(finding.clone());
-                link = dial::dial(self.account, self.config.limits.connect).ok();
-            }
-            sights.push(sight);
-        }
-        sights
-    }
-
-    /// Only a submission port has a twin, and a server that may be asked is one that the account asks anyway.
-    fn may_have_twin(&self, peer: SocketAddr) -> bool {
-        let Account { tls, protocol, .. } = self.account;
-        let wants = tls.demand.policy.wants_tls() && tls.demand.start == Start::Starttls;
-        wants && *protocol == Protocol::Smtp && matches!(peer.port(), 25 | 587)
-    }
-
-    fn speaks_implicit(&self, peer: SocketAddr) -> bool {
-        let Ok(link) = self.connect(SocketAddr::new(peer.ip(), SUBMISSIONS), CURIOSITY) else { return false };
-        let mut plan = Delivery::plan(self.world, self.config, self.account, &link, None, (self.demand, &Prior::default()));
-        plan.demand.start = Start::Implicit;
-        let timeouts = capped(self.config.limits.timeouts, CURIOSITY);
-        probe::run(link, &self.connector, timeouts, plan, &[]).report.problem.is_none()
     }
 }
 
-/// The kinds of trust beside the account's own, each as a setting: the system's authorities, `ca_file`, `pins`.
-fn judges(account: &Account) -> Vec<(&'static str, config::Tls, Known)> {
-    let with = |trust| {
-        let mut tls = account.tls.clone();
-        tls.demand = policy::Demand { policy: Policy::Required, trust, on_downgrade: OnDowngrade::Warn, ..tls.demand };
-        tls
+/// Connects as a send would; every address before anything is known of it but that it exists, or that it does not answer.
+fn connect(
+    account: &Account,
+    addresses: Result<Vec<SocketAddr>, Unreachable>,
+    deadline: Instant,
+) -> (Vec<Contact>, Result<Link, Unreachable>) {
+    let contact = |address, why: &str| Contact { address, connected: Err(why.to_owned()), visits: Vec::new() };
+    let addresses = match addresses {
+        Ok(addresses) if addresses.is_empty() => {
+            let dialled = dial::dial(account, deadline.saturating_duration_since(Instant::now()));
+            let why = dialled.as_ref().err().map(ToString::to_string).unwrap_or_default();
+            let why = match &account.target {
+                Target::Unix(path) => why.strip_prefix(&format!("{}: ", path.display())).unwrap_or(&why),
+                _ => &why,
+            };
+            return (vec![contact(None, why)], dialled);
+        }
+        Ok(addresses) => addresses,
+        Err(why) => return (Vec::new(), Err(why)),
     };
-    let mut judges = vec![("system", config::Tls { ca_file: None, ..with(Trust::System) }, Known::Nothing)];
-    if account.tls.ca_file.is_some() {
-        judges.push(("ca_file", with(Trust::System), Known::Nothing));
-    }
-    if !account.tls.pins.is_empty() {
-        judges.push(("pin", with(Trust::Pin), Known::Nothing));
-    }
-    judges
+    let raced = dial::race(&addresses, account.source_address, deadline);
+    let failures = raced.as_ref().err().map(Vec::as_slice).unwrap_or_default();
+    let why = |address: &SocketAddr| failures.iter().find(|failure| failure.address == *address);
+    let told = |address: &SocketAddr| why(address).map_or("not tried", |Failure { why, .. }| why.as_str());
+    let contacts = addresses.iter().map(|address| contact(Some(*address), told(address))).collect();
+    (contacts, raced.map_err(Unreachable::from))
 }
 
 /// Which mechanism would be used on this connection, by the rules of a send.
@@ -285,24 +236,4 @@ fn mechanism(sight: &Sight, auth: &Auth) -> Option<Result<Mechanism, String>> {
         chosen.map_err(|error| error.to_string())
     });
     Some(chosen)
-}
-
-/// Why one address did not answer, without the address itself.
-fn told(address: SocketAddr, why: &Unreachable) -> String {
-    let why = why.to_string();
-    why.strip_prefix(&format!("{address}: ")).map_or_else(|| why.clone(), str::to_owned)
-}
-
-fn capped(timeouts: Timeouts, most: Duration) -> Timeouts {
-    let Timeouts { handshake, greeting, command, mail, rcpt, data, block, end } = timeouts;
-    Timeouts {
-        handshake: handshake.min(most),
-        greeting: greeting.min(most),
-        command: command.min(most),
-        mail: mail.min(most),
-        rcpt: rcpt.min(most),
-        data: data.min(most),
-        block: block.min(most),
-        end: end.min(most),
-    }
 }

@@ -6,9 +6,10 @@ use serde_json::{Value, json};
 
 use crate::{
     host::config::{
-        Account, Aliases, Auth, ClientSecret, Config, FromPolicy, Keep, OAuth, Protocol, SecretSource, Target, Timeouts, Tls, Trace,
+        Account, Aliases, Auth, ClientSecret, Config, FromPolicy, Keep, Memory, OAuth, Protocol, SecretSource, Target, Timeouts,
+        Tls, Trace,
     },
-    mail::policy::OnDowngrade,
+    mail::policy::{OnDowngrade, Request},
     smtp::sasl::Choice,
 };
 
@@ -67,6 +68,13 @@ pub(super) fn of(config: &Config) -> Vec<Setting> {
         None => list.add("file", "", "none"),
     }
     list.add("syslog", config.log.syslog, "");
+    list.add("syslog_tls", config.log.notation.as_str(), "");
+    list.within("memory", None);
+    match &config.memory {
+        Memory::File(file) => list.add("file", shown(file), ""),
+        Memory::None => list.add("file", "", "none"),
+        Memory::Nowhere => list.add("file", Value::Null, "no home directory is known"),
+    }
     list.within("queue", None);
     list.add("mode", "off", "");
     list.within("limits", None);
@@ -78,6 +86,10 @@ pub(super) fn of(config: &Config) -> Vec<Setting> {
     list.add("recipients", limits.recipients, "");
     list.add("connect_timeout", spelt(limits.connect), "");
     timeouts(&mut list, limits.timeouts);
+    list.within("dns", None);
+    let servers: Vec<String> = config.dns.servers.iter().map(ToString::to_string).collect();
+    list.add("servers", servers, "");
+    list.add("trust_anchor", config.dns.trust_anchor.as_deref().map(shown), "the keys of the root");
     for account in &config.accounts {
         self::account(&mut list, account);
     }
@@ -133,6 +145,7 @@ fn account(list: &mut List, account: &Account) {
             list.add("port", port, "");
         }
         Target::Unix(path) => list.add("host", format!("unix:{}", path.display()), ""),
+        Target::Service(domain) => list.add("host", format!("srv:{domain}"), ""),
     }
     list.add("protocol", if account.protocol == Protocol::Smtp { "smtp" } else { "lmtp" }, "");
     list.add("from", account.from.as_ref().map(ToString::to_string), "the login at mail_domain");
@@ -175,11 +188,12 @@ fn tls(list: &mut List, tls: &Tls) {
         list.add("pins", tls.pins.iter().map(pin).collect::<Vec<_>>(), "");
     }
     list.add("server_name", &tls.server_name, "the host");
-    list.add("min_version", if tls.only_tls13 { "1.3" } else { "1.2" }, "");
+    list.add("min_version", tls.min_version.as_str(), "");
     list.add("client_cert", tls.client_identity.as_ref().map(|(chain, _)| shown(chain)), "none");
     list.add("client_key", tls.client_identity.as_ref().map(|(_, key)| shown(key)), "none");
-    list.add("backend", "rustls", "");
+    list.add("backend", tls.backend.as_str(), "");
     list.add("on_downgrade", if tls.demand.on_downgrade == OnDowngrade::Warn { "warn" } else { "refuse" }, "");
+    list.add("requiretls", tls.demand.request == Request::Require, "");
 }
 
 fn auth(list: &mut List, auth: &Auth) {

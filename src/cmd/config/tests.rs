@@ -115,6 +115,24 @@ fn what_is_unwise_is_warned_of() {
 }
 
 #[test]
+fn a_fallback_that_asks_less_of_tls_is_warned_of() {
+    let fixture = Fixture::new();
+    let warns = |ours: &str, host: &str, theirs: &str| {
+        let lines = format!("fallback = [\"b\"]\ntls = {{ {ours} }}\n[accounts.b]\nhost = \"{host}\"\ntls = {{ {theirs} }}");
+        fixture.warnings(&lines).iter().any(|warning| warning == "account a: its fallback b asks less of TLS")
+    };
+    assert!(warns("", "h", "policy = \"opportunistic\"") && warns("", "h", "policy = \"off\""));
+    for (ours, host, theirs) in [
+        ("", "h", ""),
+        ("", "localhost", "policy = \"off\""),
+        ("policy = \"opportunistic\"", "h", "policy = \"off\""),
+        ("policy = \"opportunistic\"", "h", ""),
+    ] {
+        assert!(!warns(ours, host, theirs), "{ours}, {host}, {theirs}");
+    }
+}
+
+#[test]
 fn a_file_that_others_may_change_is_warned_of() {
     let fixture = Fixture::new();
     let path = fixture.file("c.toml", "[accounts.a]\nhost = \"h\"\n", 0o666);

@@ -6,7 +6,7 @@ use crate::{
     error::Error,
     host::{
         config::{Account, Aliases, Auth, Config, Origin, SecretSource, Target},
-        oauth,
+        memory, oauth,
         secrets::{self, Errand},
         world::World,
     },
@@ -25,12 +25,19 @@ pub(super) fn of(world: &dyn World, config: &Config) -> Vec<String> {
     if let Aliases::File(path) = &config.aliases {
         warnings.extend(unreadable("aliases", path));
     }
+    if config.accounts.iter().any(|account| account.tls.demand.minds_the_past()) {
+        warnings.extend(memory::read(&config.memory).err().map(|trouble| advised(&trouble.error)));
+    }
     if config.default_account.is_none() {
         warnings.push("no default_account: mail that no `match` and no -a chooses an account for is refused".to_owned());
     }
     for account in &config.accounts {
-        let of_account =
-            [tls(account), files(account), account.auth.as_ref().map_or_else(Vec::new, |auth| login(world, config, account, auth))];
+        let of_account = [
+            tls(account),
+            fallbacks(config, account),
+            files(account),
+            account.auth.as_ref().map_or_else(Vec::new, |auth| login(world, config, account, auth)),
+        ];
         warnings.extend(of_account.into_iter().flatten().map(|warning| format!("account {}: {warning}", account.name)));
     }
     warnings
@@ -39,13 +46,8 @@ pub(super) fn of(world: &dyn World, config: &Config) -> Vec<String> {
 fn tls(account: &Account) -> Vec<String> {
     let demand = account.tls.demand;
     let mut warnings = Vec::new();
-    let is_local = match &account.target {
-        Target::Unix(_) => true,
-        Target::Address(address, _) => address.to_canonical().is_loopback(),
-        Target::Name(name, _) => name.eq_ignore_ascii_case("localhost"),
-    };
     match demand.policy {
-        Policy::Off if !is_local => warnings.push("policy \"off\": mail crosses the network for all to read".to_owned()),
+        Policy::Off if !is_local(account) => warnings.push("policy \"off\": mail crosses the network for all to read".to_owned()),
         Policy::Required if demand.trust == Trust::Any => {
             warnings.push("trust \"any\": TLS with whoever answers; an attacker on the way can read along".to_owned());
         }
@@ -59,6 +61,28 @@ fn tls(account: &Account) -> Vec<String> {
         warnings.push("policy \"off\" leaves ca_file, pins and client_cert without effect".to_owned());
     }
     warnings
+}
+
+/// Whoever can keep a server from answering decides where its mail goes instead.
+fn fallbacks(config: &Config, account: &Account) -> Vec<String> {
+    let ours = account.tls.demand;
+    let asks_less = |other: &&Account| {
+        let theirs = other.tls.demand;
+        let less = (ours.must_encrypt() && !theirs.must_encrypt()) || (ours.must_trust() && !theirs.must_trust());
+        less && !is_local(other)
+    };
+    let fallbacks = account.fallback.iter().filter_map(|name| config.account(name));
+    fallbacks.filter(asks_less).map(|other| format!("its fallback {} asks less of TLS", other.name)).collect()
+}
+
+/// Whether what goes there stays on this machine.
+fn is_local(account: &Account) -> bool {
+    match &account.target {
+        Target::Unix(_) => true,
+        Target::Address(address, _) => address.to_canonical().is_loopback(),
+        Target::Name(name, _) => name.eq_ignore_ascii_case("localhost"),
+        Target::Service(_) => false,
+    }
 }
 
 fn files(account: &Account) -> Vec<String> {
@@ -81,7 +105,7 @@ fn files(account: &Account) -> Vec<String> {
 fn login(world: &dyn World, config: &Config, account: &Account, auth: &Auth) -> Vec<String> {
     let demand = account.tls.demand;
     let mut warnings = Vec::new();
-    if demand.policy == Policy::Opportunistic && demand.trust != Trust::Pin {
+    if demand.policy == Policy::Opportunistic && !matches!(demand.trust, Trust::Pin | Trust::Tofu) {
         warnings.push(
             "policy \"opportunistic\" with a login: the password never goes out in plaintext, so where TLS fails the mail is deferred; \
              pin the certificate, or say \"required\""

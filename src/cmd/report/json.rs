@@ -1,5 +1,7 @@
 //! How does a program read the sums? (sealpost(1), "sealpost report")
 
+use std::fmt::Write as _;
+
 use serde_json::{Map, Value, json};
 
 use super::Report;
@@ -7,21 +9,20 @@ use crate::host::{
     journal::Status,
     ledger::{
         entry::TlsResult,
-        summary::{Counts, Host},
+        summary::{Counts, Host, every},
     },
 };
 
-/// One JSON object and a newline.
+/// One JSON object and a newline. Each host becomes text before the next one is looked at: as values, thousands of them would take
+/// more memory than all the sums.
 pub(super) fn render(report: &Report) -> String {
     let (since, until) = report.span();
-    let hosts: Vec<Value> = report.summary.hosts.iter().map(|(name, summed)| host(name, summed)).collect();
-    let value = json!({
-        "since": since.to_string(),
-        "until": until.to_string(),
-        "hosts": hosts,
-        "left_out": {"lines": report.strangers, "records": report.summary.crowd},
-    });
-    format!("{value}\n")
+    let left_out = json!({"lines": report.strangers, "records": report.summary.crowd, "parts": report.unread});
+    let mut text = format!("{{\"since\":\"{since}\",\"until\":\"{until}\",\"left_out\":{left_out},\"hosts\":[");
+    for (index, (name, summed)) in report.summary.hosts.iter().enumerate() {
+        let _ = write!(text, "{}{}", if index > 0 { "," } else { "" }, host(name, summed));
+    }
+    text + "]}\n"
 }
 
 fn host(name: &str, host: &Host) -> Value {
@@ -30,15 +31,15 @@ fn host(name: &str, host: &Host) -> Value {
         day_first.extend(counts(sums));
         Value::Object(day_first)
     });
-    let certificate = host
-        .certificate
-        .as_ref()
+    let certificates = host
+        .certificates()
+        .into_iter()
         .map(|certificate| json!({"subject": certificate.subject, "not_after": certificate.not_after.to_string()}));
     let mut value = Map::from_iter([
         // Submissions that ended before a host was known have none.
         ("host".to_owned(), if name.is_empty() { Value::Null } else { name.into() }),
         ("latest".to_owned(), host.latest.to_string().into()),
-        ("certificate".to_owned(), certificate.into()),
+        ("certificates".to_owned(), certificates.collect()),
         ("days".to_owned(), days.collect()),
     ]);
     value.extend(counts(&host.total()));
@@ -47,17 +48,15 @@ fn host(name: &str, host: &Host) -> Value {
 
 /// Every status and result is there, so that nobody has to ask whether.
 fn counts(counts: &Counts) -> Map<String, Value> {
-    let statuses: Map<_, _> = Status::ALL.map(|s| (s.as_str().to_owned(), counts.with_status(s).into())).into_iter().collect();
-    let results: Map<_, _> = TlsResult::ALL.map(|r| (r.as_str().to_owned(), counts.with_result(r).into())).into_iter().collect();
-    let failures: Map<_, _> = counts.failures.iter().map(|(failure, n)| (failure.to_string(), (*n).into())).collect();
+    let object = |words: Vec<(String, u64)>| Value::Object(words.into_iter().map(|(word, count)| (word, count.into())).collect());
     Map::from_iter([
         ("attempts".to_owned(), counts.attempts.into()),
-        ("status".to_owned(), statuses.into()),
-        ("tls".to_owned(), results.into()),
+        ("status".to_owned(), object(every(&counts.statuses, Status::ALL))),
+        ("tls".to_owned(), object(every(&counts.results, TlsResult::ALL))),
         ("versions".to_owned(), json!(counts.versions)),
         ("ciphers".to_owned(), json!(counts.ciphers)),
         ("groups".to_owned(), json!(counts.groups)),
-        ("failures".to_owned(), failures.into()),
+        ("failures".to_owned(), json!(counts.failures)),
         ("downgrades".to_owned(), counts.downgrades.into()),
     ])
 }

@@ -1,6 +1,6 @@
 //! How does the textfile collector of `node_exporter` read the sums? (the text format of Prometheus)
 
-use std::fmt::Write as _;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use super::Report;
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
         journal::Status,
         ledger::{
             entry::TlsResult,
-            summary::{Counts, Host, Tally},
+            summary::{Counts, Host, Tally, every},
         },
     },
     mail::tls::Failure,
@@ -18,61 +18,61 @@ use crate::{
 /// Gauges, not counters: a log that is rotated away takes its records with it.
 pub(super) fn render(report: &Report) -> String {
     let mut page = Page(String::new());
-    let hosts: Vec<(&str, &Host, Counts)> = report.summary.hosts.iter().map(|(name, h)| (name.as_str(), h, h.total())).collect();
+    let hosts = &report.summary.hosts;
     // Every status, result and failure is there from the first record on: a series that begins at 1 raises no alarm.
-    page.family("sealpost_attempts", "Attempts in the log by status.", "status", &hosts, |_, counts| {
-        Status::ALL.map(|status| (status.as_str().to_owned(), counts.with_status(status))).to_vec()
+    page.family("sealpost_attempts", "Attempts in the log by status.", "status", hosts, |c| every(&c.statuses, Status::ALL));
+    page.family("sealpost_tls_results", "Attempts by what TLS did for the message.", "result", hosts, |c| {
+        every(&c.results, TlsResult::ALL)
     });
-    page.family("sealpost_tls_results", "Attempts by what TLS did for the message.", "result", &hosts, |_, counts| {
-        TlsResult::ALL.map(|result| (result.as_str().to_owned(), counts.with_result(result))).to_vec()
+    page.family("sealpost_tls_failures", "Sessions by what went wrong with TLS (RFC 8460).", "type", hosts, |c| {
+        every(&c.failures, Failure::ALL)
     });
-    page.family("sealpost_tls_failures", "Sessions by what went wrong with TLS (RFC 8460).", "type", &hosts, |_, counts| {
-        Failure::ALL.map(|f| (f.as_str().to_owned(), counts.failures.get(&f).copied().unwrap_or(0))).to_vec()
-    });
-    page.family("sealpost_tls_versions", "Sessions by version of TLS.", "version", &hosts, |_, c| words(&c.versions));
-    page.family("sealpost_tls_ciphers", "Sessions by cipher suite.", "cipher", &hosts, |_, c| words(&c.ciphers));
-    page.family("sealpost_tls_groups", "Sessions by key exchange group.", "group", &hosts, |_, c| words(&c.groups));
-    page.family("sealpost_tls_downgrades", "Sessions without TLS with a host that offered it before.", "", &hosts, |_, c| {
+    page.family("sealpost_tls_versions", "Sessions by version of TLS.", "version", hosts, |c| words(&c.versions));
+    page.family("sealpost_tls_ciphers", "Sessions by cipher suite.", "cipher", hosts, |c| words(&c.ciphers));
+    page.family("sealpost_tls_groups", "Sessions by key exchange group.", "group", hosts, |c| words(&c.groups));
+    page.family("sealpost_tls_downgrades", "Sessions without TLS with a host that offered it before.", "", hosts, |c| {
         vec![(String::new(), c.downgrades)]
     });
-    page.times("sealpost_certificate_not_after_seconds", "When the certificate that was shown last ends.", &hosts, |host| {
-        host.certificate.as_ref().map(|certificate| certificate.not_after.as_second())
+    let ends = "When the first of the certificates in use ends, in seconds since 1970.";
+    page.times("sealpost_tls_certificate_not_after_timestamp_seconds", ends, hosts, |host| {
+        host.certificates().first().map(|certificate| certificate.not_after.as_second())
     });
-    page.times("sealpost_latest_attempt_seconds", "When the latest attempt ended.", &hosts, |host| Some(host.latest.as_second()));
-    page.head("sealpost_log_strangers", "Lines of the log that are no records.");
-    page.sample("sealpost_log_strangers", &[], report.strangers);
-    page.head("sealpost_report_seconds", "When this was written.");
-    page.sample("sealpost_report_seconds", &[], report.now.as_second());
+    let latest = "When the latest attempt ended, in seconds since 1970.";
+    page.times("sealpost_latest_attempt_timestamp_seconds", latest, hosts, |host| Some(host.latest.as_second()));
+    page.gauge("sealpost_log_stranger_lines", "Lines of the log that are no records.", report.strangers);
+    page.gauge("sealpost_log_unread_parts", "Parts of the log that could not be read to their end.", report.unread);
+    page.gauge("sealpost_report_left_out_records", "Records of more hosts and days than are kept apart.", report.summary.crowd);
+    page.gauge("sealpost_report_timestamp_seconds", "When this was written, in seconds since 1970.", report.now.as_second());
     page.0
 }
+
+type Hosts = BTreeMap<String, Host>;
 
 struct Page(String);
 
 impl Page {
     /// The gauges of one name: each host, and each word of a label.
-    fn family(
-        &mut self,
-        name: &str,
-        help: &str,
-        label: &str,
-        hosts: &[(&str, &Host, Counts)],
-        values: impl Fn(&Host, &Counts) -> Vec<(String, u64)>,
-    ) {
+    fn family(&mut self, name: &str, help: &str, label: &str, hosts: &Hosts, values: impl Fn(&Counts) -> Vec<(String, u64)>) {
         self.head(name, help);
-        for (host, summed, counts) in hosts {
-            for (word, value) in values(summed, counts) {
+        for (host, summed) in hosts {
+            for (word, value) in values(&summed.total()) {
                 self.sample(name, &[("host", host), (label, &word)], value);
             }
         }
     }
 
-    fn times(&mut self, name: &str, help: &str, hosts: &[(&str, &Host, Counts)], of: impl Fn(&Host) -> Option<i64>) {
+    fn times(&mut self, name: &str, help: &str, hosts: &Hosts, of: impl Fn(&Host) -> Option<i64>) {
         self.head(name, help);
-        for (host, summed, _) in hosts {
+        for (host, summed) in hosts {
             if let Some(time) = of(summed) {
                 self.sample(name, &[("host", host)], time);
             }
         }
+    }
+
+    fn gauge(&mut self, name: &str, help: &str, value: impl std::fmt::Display) {
+        self.head(name, help);
+        self.sample(name, &[], value);
     }
 
     fn head(&mut self, name: &str, help: &str) {

@@ -6,13 +6,13 @@ use jiff::Timestamp;
 
 use super::{Report, SOON};
 use crate::{
-    cmd::wrap::wrapped,
+    cmd::{screen::Screen, wrap::wrapped},
     error::printable,
     host::{
         journal::Status,
         ledger::{
             entry::TlsResult,
-            summary::{Certificate, Counts, Host, Tally},
+            summary::{Certificate, Counts, Host, Tally, times},
         },
     },
 };
@@ -25,25 +25,21 @@ const ROWS: usize = 31;
 /// Where the words of a line begin that is no row.
 const INDENT: usize = 15;
 
-/// How a result looks in the chart: its block, and its colour.
-const BLOCKS: [(TlsResult, char, &str); 4] = [
-    (TlsResult::Verified, '█', "32"),
-    (TlsResult::Unverified, '▓', "33"),
-    (TlsResult::Plaintext, '▒', "31"),
-    (TlsResult::None, '░', "2"),
+/// How a result looks in the chart: its block, the sign where there are no such characters, and its colour.
+const BLOCKS: [(TlsResult, char, char, &str); 4] = [
+    (TlsResult::Verified, '█', '#', "32"),
+    (TlsResult::Unverified, '▓', '=', "33"),
+    (TlsResult::Plaintext, '▒', '!', "31"),
+    (TlsResult::None, '░', '.', "2"),
 ];
 
-/// What the output can show.
+/// How the page is made for a screen: on a terminal each day has a bar.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Style {
-    /// A bar for each day.
-    pub(super) chart: bool,
-    /// Colour.
-    pub(super) colour: bool,
-}
+struct Style(Screen);
 
 /// A section for each host, safe for a terminal.
-pub(super) fn render(report: &Report, style: Style) -> String {
+pub(super) fn render(report: &Report, screen: Screen) -> String {
+    let style = Style(screen);
     let mut page = String::new();
     let summary = &report.summary;
     for (name, host) in &summary.hosts {
@@ -52,59 +48,85 @@ pub(super) fn render(report: &Report, style: Style) -> String {
         page.push('\n');
     }
     if summary.hosts.is_empty() {
-        return "no attempts in that time\n".to_owned();
+        return "no attempts\n".to_owned();
     }
     if summary.crowd > 0 {
-        let _ = writeln!(page, "{} records of more hosts and days are left out", summary.crowd);
+        let _ = writeln!(page, "{} records of more hosts and days are left out\n", summary.crowd);
     }
-    if style.chart {
-        let legend =
-            BLOCKS.map(|(result, block, shade)| format!("{} {}", style.painted(&block.to_string(), shade), result.as_str()));
+    if style.has_chart() {
+        let legend = BLOCKS.map(|(result, block, sign, shade)| {
+            let block = if screen.utf8 { block } else { sign };
+            format!("{} {}", style.painted(&block.to_string(), shade), result.as_str())
+        });
         let _ = writeln!(page, "{}", legend.join("   "));
     }
     page.truncate(page.trim_end().len());
     page.push('\n');
-    page
+    screen.tame(page)
 }
 
 impl Style {
+    fn has_chart(self) -> bool {
+        self.0.columns.is_some_and(|columns| columns >= WIDTH)
+    }
+
     fn section(self, name: &str, host: &Host, now: Timestamp) -> String {
         let total = host.total();
-        let mut text = format!("{name}\n  day         attempts  sent  verified  unverified  plaintext  none\n");
+        let mut text = format!("{name}\n  day         attempts   sent  verified unverified  plaintext  none\n");
         let folded = host.days.len().saturating_sub(ROWS);
         let busiest = host.days.values().skip(folded).map(|counts| counts.attempts).max().unwrap_or(0);
         if folded > 0 {
-            let older = host.days.values().take(folded).fold(Counts::default(), Counts::plus);
+            let older = host.days.values().take(folded).fold(Counts::default(), |sum, counts| sum.plus(counts));
             text += &row("older", &older);
             text.push('\n');
         }
         for (day, counts) in host.days.iter().skip(folded) {
             text += &row(&day.to_string(), counts);
-            if self.chart {
+            if self.has_chart() {
                 text.extend(["  ", &self.bar(counts, busiest)]);
             }
+            text.truncate(text.trim_end().len());
             text.push('\n');
         }
         if host.days.len() > 1 {
             text += &row("together", &total);
             text.push('\n');
         }
-        for (label, tally) in [("versions", &total.versions), ("ciphers", &total.ciphers), ("groups", &total.groups)] {
+        text + &self.facts(&total) + &self.endings(host, now)
+    }
+
+    /// What was used, and what went wrong; nothing where there is nothing to say.
+    fn facts(self, total: &Counts) -> String {
+        let without = |tally: &Tally, known: &[&str]| -> Tally {
+            tally.iter().filter(|(word, _)| !known.contains(&word.as_str())).map(|(word, count)| (word.clone(), *count)).collect()
+        };
+        let strange = without(&total.results, &TlsResult::ALL.map(TlsResult::as_str));
+        let mut text = line("not sent", &listed(&without(&total.statuses, &[Status::Sent.as_str()])));
+        for (label, tally) in [
+            ("other TLS", &strange),
+            ("versions", &total.versions),
+            ("ciphers", &total.ciphers),
+            ("groups", &total.groups),
+            ("failures", &total.failures),
+        ] {
             text += &line(label, &listed(tally));
         }
-        let failures: Vec<String> = total.failures.iter().map(|(failure, count)| format!("{failure} {count}")).collect();
-        text += &line("failures", &failures.join(", "));
         if total.downgrades > 0 {
             let told = format!("{} without the TLS that this host offered before", total.downgrades);
             text += &self.alarm(&line("downgrades", &told), "31");
         }
-        let ending =
-            host.certificate.as_ref().filter(|certificate| certificate.not_after <= now.saturating_add(SOON).unwrap_or(now));
-        if let Some(certificate) = ending {
-            let shade = if certificate.not_after < now { "31" } else { "33" };
-            text += &self.alarm(&line("certificate", &end_of(certificate, now)), shade);
-        }
         text
+    }
+
+    /// The certificates in use that end soon.
+    fn endings(self, host: &Host, now: Timestamp) -> String {
+        let soon = now.saturating_add(SOON).unwrap_or(now);
+        let ending = host.certificates().into_iter().take_while(|certificate| certificate.not_after <= soon);
+        let told = ending.map(|certificate| {
+            let shade = if certificate.not_after < now { "31" } else { "33" };
+            self.alarm(&line("certificate", &end_of(certificate, now)), shade)
+        });
+        told.collect()
     }
 
     /// As long as the day was busy; whatever happened has a block: a single mail in plaintext does not vanish beside a thousand
@@ -112,7 +134,7 @@ impl Style {
     fn bar(self, counts: &Counts, busiest: u64) -> String {
         let part = |count: u64, of: u64, columns: u64| usize::try_from(count * columns / of.max(1)).unwrap_or(CHART);
         let length = part(counts.attempts, busiest, CHART as u64).max(usize::from(counts.attempts > 0));
-        let results = BLOCKS.map(|(result, ..)| counts.with_result(result));
+        let results = BLOCKS.map(|(result, ..)| times(&counts.results, result));
         let mut widths = results.map(|count| part(count, counts.attempts, length as u64).max(usize::from(count > 0)));
         // The most frequent result gets what rounding left, or gives what the rare ones took.
         let most = results.iter().copied().max().unwrap_or(0);
@@ -123,26 +145,25 @@ impl Style {
                 *width = (length.saturating_sub(others) / equals).max(1);
             }
         }
-        BLOCKS
-            .iter()
-            .zip(widths)
-            .filter(|(_, width)| *width > 0)
-            .fold(String::new(), |bar, ((_, block, shade), width)| bar + &self.painted(&block.to_string().repeat(width), shade))
+        BLOCKS.iter().zip(widths).filter(|(_, width)| *width > 0).fold(String::new(), |bar, ((_, block, sign, shade), width)| {
+            let block = if self.0.utf8 { block } else { sign };
+            bar + &self.painted(&block.to_string().repeat(width), shade)
+        })
     }
 
     fn painted(self, text: &str, shade: &str) -> String {
-        if self.colour { format!("\x1b[{shade}m{text}\x1b[0m") } else { text.to_owned() }
+        if self.0.colour { format!("\x1b[{shade}m{text}\x1b[0m") } else { text.to_owned() }
     }
 
     fn alarm(self, lines: &str, shade: &str) -> String {
-        if self.colour { self.painted(lines.trim_end(), shade) + "\n" } else { lines.to_owned() }
+        if self.0.colour { self.painted(lines.trim_end(), shade) + "\n" } else { lines.to_owned() }
     }
 }
 
 fn row(day: &str, counts: &Counts) -> String {
-    let [verified, unverified, plaintext, none] = TlsResult::ALL.map(|result| counts.with_result(result));
-    let (attempts, sent) = (counts.attempts, counts.with_status(Status::Sent));
-    format!("  {day:<10}  {attempts:>8} {sent:>5} {verified:>9} {unverified:>11} {plaintext:>10} {none:>5}")
+    let [verified, unverified, plaintext, none] = TlsResult::ALL.map(|result| times(&counts.results, result));
+    let (attempts, sent) = (counts.attempts, times(&counts.statuses, Status::Sent));
+    format!("  {day:<10}  {attempts:>8} {sent:>6} {verified:>9} {unverified:>10} {plaintext:>10} {none:>5}")
 }
 
 /// The most frequent first.
@@ -178,10 +199,10 @@ mod tests {
     use super::*;
     use crate::host::ledger::entry::Entry;
 
-    const PLAIN: Style = Style { chart: true, colour: false };
+    const PLAIN: Screen = Screen { columns: Some(WIDTH), colour: false, utf8: true };
 
     fn counts(results: [u64; 4]) -> Counts {
-        let results = TlsResult::ALL.into_iter().zip(results).collect();
+        let results = TlsResult::ALL.map(|result| result.as_str().to_owned()).into_iter().zip(results).collect();
         let mut counts = Counts { results, ..Counts::default() };
         counts.attempts = counts.results.values().sum();
         counts
@@ -199,7 +220,7 @@ mod tests {
             ([1, 1, 1, 1], 4000, "█▓▒░"),
             ([0, 0, 0, 0], 0, ""),
         ] {
-            assert_eq!(PLAIN.bar(&counts(results), busiest), bar, "{results:?}");
+            assert_eq!(Style(PLAIN).bar(&counts(results), busiest), bar, "{results:?}");
         }
     }
 
@@ -220,7 +241,7 @@ mod tests {
             );
             let mut summary = crate::host::ledger::summary::Summary::new(jiff::tz::TimeZone::UTC);
             summary.add(&Entry::parse(line.as_bytes()).unwrap().1);
-            let page = render(&Report { summary, strangers: 0, now, since: None, until: None }, PLAIN);
+            let page = render(&Report { summary, strangers: 0, unread: 0, now, since: None, until: None }, PLAIN);
             let words = page.lines().find_map(|line| line.strip_prefix("  certificate  "));
             assert_eq!(words.map(|words| words.split(" 2026").next().unwrap()), told, "{not_after}: {page}");
         }
@@ -236,10 +257,11 @@ mod tests {
             );
             summary.add(&Entry::parse(line.as_bytes()).unwrap().1);
         }
-        let page = render(&Report { summary, strangers: 0, now: Timestamp::UNIX_EPOCH, since: None, until: None }, PLAIN);
+        let page =
+            render(&Report { summary, strangers: 0, unread: 0, now: Timestamp::UNIX_EPOCH, since: None, until: None }, PLAIN);
         let rows: Vec<&str> = page.lines().collect();
-        assert_eq!(rows[0], r"a\n\u{1b}[2J");
-        assert!(rows[2].starts_with("  older              9     9         9"), "{page}");
+        assert_eq!(rows[0], r"a\n\u{1b}[2j");
+        assert!(rows[2].starts_with("  older              9      9         9"), "{page}");
         assert_eq!(rows.iter().filter(|row| row.starts_with("  2026-")).count(), ROWS);
         assert!(rows.iter().all(|row| row.chars().count() <= WIDTH), "{page}");
     }

@@ -57,6 +57,7 @@ pub(super) fn configuration(options: &Options, address: SocketAddr, ca_file: Opt
     lines.extend(options.lmtp.then(|| "protocol = \"lmtp\"".to_owned()));
     lines.push("\n[accounts.sink.tls]".to_owned());
     lines.push(format!("start = \"{}\"", if options.implicit { "implicit" } else { "starttls" }));
+    lines.extend(options.requiretls.then(|| "requiretls = true".to_owned()));
     lines.extend(ca_file.map(|path| format!("ca_file = {}", quoted(&path.to_string_lossy()))));
     if let (Some(user), Some(file)) = (&options.user, options.password_file.as_ref().or(options.token_file.as_ref())) {
         let file = fs::canonicalize(file).unwrap_or_else(|_| file.clone());
@@ -120,6 +121,7 @@ fn line(delivery: &Delivery) -> String {
         None => line.push_str(" PLAINTEXT"),
     }
     line.extend(transaction.user.iter().map(|user| format!(" user={user}")));
+    line.extend(transaction.requiretls.then(|| " REQUIRETLS".to_owned()));
     line.extend(delivery.bare_line_ends.then(|| " BARE-CR-OR-LF".to_owned()));
     if let Kept::File(path) = &delivery.kept {
         let _ = write!(line, " {}", path.display());
@@ -158,6 +160,7 @@ fn record(delivery: &Delivery) -> serde_json::Value {
         "declared_size": transaction.size,
         "eight_bit": transaction.eight_bit,
         "smtputf8": transaction.smtputf8,
+        "requiretls": transaction.requiretls,
         "envid": transaction.envid,
         "bare_line_ends": delivery.bare_line_ends,
         "tls": tls,

@@ -3,13 +3,13 @@
 use std::{net::IpAddr, os::unix::ffi::OsStrExt as _, path::PathBuf};
 
 use super::{
-    Account, FromPolicy, Protocol, Target, Tls, auth, keys,
+    Account, Backend, FromPolicy, Protocol, Target, Tls, Version, WITHOUT_NATIVE_TLS, auth, keys,
     section::{Found, Section},
     values::{self, Fault, Host, shown},
 };
 use crate::{
     error::Error,
-    mail::policy::{Demand, OnDowngrade, Policy, Start, Tlsa, Trust},
+    mail::policy::{Demand, OnDowngrade, Policy, Request, Start, Tlsa, Trust},
 };
 
 /// Submission under STARTTLS (RFC 6409).
@@ -28,6 +28,7 @@ pub(super) fn read(name: &str, section: &Section<'_>) -> Result<Account, Error> 
     let start = tls_section.word("start", &[("starttls", Start::Starttls), ("implicit", Start::Implicit)])?;
     let target = target(section, protocol, start.as_ref().map(|found| found.value))?;
     let tls = tls(&tls_section, &target, start)?;
+    refuse_leak(section, &target, &tls)?;
     let auth = auth::read(&auth_section, &target, &tls)?;
     let from_policies = [("free", FromPolicy::Free), ("login", FromPolicy::Login), ("fixed", FromPolicy::Fixed)];
     let from_policy = section.word("from_policy", &from_policies)?;
@@ -56,16 +57,22 @@ pub(super) fn read(name: &str, section: &Section<'_>) -> Result<Account, Error> 
     })
 }
 
-/// Reads `fallback`, whose names are among `names`.
-pub(super) fn fallbacks(name: &str, section: &Section<'_>, names: &[&str]) -> Result<Vec<String>, Error> {
+/// Reads the `fallback` of `account`, whose names are among `all`.
+pub(super) fn fallbacks(account: &Account, section: &Section<'_>, all: &[Account]) -> Result<Vec<String>, Error> {
     let mut fallback: Vec<String> = Vec::new();
     for found in section.list("fallback", |text| Ok(text.to_owned()))? {
-        if found.value == name {
-            let fault = Fault::new(format!("account {} falls back on itself", shown(name)));
+        if found.value == account.name {
+            let fault = Fault::new(format!("account {} falls back on itself", shown(&account.name)));
             return Err(found.error(fault.hint("name other accounts")));
         }
-        if !names.contains(&found.value.as_str()) {
-            return Err(found.error(super::choose::unknown(&found.value, names)));
+        let Some(other) = all.iter().find(|other| other.name == found.value) else {
+            let names: Vec<&str> = all.iter().map(|other| other.name.as_str()).collect();
+            return Err(found.error(super::choose::unknown(&found.value, &names)));
+        };
+        // What was asked for a message is not lost on the way to the second server.
+        if account.tls.demand.request == Request::Require && other.tls.demand.request != Request::Require {
+            let because = format!("account {} has no requiretls, and {} has", shown(&other.name), shown(&account.name));
+            return Err(found.error(Fault::new(because).hint("add `requiretls = true` there, or name another account")));
         }
         if !fallback.contains(&found.value) {
             fallback.push(found.value);
@@ -85,8 +92,9 @@ fn target(section: &Section<'_>, protocol: Protocol, start: Option<Start>) -> Re
         if let Some(path) = text.strip_prefix("unix:") {
             return socket(path).map(Target::Unix);
         }
-        if text.starts_with("srv:") {
-            return Err(Fault::later("looking the smarthost up by `srv:`", "write the smarthost's name and port themselves"));
+        if let Some(domain) = text.strip_prefix("srv:") {
+            let hint = "write the domain of the provider's mail addresses, like `srv:example.com`";
+            return values::domain(domain).map(Target::Service).map_err(|fault| fault.hint(hint));
         }
         let port = port.unwrap_or(default);
         Ok(match values::host(text)? {
@@ -95,11 +103,18 @@ fn target(section: &Section<'_>, protocol: Protocol, start: Option<Start>) -> Re
         })
     })?;
     let found = host.ok_or_else(|| section.missing("host", "the smarthost", "smtp.example.com"))?;
-    if let (Target::Unix(_), Some(port)) = (&found.value, section.place("port")) {
-        let fault = Fault::new("a unix socket has no port");
-        return Err(port.error(fault.hint(format!("leave `{}` out", section.called("port")))));
+    let fault = match (&found.value, protocol) {
+        (Target::Unix(_), _) => Fault::new("a unix socket has no port"),
+        (Target::Service(_), Protocol::Lmtp) => {
+            return Err(found.error(Fault::new("SRV records name servers of SMTP").hint("name the LMTP server itself")));
+        }
+        (Target::Service(_), _) => Fault::new("SRV records name the port too"),
+        _ => return Ok(found.value),
+    };
+    match section.place("port") {
+        Some(port) => Err(port.error(fault.hint(format!("leave `{}` out", section.called("port"))))),
+        None => Ok(found.value),
     }
-    Ok(found.value)
 }
 
 /// A socket's absolute path, as long as the kernel takes one (unix(7)).
@@ -147,6 +162,9 @@ fn tls(section: &Section<'_>, target: &Target, start: Option<Found<'_, Start>>) 
         });
     }
     let (trust, pins) = trust(section)?;
+    if trust == Trust::Dane {
+        refuse_impossible_dane(section, target)?;
+    }
     let server_name = server_name(section)?;
     if let Target::Unix(_) = target
         && policy != Policy::Off
@@ -156,18 +174,18 @@ fn tls(section: &Section<'_>, target: &Target, start: Option<Found<'_, Start>>) 
         let hint = "add `policy = \"off\"` (what goes through a unix socket stays on this machine), or `server_name`";
         return Err(section.error(Fault::new("TLS over a unix socket has no name to verify").hint(hint)));
     }
-    if let Some(backend) = section.word("backend", &[("rustls", true), ("native-tls", false)])?.filter(|found| !found.value) {
-        return Err(backend.error(Fault::later("`native-tls`", "leave `backend` out: it is rustls")));
-    }
+    let backend = backend(section)?;
     let downgrades = [("warn", OnDowngrade::Warn), ("refuse", OnDowngrade::Refuse)];
     let on_downgrade = section.word("on_downgrade", &downgrades)?.map_or(OnDowngrade::Warn, |found| found.value);
+    let request = request(section, policy, trust)?;
     Ok(Tls {
-        demand: Demand { policy, trust, start: begin, on_downgrade, tlsa: Tlsa::Unasked },
+        demand: Demand { policy, trust, start: begin, on_downgrade, tlsa: Tlsa::Unasked, request },
         ca_file: section.path("ca_file")?,
         crl_file: section.path("crl_file")?,
         pins,
         server_name,
-        only_tls13: only_tls13(section)?,
+        min_version: min_version(section, backend)?,
+        backend,
         client_identity: client_identity(section)?,
     })
 }
@@ -176,10 +194,6 @@ fn trust(section: &Section<'_>) -> Result<(Trust, Vec<[u8; 32]>), Error> {
     let words = [("system", Trust::System), ("pin", Trust::Pin), ("tofu", Trust::Tofu), ("dane", Trust::Dane), ("any", Trust::Any)];
     let found = section.word("trust", &words)?;
     let trust = found.as_ref().map_or(Trust::System, |found| found.value);
-    if let (Some(found), Trust::Tofu | Trust::Dane) = (&found, trust) {
-        let what = format!("`trust = \"{}\"`", trust.as_str());
-        return Err(found.error(Fault::later(&what, "use \"system\", or \"pin\" with the certificate.sha256 that the log shows")));
-    }
     let pins: Vec<_> = section.list("pins", values::pin)?.into_iter().map(|found| found.value).collect();
     let (trust_key, pins_key) = (section.called("trust"), section.called("pins"));
     match (trust, section.place("pins")) {
@@ -199,6 +213,54 @@ fn trust(section: &Section<'_>) -> Result<(Trust, Vec<[u8; 32]>), Error> {
     }
 }
 
+/// REQUIRETLS may only be said to a server that was verified (RFC 8689 2), so no mail would ever leave another account.
+fn request(section: &Section<'_>, policy: Policy, trust: Trust) -> Result<Request, Error> {
+    let (true, Some(place)) = (section.boolean("requiretls")?.unwrap_or(false), section.place("requiretls")) else {
+        return Ok(Request::Nothing);
+    };
+    let (key, value, right) = match (policy, trust) {
+        (Policy::Required, Trust::Any) => ("trust", trust.as_str(), "a `trust` that verifies the server"),
+        (Policy::Required, _) => return Ok(Request::Require),
+        _ => ("policy", policy.as_str(), "the `policy` \"required\""),
+    };
+    let fault =
+        Fault::new(format!("REQUIRETLS is only for a server that is verified, and `{}` is \"{value}\"", section.called(key)));
+    Err(place.error(fault.hint(format!("choose {right}, or leave `{}` out", section.called("requiretls")))))
+}
+
+/// TLSA records are a name's, and they say which name the certificate must have.
+fn refuse_impossible_dane(section: &Section<'_>, target: &Target) -> Result<(), Error> {
+    let place = section.place("trust");
+    let pointed = |fault: Fault| place.as_ref().map_or_else(|| section.error(Fault::new("")), |place| place.error(fault));
+    match target {
+        Target::Name(..) | Target::Service(_) => {}
+        Target::Address(address, _) => {
+            let fault = Fault::new(format!("{address} is an address, and TLSA records belong to a name"));
+            return Err(pointed(fault.hint("write the smarthost's name as `host`, or use trust \"pin\"")));
+        }
+        Target::Unix(_) => {
+            let fault = Fault::new("TLSA records belong to a host's name, and a unix socket has none");
+            return Err(pointed(fault.hint("leave `trust` out, and add `policy = \"off\"`: it stays on this machine")));
+        }
+    }
+    match section.place("server_name") {
+        Some(name) => {
+            let fault = Fault::new("with trust \"dane\" the DNS says which name the certificate must have");
+            Err(name.error(fault.hint(format!("leave `{}` out", section.called("server_name")))))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Whoever hides behind a proxy does not want to be seen asking the DNS beside it.
+fn refuse_leak(section: &Section<'_>, target: &Target, tls: &Tls) -> Result<(), Error> {
+    let (Some(place), true) = (section.place("proxy"), tls.demand.trusts_dane() || matches!(target, Target::Service(_))) else {
+        return Ok(());
+    };
+    let fault = Fault::new("TLSA and SRV records would be asked for beside the proxy, for all to see whom you talk to");
+    Err(place.error(fault.hint("name the smarthost itself, with trust \"system\" or \"pin\"; or leave the proxy out")))
+}
+
 fn server_name(section: &Section<'_>) -> Result<Option<String>, Error> {
     let found = section.parsed("server_name", |text| {
         Ok(match values::host(text)? {
@@ -209,12 +271,31 @@ fn server_name(section: &Section<'_>) -> Result<Option<String>, Error> {
     Ok(found.map(|found| found.value))
 }
 
-fn only_tls13(section: &Section<'_>) -> Result<bool, Error> {
-    let found = section.parsed("min_version", |text| match text {
-        "1.0" | "1.1" => Err(Fault::later(&format!("TLS {text}"), "the oldest version is \"1.2\"")),
-        _ => values::word(text, &[("1.2", false), ("1.3", true)]),
-    })?;
-    Ok(found.is_some_and(|found| found.value))
+fn backend(section: &Section<'_>) -> Result<Backend, Error> {
+    let words = [Backend::Rustls, Backend::NativeTls].map(|backend| (backend.as_str(), backend));
+    let Some(found) = section.word("backend", &words)?.filter(|found| found.value == Backend::NativeTls) else {
+        return Ok(Backend::Rustls);
+    };
+    if !cfg!(feature = "native-tls") {
+        let hint = "leave it out: it is rustls; or build one with `cargo build --release --features native-tls`";
+        return Err(found.error(Fault::new(WITHOUT_NATIVE_TLS).hint(hint)));
+    }
+    if let Some(place) = section.place("crl_file") {
+        let fault = Fault::new("native-tls does not look at revocation lists");
+        return Err(place.error(fault.hint(format!("leave `{}` out: rustls does", section.called("backend")))));
+    }
+    Ok(Backend::NativeTls)
+}
+
+fn min_version(section: &Section<'_>, backend: Backend) -> Result<Version, Error> {
+    let found = section.word("min_version", &Version::WORDS)?;
+    if let Some(old) = found.as_ref().filter(|found| backend == Backend::Rustls && found.value < Version::Tls12) {
+        let fault = Fault::new(format!("rustls speaks nothing older than TLS 1.2, so not {}", old.value.as_str()));
+        return Err(
+            old.error(fault.hint(format!("{} \"native-tls\" may, where the system's OpenSSL does", section.called("backend"))))
+        );
+    }
+    Ok(found.map_or(Version::Tls12, |found| found.value))
 }
 
 /// One PEM file may hold both the chain and the key.
@@ -235,6 +316,7 @@ pub(super) fn is_local(target: &Target) -> bool {
     match target {
         Target::Unix(_) => true,
         Target::Address(address, _) => address.to_canonical().is_loopback(),
+        Target::Service(_) => false,
         Target::Name(name, _) => {
             let name = name.to_ascii_lowercase();
             name == "localhost" || name.ends_with(".localhost") || name.starts_with("localhost.")

@@ -35,7 +35,7 @@ const fn variable_of(table: &'static Table, key: &'static str, names: &'static [
 }
 
 /// `SEALPOST_PASSWORD` stands for `password_env`: the secret is fetched from where it is, when it is needed.
-const VARIABLES: [Variable; 41] = [
+const VARIABLES: [Variable; 46] = [
     variable_of(&keys::ACCOUNT, "host", &["SEALPOST_HOST", "SMTP_HOST", "SMTP_SERVER", "SMTP_HOSTNAME", "SMTP_ADDRESS"]),
     variable_of(&keys::ACCOUNT, "port", &["SEALPOST_PORT", "SMTP_PORT"]),
     variable_of(&keys::ACCOUNT, "protocol", &["SEALPOST_PROTOCOL"]),
@@ -72,15 +72,20 @@ const VARIABLES: [Variable; 41] = [
     variable_of(&keys::TLS, "client_key", &["SEALPOST_TLS_CLIENT_KEY"]),
     variable_of(&keys::TLS, "backend", &["SEALPOST_TLS_BACKEND"]),
     variable_of(&keys::TLS, "on_downgrade", &["SEALPOST_TLS_ON_DOWNGRADE"]),
+    variable_of(&keys::TLS, "requiretls", &["SEALPOST_TLS_REQUIRETLS"]),
     variable_of(&keys::TOP, "mail_domain", &["SEALPOST_MAIL_DOMAIN"]),
     variable_of(&keys::TOP, "aliases", &["SEALPOST_ALIASES"]),
     variable_of(&keys::LOG, "file", &["SEALPOST_LOG_FILE"]),
     variable_of(&keys::LOG, "syslog", &["SEALPOST_LOG_SYSLOG"]),
+    variable_of(&keys::LOG, "syslog_tls", &["SEALPOST_LOG_SYSLOG_TLS"]),
+    variable_of(&keys::MEMORY, "file", &["SEALPOST_MEMORY_FILE"]),
     variable_of(&keys::QUEUE, "mode", &["SEALPOST_QUEUE_MODE"]),
     variable_of(&keys::LIMITS, "message_size", &["SEALPOST_MESSAGE_SIZE"]),
     variable_of(&keys::LIMITS, "recipients", &["SEALPOST_RECIPIENTS"]),
     variable_of(&keys::LIMITS, "connect_timeout", &["SEALPOST_CONNECT_TIMEOUT"]),
     variable_of(&keys::LIMITS, "reply_timeout", &["SEALPOST_REPLY_TIMEOUT"]),
+    variable_of(&keys::DNS, "servers", &["SEALPOST_DNS_SERVERS"]),
+    variable_of(&keys::DNS, "trust_anchor", &["SEALPOST_DNS_TRUST_ANCHOR"]),
 ];
 
 /// Variables that are not settings of an account.
@@ -133,12 +138,15 @@ impl Environment {
     /// The table that is read.
     pub(super) fn table(&self) -> DeTable<'_> {
         let mut top = DeTable::new();
-        let [mut log, mut queue, mut limits, mut account, mut tls, mut auth] = std::array::from_fn(|_| DeTable::new());
+        let [mut log, mut memory, mut queue, mut limits, mut dns] = std::array::from_fn(|_| DeTable::new());
+        let [mut account, mut tls, mut auth] = std::array::from_fn(|_| DeTable::new());
         for (at, (variable, _, value)) in self.settings.iter().enumerate() {
             let table = match variable.table.header {
                 header if header == keys::LOG.header => &mut log,
+                header if header == keys::MEMORY.header => &mut memory,
                 header if header == keys::QUEUE.header => &mut queue,
                 header if header == keys::LIMITS.header => &mut limits,
+                header if header == keys::DNS.header => &mut dns,
                 header if header == keys::ACCOUNT.header => &mut account,
                 header if header == keys::TLS.header => &mut tls,
                 header if header == keys::AUTH.header => &mut auth,
@@ -153,7 +161,8 @@ impl Environment {
         nest(&mut account, "auth", auth);
         let mut accounts = DeTable::new();
         nest(&mut accounts, ACCOUNT, account);
-        for (key, table) in [("log", log), ("queue", queue), ("limits", limits), ("accounts", accounts)] {
+        let tables = [("log", log), ("memory", memory), ("queue", queue), ("limits", limits), ("dns", dns), ("accounts", accounts)];
+        for (key, table) in tables {
             nest(&mut top, key, table);
         }
         top

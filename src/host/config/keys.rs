@@ -9,10 +9,14 @@ pub(super) struct Table {
     pub(super) keys: &'static [&'static str],
 }
 
-pub(super) const TOP: Table =
-    Table { header: "", keys: &["default_account", "mail_domain", "aliases", "log", "queue", "limits", "accounts"] };
+pub(super) const TOP: Table = Table {
+    header: "",
+    keys: &["default_account", "mail_domain", "aliases", "log", "memory", "queue", "limits", "dns", "accounts"],
+};
 
-pub(super) const LOG: Table = Table { header: "[log]", keys: &["file", "syslog"] };
+pub(super) const LOG: Table = Table { header: "[log]", keys: &["file", "syslog", "syslog_tls"] };
+
+pub(super) const MEMORY: Table = Table { header: "[memory]", keys: &["file"] };
 
 pub(super) const QUEUE: Table = Table { header: "[queue]", keys: &["mode", "dir", "max_age", "keep_failed", "connections"] };
 
@@ -33,6 +37,8 @@ pub(super) const LIMITS: Table = Table {
         "end_timeout",
     ],
 };
+
+pub(super) const DNS: Table = Table { header: "[dns]", keys: &["servers", "trust_anchor"] };
 
 pub(super) const ACCOUNT: Table = Table {
     header: "[accounts.NAME]",
@@ -68,6 +74,7 @@ pub(super) const TLS: Table = Table {
         "client_key",
         "backend",
         "on_downgrade",
+        "requiretls",
     ],
 };
 
@@ -109,7 +116,7 @@ pub(super) const OAUTH: Table = Table {
 };
 
 /// Every table, to find where a misplaced key belongs.
-pub(super) const TABLES: [&Table; 8] = [&TOP, &LOG, &QUEUE, &LIMITS, &ACCOUNT, &TLS, &AUTH, &OAUTH];
+pub(super) const TABLES: [&Table; 10] = [&TOP, &LOG, &MEMORY, &QUEUE, &LIMITS, &DNS, &ACCOUNT, &TLS, &AUTH, &OAUTH];
 
 /// The keys whose value is a secret.
 const SECRETS: [&str; 2] = ["password", "client_secret"];

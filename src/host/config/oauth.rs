@@ -1,11 +1,75 @@
 //! Who hands out access tokens, and to whom? (sealpost.toml(5), "ACCOUNTS: OAUTH"; RFC 6749)
 
+use std::path::PathBuf;
+
 use super::{
-    ClientSecret, Endpoint, Keep, OAuth, Target, account,
+    Target, account,
     section::{Found, Section},
     values::{self, Fault, Host},
 };
 use crate::{error::Error, smtp::sasl::Secret};
+
+/// `[accounts.NAME.auth.oauth]`: who hands out tokens, and to whom (RFC 6749).
+#[derive(Clone, Debug)]
+pub struct OAuth {
+    /// What the provider calls this program.
+    pub client_id: String,
+    /// What proves that, where the provider wants a proof.
+    pub client_secret: ClientSecret,
+    /// What the token is to be good for; may be empty.
+    pub scope: String,
+    /// Exchanges codes and refresh tokens for access tokens.
+    pub token: Endpoint,
+    /// Where a person agrees in a browser on this machine (RFC 8252).
+    pub authorization: Option<Endpoint>,
+    /// Where a person agrees in a browser elsewhere (RFC 8628).
+    pub device: Option<Endpoint>,
+    /// What the provider wants to be said besides, to hand out a refresh token.
+    pub extra: &'static [(&'static str, &'static str)],
+    /// How the provider wants this machine to be called in a redirect.
+    pub redirect_host: &'static str,
+    /// Where the refresh token is kept.
+    pub keep: Keep,
+    /// Authorities for the provider's certificate, instead of the system's.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// Where the secret of an OAuth client lives.
+#[derive(Clone, Debug)]
+pub enum ClientSecret {
+    /// There is none.
+    None,
+    /// In the configuration itself (0600).
+    Inline(Secret),
+    /// First line of a file that only its owner can read.
+    File(PathBuf),
+}
+
+/// Where a refresh token is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// In a file of its own in the state directory.
+    State,
+    /// In this file.
+    File(PathBuf),
+    /// In the Secret Service, or the keychain of macOS.
+    Keyring,
+}
+
+/// Where HTTP is spoken: under TLS, or in plaintext on this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// The whole of it, as it is written.
+    pub url: String,
+    /// Under TLS.
+    pub secure: bool,
+    /// Whom to connect to.
+    pub target: Target,
+    /// Host and port as the Host header has them.
+    pub authority: String,
+    /// Path and query.
+    pub path: String,
+}
 
 /// What is known of a provider, so that nobody has to look it up.
 #[derive(Clone, Copy)]

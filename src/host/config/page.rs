@@ -122,9 +122,19 @@ fn masked(line: &str, listed: bool) -> String {
         }
         searched = at + 1;
     }
-    let is_shown =
-        searched > 0 || listed || trimmed.is_empty() || trimmed.starts_with(['[', ']']) || keys::is_harmless(first_word(line));
+    let is_shown = searched > 0
+        || (listed && is_item(trimmed))
+        || trimmed.is_empty()
+        || trimmed.starts_with(['[', ']'])
+        || keys::is_harmless(first_word(line));
     if is_shown { line.to_owned() } else { "***".to_owned() }
+}
+
+/// Whether a line is one text in quotes, as in a list, and nothing more: behind a list that was never closed may stand anything.
+fn is_item(trimmed: &str) -> bool {
+    let unquoted = |quote| trimmed.strip_prefix(quote).and_then(|rest| rest.split_once(quote));
+    let behind = unquoted('"').or_else(|| unquoted('\'')).map(|(_, behind)| behind);
+    behind.is_some_and(|behind| behind.chars().all(|c| matches!(c, ',' | ']' | '}' | ' ')))
 }
 
 fn last_word(before: &str) -> &str {

@@ -1,11 +1,14 @@
 //! How does a written page become the configuration? (sealpost.toml(5))
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use toml::de::DeTable;
 
 use super::{
-    Aliases, Config, Limits, Log, Origin, Timeouts, account, choose, keys, names,
+    Aliases, Config, Dns, Limits, Log, Memory, Notation, Origin, Timeouts, account, choose, keys, names,
     page::Page,
     section::Section,
     values::{self, Fault},
@@ -22,8 +25,11 @@ const CONNECT: Duration = Duration::from_secs(30);
 pub(super) fn config(page: &Page<'_>, table: &DeTable<'_>, origin: Origin, world: &dyn World) -> Result<Config, Error> {
     let top = Section::top(page, world, table)?;
     let log = log(&top.section("log", &keys::LOG)?, &origin, world)?;
+    let memory_section = top.section("memory", &keys::MEMORY)?;
+    let memory = memory(&memory_section, &origin, world)?;
     queue(&top.section("queue", &keys::QUEUE)?)?;
     let limits = limits(&top.section("limits", &keys::LIMITS)?)?;
+    let dns = dns(&top.section("dns", &keys::DNS)?)?;
     let sections = top.accounts()?;
     let names: Vec<&str> = sections.iter().map(|(name, _)| *name).collect();
     if names.is_empty() {
@@ -32,16 +38,25 @@ pub(super) fn config(page: &Page<'_>, table: &DeTable<'_>, origin: Origin, world
     }
     let mut accounts = Vec::with_capacity(sections.len());
     for (name, section) in &sections {
-        let mut account = account::read(name, section)?;
-        account.fallback = account::fallbacks(name, section, &names)?;
-        accounts.push(account);
+        accounts.push(account::read(name, section)?);
+    }
+    for (at, (_, section)) in sections.iter().enumerate() {
+        accounts[at].fallback = account::fallbacks(&accounts[at], section, &accounts)?;
+    }
+    if let (Memory::None, Some(place), Some(account)) =
+        (&memory, memory_section.place("file"), accounts.iter().find(|account| account.tls.demand.trusts_first_use()))
+    {
+        let fault = Fault::new(format!("trust = \"tofu\" of account {} needs a memory of what was seen first", account.name));
+        return Err(place.error(fault.hint("name a file, or leave this out")));
     }
     Ok(Config {
         default_account: default_account(&top, &names)?,
         mail_domain: top.parsed("mail_domain", values::domain)?.map(|found| found.value),
         aliases: aliases(&top)?,
         log,
+        memory,
         limits,
+        dns,
         accounts,
         origin,
     })
@@ -65,37 +80,56 @@ fn aliases(top: &Section<'_>) -> Result<Aliases, Error> {
 
 fn log(section: &Section<'_>, origin: &Origin, world: &dyn World) -> Result<Log, Error> {
     let file = if section.is_none("file")? { None } else { section.path("file")?.or_else(|| default_log(origin, world)) };
-    Ok(Log { file, syslog: section.boolean("syslog")?.unwrap_or(true) })
+    let notation = section.word("syslog_tls", &Notation::ALL.map(|notation| (notation.as_str(), notation)))?;
+    Ok(Log {
+        file,
+        syslog: section.boolean("syslog")?.unwrap_or(true),
+        notation: notation.map_or(Notation::default(), |notation| notation.value),
+    })
 }
 
 impl Log {
     /// Where a submission is logged that found no configuration it could read.
     pub fn without_config(world: &dyn World) -> Self {
-        Self { file: default_log(&Origin::Environment, world), syslog: true }
+        Self { file: default_log(&Origin::Environment, world), syslog: true, notation: Notation::default() }
     }
 }
 
 impl Config {
-    /// Where sealpost keeps what it has to remember: the system's place for root, except with a configuration of root's own;
-    /// else the caller's, who may have none.
+    /// Where sealpost keeps what it has to remember; the caller may have no place for it.
     pub fn state_dir(&self, world: &dyn World) -> Option<PathBuf> {
-        if is_for_system(&self.origin, world) { Some(PathBuf::from("/var/lib/sealpost")) } else { world.state_dir() }
+        state(&self.origin, world, Path::new("/var/lib/sealpost"))
     }
 }
 
-/// The system's log, or one in the caller's state directory, where there is one.
 fn default_log(origin: &Origin, world: &dyn World) -> Option<PathBuf> {
-    if is_for_system(origin, world) {
-        return Some(PathBuf::from("/var/log/sealpost/log.jsonl"));
-    }
-    world.state_dir().map(|directory| directory.join("log.jsonl"))
+    state(origin, world, Path::new("/var/log/sealpost")).map(|directory| directory.join("log.jsonl"))
 }
 
-/// Whether root acts for the system: with any configuration but the one of root's own.
-fn is_for_system(origin: &Origin, world: &dyn World) -> bool {
+fn memory(section: &Section<'_>, origin: &Origin, world: &dyn World) -> Result<Memory, Error> {
+    if section.is_none("file")? {
+        return Ok(Memory::None);
+    }
+    Ok(section.path("file")?.map_or_else(|| default_memory(origin, world), Memory::File))
+}
+
+impl Memory {
+    /// Where it is kept when there is no configuration.
+    pub fn without_config(world: &dyn World) -> Self {
+        default_memory(&Origin::Environment, world)
+    }
+}
+
+fn default_memory(origin: &Origin, world: &dyn World) -> Memory {
+    let directory = state(origin, world, Path::new("/var/lib/sealpost"));
+    directory.map_or(Memory::Nowhere, |directory| Memory::File(directory.join("memory.json")))
+}
+
+/// The system's place for root, except with a configuration of root's own; else the caller's state directory, where it has one.
+fn state(origin: &Origin, world: &dyn World, system: &Path) -> Option<PathBuf> {
     let usual = || world.config_dir().map(|directory| directory.join(names::FILE));
-    let is_own = || matches!(origin, Origin::File(path) if usual().as_ref() == Some(path));
-    world.uid() == 0 && !is_own()
+    let is_own = matches!(origin, Origin::File(path) if usual().as_ref() == Some(path));
+    if world.uid() == 0 && !is_own { Some(system.to_owned()) } else { world.state_dir() }
 }
 
 /// `[queue]` is checked; there is no queue yet to be set up by it.
@@ -110,6 +144,13 @@ fn queue(section: &Section<'_>) -> Result<(), Error> {
     section.duration("keep_failed")?;
     section.integer("connections", 1, 1000)?;
     Ok(())
+}
+
+fn dns(section: &Section<'_>) -> Result<Dns, Error> {
+    Ok(Dns {
+        servers: section.list("servers", values::server)?.into_iter().map(|found| found.value).collect(),
+        trust_anchor: section.path("trust_anchor")?,
+    })
 }
 
 fn limits(section: &Section<'_>) -> Result<Limits, Error> {

@@ -8,7 +8,7 @@ use super::*;
 use crate::{
     error::Error,
     host::world::Pretend,
-    mail::policy::{OnDowngrade, Policy, Start, Tlsa, Trust},
+    mail::policy::{OnDowngrade, Policy, Request, Start, Tlsa, Trust},
     smtp::sasl::Mechanism,
 };
 
@@ -33,8 +33,9 @@ fn two_lines_are_a_configuration_and_the_defaults_are_strict() {
     let config = read("[accounts.relay]\nhost = \"smtp.example.com.\"\n").unwrap();
     assert_eq!(config.default_account.as_deref(), Some("relay"));
     assert_eq!(config.aliases, Aliases::Default);
-    let log = Log { file: Some("/home/alice/.local/state/sealpost/log.jsonl".into()), syslog: true };
+    let log = Log { file: Some("/home/alice/.local/state/sealpost/log.jsonl".into()), syslog: true, notation: Notation::Result };
     assert_eq!(config.log, log);
+    assert_eq!(config.memory, Memory::File("/home/alice/.local/state/sealpost/memory.json".into()));
     let limits =
         Limits { message_size: u64::MAX, connect: Duration::from_secs(30), timeouts: Timeouts::default(), recipients: 100 };
     assert_eq!(config.limits, limits);
@@ -48,6 +49,7 @@ fn two_lines_are_a_configuration_and_the_defaults_are_strict() {
         start: Start::Starttls,
         on_downgrade: OnDowngrade::Warn,
         tlsa: Tlsa::Unasked,
+        request: Request::Nothing,
     };
     assert_eq!(account.tls.demand, strict);
     assert!(account.auth.is_none());
@@ -59,29 +61,34 @@ fn every_key_of_the_manual_is_understood() {
     assert_eq!(config.default_account.as_deref(), Some("relay"));
     assert_eq!(config.mail_domain.as_deref(), Some("example.com"));
     assert_eq!(config.aliases, Aliases::File("/etc/aliases".into()));
-    assert_eq!(config.log, Log { file: Some("/var/log/sealpost/log.jsonl".into()), syslog: false });
+    assert_eq!(config.log, Log { file: Some("/var/log/sealpost/log.jsonl".into()), syslog: false, notation: Notation::Postfix });
+    assert_eq!(config.memory, Memory::File("/var/lib/sealpost/memory.json".into()));
     assert_eq!(config.limits.message_size, 100 << 20);
     assert_eq!(config.limits.connect, Duration::from_secs(20));
     assert_eq!(config.limits.timeouts.mail, Duration::from_secs(120), "reply_timeout stands for all");
     assert_eq!(config.limits.timeouts.end, Duration::from_secs(900), "but for those that are written");
+    let servers: Vec<String> = config.dns.servers.iter().map(ToString::to_string).collect();
+    assert_eq!(servers, ["127.0.0.1:5353", "[2001:db8::53]:53"]);
+    assert_eq!(config.dns.trust_anchor.as_deref(), Some(Path::new("/etc/sealpost/root.key")));
     let relay = config.account("relay").unwrap();
     assert_eq!(relay.from.as_ref().unwrap().to_string(), "cron@example.com");
     assert_eq!(relay.matches, ["*@example.com"]);
     assert_eq!(relay.from_policy, FromPolicy::Login);
     assert!(relay.rewrite_from);
     assert_eq!(relay.hello.as_deref(), Some("host.example.com"));
-    assert_eq!(relay.fallback, ["backup"]);
+    assert_eq!(relay.fallback, ["second"]);
     assert_eq!(relay.source_address, Some("192.0.2.1".parse().unwrap()));
     assert_eq!(relay.proxy, Some(Proxy { host: "127.0.0.1".into(), port: 9050 }));
     assert_eq!(relay.tls.ca_file.as_deref(), Some(Path::new("/etc/ssl/relay-ca.pem")));
     assert_eq!(relay.tls.crl_file.as_deref(), Some(Path::new("/etc/sealpost/relay-crl.pem")), "relative to the file");
     assert_eq!(relay.tls.server_name.as_deref(), Some("smtp.example.com"));
-    assert!(relay.tls.only_tls13);
+    assert_eq!((relay.tls.min_version, relay.tls.backend), (Version::Tls13, Backend::Rustls));
     assert_eq!(relay.tls.client_identity, Some(("/etc/sealpost/client.pem".into(), "/etc/sealpost/client.key".into())));
     assert_eq!(relay.tls.demand.on_downgrade, OnDowngrade::Refuse);
     let auth = relay.auth.as_ref().unwrap();
     assert_eq!((auth.user.as_str(), auth.choice, auth.allow_unverified), ("cron", Choice::Only(Mechanism::ScramSha256), true));
     assert!(matches!(&auth.source, SecretSource::File(path) if path == Path::new("/home/alice/.relay")));
+    assert_eq!(relay.tls.demand.request, Request::Require);
     let backup = config.account("backup").unwrap();
     assert_eq!(backup.protocol, Protocol::Lmtp);
     assert_eq!(backup.target, Target::Unix("/run/dovecot/lmtp".into()));

@@ -1,6 +1,9 @@
 //! What does the text of one setting mean? (sealpost.toml(5))
 
-use std::{net::IpAddr, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use base64::Engine as _;
 
@@ -186,6 +189,16 @@ pub(super) fn hello(text: &str) -> Result<String, Fault> {
 /// An IP address to connect from.
 pub(super) fn ip(text: &str) -> Result<IpAddr, Fault> {
     text.parse().map_err(|_| Fault::new(format!("{} is not an IP address", shown(text))))
+}
+
+/// A name server: an address, with a port or on port 53.
+pub(super) fn server(text: &str) -> Result<SocketAddr, Fault> {
+    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    let address = bare.parse().map(|address| SocketAddr::new(address, 53)).or_else(|_| text.parse());
+    address.ok().filter(|address| address.port() != 0).ok_or_else(|| {
+        Fault::new(format!("{} is not the address of a name server", shown(text)))
+            .hint("like `192.0.2.1`, `127.0.0.1:5353` or `[2001:db8::1]:53`")
+    })
 }
 
 /// `socks5://HOST:PORT`, also `socks5h`: either way the proxy resolves the name.

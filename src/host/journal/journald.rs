@@ -8,15 +8,16 @@ use super::{
     record::Record,
     syslog,
 };
+use crate::host::config::Notation;
 
 /// Recipients that become a field each.
 const ADDRESSES: usize = 32;
 
 /// The datagram: `MESSAGE` is the line that syslog would get, and every fact is a field of its own besides
 /// (`journalctl SEALPOST_TLS_RESULT=plaintext`). `SEALPOST_TO` comes once for each recipient.
-pub(super) fn datagram(record: &Record, tag: &str) -> Vec<u8> {
+pub(super) fn datagram(record: &Record, notation: Notation, tag: &str) -> Vec<u8> {
     let mut entry = Vec::with_capacity(2048);
-    push(&mut entry, "", "MESSAGE", &syslog::line(record));
+    push(&mut entry, "", "MESSAGE", &syslog::line(record, notation));
     push(&mut entry, "", "PRIORITY", &(severity(record) as u8).to_string());
     push(&mut entry, "", "SYSLOG_FACILITY", &FACILITY.to_string());
     push(&mut entry, "", "SYSLOG_IDENTIFIER", tag);

@@ -48,7 +48,7 @@ pub(super) fn severity(record: &Record) -> Severity {
 /// Shows every fact that is known to `visit`, the ones that a person looks for first.
 pub(super) fn each(record: &Record, visit: &mut dyn FnMut(Pair<'_>)) {
     let tls = &record.tls;
-    let head: [Fact<'_>; 14] = [
+    let head: [Fact<'_>; 15] = [
         ("id", "ID", Some(&record.id)),
         ("status", "STATUS", Some(&record.status)),
         ("tls", "TLS_RESULT", Some(&tls.result)),
@@ -57,6 +57,7 @@ pub(super) fn each(record: &Record, visit: &mut dyn FnMut(Pair<'_>)) {
         ("group", "TLS_GROUP", known(tls.group.as_ref())),
         ("policy", "TLS_POLICY", known(tls.policy.as_ref())),
         ("trust", "TLS_TRUST", known(tls.trust.as_ref())),
+        ("request", "TLS_REQUEST", known(tls.request.as_ref())),
         ("failure", "TLS_FAILURE", known(tls.failure.as_ref())),
         ("downgrade", "TLS_DOWNGRADE", known(tls.downgrade.then_some(&true))),
         ("account", "ACCOUNT", known(record.account.as_ref())),

@@ -21,6 +21,7 @@ use crate::{
     mail::{
         address::{Address, ReversePath},
         outcome::{Enhanced, Fate, Outcome, Reply, worst},
+        policy::Demand,
     },
     smtp::sasl::Mechanism,
 };
@@ -93,6 +94,8 @@ pub struct Submission<'a> {
 pub struct Attempt<'a> {
     /// The account: gives its name, host, port and what it demands of TLS.
     pub account: &'a Account,
+    /// What the connection had to meet: what the account demands, and what DNSSEC added.
+    pub demand: Demand,
     /// The address that was dialled.
     pub address: Option<IpAddr>,
     /// Counts from 1 over all attempts of the submission.
@@ -153,7 +156,7 @@ pub(super) struct Recipient {
 impl Record {
     /// The record of one attempt.
     pub fn attempt(span: Span, submission: &Submission<'_>, attempt: &Attempt<'_>) -> Self {
-        let tls = Tls::new(Some(attempt.account.tls.demand), attempt.seen, attempt.protection);
+        let tls = Tls::new(Some(attempt.demand), attempt.seen, attempt.protection);
         let status = worst(attempt.outcomes).into();
         let mut record = Self::new(span, submission, Some(attempt.account), status, attempt.exit, tls);
         record.address = attempt.address.or(record.address);
@@ -285,6 +288,7 @@ fn place(target: &Target) -> (Option<Name>, Option<u16>, Option<IpAddr>) {
         Target::Name(host, port) => (Some(Name::new(host)), Some(*port), None),
         Target::Address(address, port) => (Some(Name::new(&address.to_string())), Some(*port), Some(*address)),
         Target::Unix(path) => (Some(Name::lossy(path.as_os_str().as_bytes())), None, None),
+        Target::Service(domain) => (Some(Name::new(domain)), None, None),
     }
 }
 

@@ -6,11 +6,12 @@
 use std::fmt::Write;
 
 use super::{
+    notation::postfix,
     pairs::{FACILITY, Pair, Value, each, severity},
     record::Record,
     text::{Name, Text},
 };
-use crate::error::is_treacherous;
+use crate::{error::is_treacherous, host::config::Notation};
 
 /// Octets of one datagram: what rsyslog takes by default.
 const DATAGRAM: usize = 8000;
@@ -23,9 +24,9 @@ const ADDRESSES: usize = 10;
 ///
 /// No timestamp: whoever listens there stamps by default with the time of arrival, and local time would cost us reading the
 /// zone file.
-pub(super) fn datagram(record: &Record, tag: &str, pid: u32) -> String {
+pub(super) fn datagram(record: &Record, notation: Notation, tag: &str, pid: u32) -> String {
     let priority = FACILITY << 3 | severity(record) as u8;
-    let mut text = format!("<{priority}>{tag}[{pid}]: {}", line(record));
+    let mut text = format!("<{priority}>{tag}[{pid}]: {}", line(record, notation));
     if text.len() > DATAGRAM {
         let end = (0..=DATAGRAM).rev().find(|at| text.is_char_boundary(*at));
         text.truncate(end.unwrap_or(0));
@@ -35,13 +36,21 @@ pub(super) fn datagram(record: &Record, tag: &str, pid: u32) -> String {
 }
 
 /// The record as `key=value` pairs in one line that a person can read: values with anything but plain characters in quotes,
-/// controls escaped, unknown ones left out.
-pub(super) fn line(record: &Record) -> String {
+/// controls escaped, unknown ones left out. In the notation of Postfix `tls` is what it would have noted, and our own word is
+/// `tls_result`.
+pub(super) fn line(record: &Record, notation: Notation) -> String {
     let mut line = String::with_capacity(512);
     each(record, &mut |Pair { key, value, .. }| {
         if !line.is_empty() {
             line.push(' ');
         }
+        let key = match (key, notation) {
+            ("tls", Notation::Postfix) => {
+                line.extend(postfix(&record.tls).map(|noted| format!("tls={noted} ")));
+                "tls_result"
+            }
+            _ => key,
+        };
         line.push_str(key);
         line.push('=');
         match value {

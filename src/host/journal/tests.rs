@@ -25,11 +25,11 @@ use super::{
 };
 use crate::{
     error::{Error, Exit},
-    host::config::{Account, Auth, FromPolicy, Protocol, SecretSource, Target, Tls},
+    host::config::{Account, Auth, Backend, FromPolicy, Notation, Protocol, SecretSource, Target, Tls, Version},
     mail::{
         address::{Address, ReversePath},
         outcome::{Enhanced, Fate, Outcome, Reply, exit_code},
-        policy::{Demand, Met, Next, OnDowngrade, Policy, Prior, Start, Tlsa, Trust, after_ehlo, judge},
+        policy::{Demand, Met, Next, OnDowngrade, Policy, Prior, Request, Start, Tlsa, Trust, after_ehlo, judge},
         tls::{Certificate, Facts, Failure, Finding, Standing},
     },
     smtp::sasl::{Choice, Mechanism, Secret},
@@ -73,9 +73,18 @@ fn account() -> Account {
         start: Start::Starttls,
         on_downgrade: OnDowngrade::Warn,
         tlsa: Tlsa::Unasked,
+        request: Request::Nothing,
     };
-    let tls =
-        Tls { demand, ca_file: None, crl_file: None, pins: vec![], server_name: None, only_tls13: false, client_identity: None };
+    let tls = Tls {
+        demand,
+        ca_file: None,
+        crl_file: None,
+        pins: vec![],
+        server_name: None,
+        min_version: Version::Tls12,
+        backend: Backend::Rustls,
+        client_identity: None,
+    };
     Account {
         name: "relay".into(),
         target: Target::Name("smtp.example.com".into(), 587),
@@ -147,6 +156,7 @@ fn stripped() -> Met {
 fn bare<'a>(account: &'a Account, outcomes: &'a [Outcome]) -> Attempt<'a> {
     Attempt {
         account,
+        demand: account.tls.demand,
         address: None,
         number: 1,
         auth: None,
@@ -176,7 +186,7 @@ fn full() -> Record {
         address: Some(IpAddr::from([192, 0, 2, 1])),
         auth: Some(Mechanism::ScramSha256),
         reply: Some(&reply(250, (2, 0, 0), "queued as 4XYZ")),
-        seen: Seen { offered: Some(true), facts: Some(&facts) },
+        seen: Seen { offered: Some(true), facts: Some(&facts), ..Seen::default() },
         protection: Protection::Met(&met),
         ..bare(&account, &outcomes)
     };
@@ -200,7 +210,7 @@ fn partly() -> Record {
         outcome("b@example.com", Fate::Refused, Exit::NoUser, Some(reply(550, (5, 1, 1), "no such user"))),
     ];
     let (met, facts) = (met(), facts());
-    let seen = Seen { offered: Some(true), facts: Some(&facts) };
+    let seen = Seen { offered: Some(true), facts: Some(&facts), ..Seen::default() };
     Record::attempt(span(), &submission(), &Attempt { seen, protection: Protection::Met(&met), ..bare(&account, &outcomes) })
 }
 
@@ -215,7 +225,7 @@ fn a_full_record_has_every_key_in_the_order_of_the_manual() {
             r#","user":"root","from":"cron@example.com","recipients":[{"address":"admin@example.com","status":"sent","code":250"#,
             r#","enhanced":"2.1.5","reply":"Ok"}],"size":1234,"attempt":1,"queue":false,"auth":"SCRAM-SHA-256","code":250"#,
             r#","enhanced":"2.0.0","reply":"queued as 4XYZ","error":null,"exit":0,"duration_ms":85,"tls":{"policy":"required""#,
-            r#","trust":"system","start":"starttls","offered":true,"result":"verified","version":"TLSv1.3""#,
+            r#","trust":"system","start":"starttls","request":null,"offered":true,"result":"verified","version":"TLSv1.3""#,
             r#","cipher":"TLS_AES_256_GCM_SHA384","group":"X25519MLKEM768","resumed":false,"failure":null,"detail":null"#,
             r#","downgrade":false,"certificate":{"subject":"CN=smtp.example.com","issuer":"CN=Example CA""#,
             r#","names":["smtp.example.com"],"not_before":"2026-01-01T00:00:00Z","not_after":"2027-01-01T00:00:00Z","sha256":""#,
@@ -237,7 +247,7 @@ fn a_record_of_nothing_known_has_every_key_too() {
             r#","message_id":null,"account":null,"host":null,"port":null,"address":null,"uid":null,"user":null,"from":null"#,
             r#","recipients":[],"size":null,"attempt":null,"queue":false,"auth":null,"code":null,"enhanced":null,"reply":null"#,
             r#","error":"reading /etc/sealpost/config.toml: permission denied","exit":78,"duration_ms":85,"tls":{"policy":null"#,
-            r#","trust":null,"start":null,"offered":null,"result":"none","version":null,"cipher":null,"group":null,"resumed":null"#,
+            r#","trust":null,"start":null,"request":null,"offered":null,"result":"none","version":null,"cipher":null,"group":null,"resumed":null"#,
             r#","failure":null,"detail":null,"downgrade":false,"certificate":null}}"#,
             "\n",
         ]
@@ -282,9 +292,14 @@ fn a_target_is_logged_as_host_port_and_address() {
 #[test]
 fn no_form_of_a_record_holds_the_secret_of_its_account() {
     let record = full();
-    let entry = super::journald::datagram(&record, "sealpost");
-    let forms =
-        [json(&record), syslog::line(&record), summary(&record), format!("{record:?}"), String::from_utf8_lossy(&entry).into()];
+    let entry = super::journald::datagram(&record, Notation::Result, "sealpost");
+    let forms = [
+        json(&record),
+        syslog::line(&record, Notation::Result),
+        summary(&record),
+        format!("{record:?}"),
+        String::from_utf8_lossy(&entry).into(),
+    ];
     for form in forms {
         assert!(form.contains("smtp.example.com"));
         assert!(!form.contains(SECRET) && !form.contains("staple"), "{form}");
@@ -293,7 +308,7 @@ fn no_form_of_a_record_holds_the_secret_of_its_account() {
 
 #[test]
 fn the_line_for_syslog_is_read_at_a_glance() {
-    let line = syslog::line(&full());
+    let line = syslog::line(&full(), Notation::Result);
     assert_eq!(
         line,
         "id=01M859SPA3MPJTB9D5MPJTB9D5 status=sent tls=verified version=TLSv1.3 cipher=TLS_AES_256_GCM_SHA384 group=X25519MLKEM768 \
@@ -301,7 +316,7 @@ fn the_line_for_syslog_is_read_at_a_glance() {
          to=<admin@example.com> accepted=1/1 exit=0 code=250 enhanced=2.0.0 reply=\"queued as 4XYZ\" message_id=<1@example.com> \
          uid=0 user=root size=1234 attempt=1 queue=false auth=SCRAM-SHA-256 duration_ms=85"
     );
-    assert!(syslog::datagram(&full(), "cron", 42).starts_with("<22>cron[42]: id=01M85"));
+    assert!(syslog::datagram(&full(), Notation::Result, "cron", 42).starts_with("<22>cron[42]: id=01M85"));
 }
 
 #[test]
@@ -326,9 +341,9 @@ fn many_recipients_are_all_in_the_file_and_counted_in_syslog() {
     let record = Record::attempt(span(), &submission(), &bare(&account, &outcomes));
     let value: Value = serde_json::from_str(&json(&record)).unwrap();
     assert_eq!(value["recipients"].as_array().unwrap().len(), 500);
-    let line = syslog::line(&record);
+    let line = syslog::line(&record, Notation::Result);
     assert!(line.contains("<u9@example.com>,… accepted=500/500"), "{line}");
-    assert!(super::journald::datagram(&record, "sealpost").len() < 8000);
+    assert!(super::journald::datagram(&record, Notation::Result, "sealpost").len() < 8000);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::text::{Name, Words};
 use crate::mail::{
-    policy::{Channel, Demand, Met},
+    policy::{Channel, Demand, Met, Request},
     tls::{Facts, Failure, Finding},
 };
 
@@ -34,6 +34,10 @@ pub struct Seen<'a> {
     pub offered: Option<bool>,
     /// The facts of the handshake, also of one whose certificate was refused.
     pub facts: Option<&'a Facts>,
+    /// What was asked for the rest of the message's way.
+    pub request: Request,
+    /// What the memory of servers adds to the detail.
+    pub remark: Option<&'a str>,
 }
 
 /// The object under `tls`.
@@ -42,6 +46,7 @@ pub(super) struct Tls {
     pub(super) policy: Option<&'static str>,
     pub(super) trust: Option<&'static str>,
     start: Option<&'static str>,
+    pub(super) request: Option<&'static str>,
     offered: Option<bool>,
     pub(super) result: &'static str,
     pub(super) version: Option<Name>,
@@ -52,6 +57,9 @@ pub(super) struct Tls {
     pub(super) detail: Option<Words>,
     pub(super) downgrade: bool,
     certificate: Option<Certificate>,
+    /// What the connection had to meet, for those who put it in other words.
+    #[serde(skip)]
+    pub(super) demand: Option<Demand>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -74,6 +82,7 @@ impl Tls {
             policy: demand.map(|d| d.policy.as_str()),
             trust: demand.map(|d| d.trust.as_str()),
             start: demand.map(|d| d.start.as_str()),
+            request: seen.request.as_str(),
             offered: seen.offered,
             result: result(protection),
             version: name(|f| &f.version),
@@ -81,9 +90,10 @@ impl Tls {
             group: name(|f| &f.group),
             resumed: facts.and_then(|f| f.resumed),
             failure: finding.map(|f| f.failure.as_str()),
-            detail: detail(protection),
+            detail: detail(protection, seen.remark),
             downgrade: downgrade(protection),
             certificate: facts.and_then(|f| f.certificate.as_ref()).map(Certificate::new),
+            demand,
         }
     }
 }
@@ -126,11 +136,15 @@ fn finding(protection: Protection<'_>) -> Option<&Finding> {
     }
 }
 
-fn detail(protection: Protection<'_>) -> Option<Words> {
-    match (protection, finding(protection)) {
-        (_, Some(finding)) => Some(Words::new(&finding.detail)),
-        (Protection::Met(met), None) if met.first_use() => Some(Words::new("the server's key is met for the first time")),
+fn detail(protection: Protection<'_>, remark: Option<&str>) -> Option<Words> {
+    let detail = match (protection, finding(protection)) {
+        (_, Some(finding)) => Some(finding.detail.as_str()),
+        (Protection::Met(met), None) if met.first_use() => Some("the server's key is met for the first time"),
         (_, None) => None,
+    };
+    match (detail, remark) {
+        (Some(detail), Some(remark)) => Some(Words::new(&format!("{detail}; {remark}"))),
+        (detail, remark) => detail.or(remark).map(Words::new),
     }
 }
 
@@ -147,12 +161,13 @@ fn downgrade(protection: Protection<'_>) -> bool {
 mod tests {
     use super::*;
     use crate::mail::{
-        policy::{OnDowngrade, Policy, Prior, Start, Tlsa, Trust, after_ehlo, judge},
+        policy::{OnDowngrade, Policy, Prior, Request, Start, Tlsa, Trust, after_ehlo, judge},
         tls::Standing,
     };
 
     fn demand(policy: Policy, trust: Trust) -> Demand {
-        Demand { policy, trust, start: Start::Starttls, on_downgrade: OnDowngrade::Warn, tlsa: Tlsa::Unasked }
+        let (start, on_downgrade) = (Start::Starttls, OnDowngrade::Warn);
+        Demand { policy, trust, start, on_downgrade, tlsa: Tlsa::Unasked, request: Request::Nothing }
     }
 
     #[test]
@@ -179,7 +194,7 @@ mod tests {
         use crate::mail::policy::Next;
         let prior = Prior { sealed_before: true, failed_handshake: None };
         let Next::Clear(met) = after_ehlo(demand(Policy::Opportunistic, Trust::System), false, &prior) else { panic!("plaintext") };
-        let sent = Tls::new(None, Seen { offered: Some(false), facts: None }, Protection::Met(&met));
+        let sent = Tls::new(None, Seen { offered: Some(false), ..Seen::default() }, Protection::Met(&met));
         assert_eq!((sent.result, sent.failure, sent.downgrade), ("plaintext", Some("starttls-not-supported"), true));
         let Next::Stop(finding) = after_ehlo(demand(Policy::Required, Trust::System), false, &prior) else { panic!("refused") };
         for sealed_before in [true, false] {

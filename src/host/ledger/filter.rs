@@ -31,11 +31,13 @@ impl Filter {
     pub fn admits(&self, entry: &Entry) -> bool {
         self.since.is_none_or(|since| entry.time >= since)
             && self.until.is_none_or(|until| entry.time < until)
-            && (self.statuses.is_empty() || self.statuses.contains(&entry.status))
-            && (self.results.is_empty() || self.results.contains(&entry.tls.result))
+            && (self.statuses.is_empty() || self.statuses.iter().any(|status| entry.status == *status))
+            && (self.results.is_empty() || self.results.iter().any(|result| entry.tls.result == *result))
             && self.account.as_ref().is_none_or(|account| entry.account.as_ref() == Some(account))
             && self.host.as_ref().is_none_or(|host| is_host(entry, host))
-            && self.recipient.as_ref().is_none_or(|part| entry.recipients.iter().any(|r| contains(&r.address, part)))
+            && self.recipient.as_ref().is_none_or(|part| {
+                entry.recipients.iter().any(|r| r.address.as_ref().is_some_and(|address| contains(address, part)))
+            })
             && self.id.as_ref().is_none_or(|id| is_named(entry, id))
     }
 }

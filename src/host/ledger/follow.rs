@@ -17,7 +17,12 @@ use rustix::{
     fs::inotify,
 };
 
-use super::{Gaps, LONGEST, Lines, Visitor, broken, open, same, show};
+use super::{
+    Reading, broken,
+    lines::{LONGEST, Lines},
+    part::open,
+    same,
+};
 
 /// How long to wait where the kernel tells of changes: changes on a network file system it does not see.
 const WATCHED: Timespec = Timespec { tv_sec: 2, tv_nsec: 0 };
@@ -71,13 +76,12 @@ pub(super) fn run(
     path: &Path,
     watch: &Watch,
     mut growing: Option<Lines<Growing>>,
-    visit: &mut Visitor<'_>,
+    reading: &mut Reading<'_, '_>,
     caught_up: &mut dyn FnMut() -> ControlFlow<()>,
     output: BorrowedFd<'_>,
-    gaps: &mut Gaps,
 ) -> ControlFlow<()> {
     if let Some(lines) = &mut growing {
-        drain(path, lines, visit, gaps)?;
+        drain(path, lines, reading)?;
     }
     caught_up()?;
     loop {
@@ -85,9 +89,9 @@ pub(super) fn run(
             Some(Change::Rotated(fresh)) => {
                 // The last lines of the old file may have come after it was read.
                 if let Some(old) = &mut growing {
-                    drain(path, old, visit, gaps)?;
+                    drain(path, old, reading)?;
                     if let Some(line) = old.rest() {
-                        show(&line, visit, gaps)?;
+                        reading.show(&line)?;
                     }
                 }
                 growing = Some(fresh);
@@ -96,19 +100,19 @@ pub(super) fn run(
             None => {}
         }
         if let Some(lines) = &mut growing {
-            drain(path, lines, visit, gaps)?;
+            drain(path, lines, reading)?;
         }
         watch.wait(output)?;
     }
 }
 
-fn drain(path: &Path, lines: &mut Lines<Growing>, visit: &mut Visitor<'_>, gaps: &mut Gaps) -> ControlFlow<()> {
+fn drain(path: &Path, lines: &mut Lines<Growing>, reading: &mut Reading<'_, '_>) -> ControlFlow<()> {
     loop {
         match lines.advance() {
-            Ok(Some(line)) => show(&line, visit, gaps)?,
+            Ok(Some(line)) => reading.show(&line)?,
             Ok(None) => return ControlFlow::Continue(()),
             Err(error) => {
-                gaps.failures.push(broken(path, &error));
+                reading.gaps.failures.push(broken(path, &error));
                 return ControlFlow::Break(());
             }
         }
@@ -127,9 +131,9 @@ fn changed(path: &Path, growing: Option<&Lines<Growing>>) -> Option<Change> {
     let file = open(path).ok()?;
     let old = growing.map(Lines::source);
     if !same(file.metadata().ok().as_ref(), old.and_then(|old| old.file.metadata().ok()).as_ref()) {
-        return Some(Change::Rotated(Growing::lines(file)));
+        return Some(Change::Rotated(Growing::lines(file, 0)));
     }
-    old.is_some_and(Growing::is_cut).then(|| Change::Cut(Growing::lines(file)))
+    old.is_some_and(Growing::is_cut).then(|| Change::Cut(Growing::lines(file, 0)))
 }
 
 /// A file that is read while it is written. Its size alone does not tell that it was emptied: it may have grown beyond what was
@@ -143,8 +147,9 @@ pub(super) struct Growing {
 }
 
 impl Growing {
-    pub(super) fn lines(file: File) -> Lines<Self> {
-        Lines::new(Self { file, last: Vec::new(), end: 0, is_cut: false }, LONGEST)
+    /// From the octet `end` on.
+    pub(super) fn lines(file: File, end: u64) -> Lines<Self> {
+        Lines::new(Self { file, last: Vec::new(), end, is_cut: false }, LONGEST)
     }
 
     fn is_cut(&self) -> bool {

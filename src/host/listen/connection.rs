@@ -134,6 +134,9 @@ impl<'a> Connection<'a> {
             self.say(b"is this a handshake? no, it is noise\r\n")?;
             return Ok(Next::Over);
         }
+        if self.shared.spoils(Link::Old) || self.shared.spoils(Link::Silent) {
+            return self.refuse_to_seal();
+        }
         let mut tls = ServerConnection::new(Arc::clone(&self.shared.config)).map_err(io::Error::other)?;
         while tls.is_handshaking() {
             let (read, _) = tls.complete_io(&mut self.stream).map_err(|error| match error.kind() {
@@ -147,6 +150,19 @@ impl<'a> Connection<'a> {
         self.server.bind(channel_binding(&tls));
         self.tls = Some(Box::new(tls));
         Ok(Next::On)
+    }
+
+    fn refuse_to_seal(&mut self) -> io::Result<Next> {
+        if self.stream.read(&mut [0; PIECE])? == 0 {
+            return Err(left_early());
+        }
+        if self.shared.spoils(Link::Silent) {
+            self.shared.pause(STALL);
+        } else {
+            // A fatal alert, protocol_version (RFC 8446 6), in a record of TLS 1.0.
+            self.say(&[21, 3, 1, 0, 2, 2, 70])?;
+        }
+        Ok(Next::Over)
     }
 
     fn read(&mut self, piece: &mut [u8]) -> io::Result<usize> {
@@ -285,6 +301,7 @@ fn machine(shared: &Shared) -> io::Result<server::Settings> {
             Tls::Implicit => Seal::Never,
         },
         auth: settings.login.clone().map(|login| server::Auth { login, entropy, in_clear }),
+        requiretls: settings.requiretls,
         lone_lf: false,
         message_size: settings.message_size,
         recipients: 1000,

@@ -58,10 +58,7 @@ type Made = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>, String);
 /// A CA, and a certificate of it with the faults that were asked for.
 fn throw_away(settings: &Settings) -> Result<Made, rcgen::Error> {
     let this_year = i32::from(TimeZone::UTC.to_datetime(Timestamp::now()).year());
-    let mut authority = params("sealpost sink: throw-away CA", Vec::new(), this_year)?;
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate()?)?;
+    let authority = new_authority("sealpost sink: throw-away CA", this_year)?;
 
     let faults = &settings.faults;
     let names = if faults.spoils(Link::WrongName) { vec!["wrong.example".to_owned()] } else { names(settings) };
@@ -73,10 +70,27 @@ fn throw_away(settings: &Settings) -> Result<Made, rcgen::Error> {
         leaf.not_before = date_time_ymd(this_year - 3, 1, 1);
         leaf.not_after = date_time_ymd(this_year - 2, 1, 1);
     }
+    if faults.spoils(Link::NotYetValid) {
+        leaf.not_before = date_time_ymd(this_year + 1, 12, 31);
+    }
     let key = KeyPair::generate()?;
-    let certificate = if faults.spoils(Link::SelfSigned) { leaf.self_signed(&key)? } else { leaf.signed_by(&key, &authority)? };
+    let certificate = if faults.spoils(Link::SelfSigned) {
+        leaf.self_signed(&key)?
+    } else if faults.spoils(Link::UnknownAuthority) {
+        let stranger = new_authority("an authority that nobody knows", this_year)?;
+        leaf.signed_by(&key, &stranger)?
+    } else {
+        leaf.signed_by(&key, &authority)?
+    };
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
     Ok((vec![certificate.der().clone()], key, authority.pem()))
+}
+
+fn new_authority(name: &str, this_year: i32) -> Result<CertifiedIssuer<'static, KeyPair>, rcgen::Error> {
+    let mut params = params(name, Vec::new(), this_year)?;
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    CertifiedIssuer::self_signed(params, KeyPair::generate()?)
 }
 
 fn params(name: &str, names: Vec<String>, this_year: i32) -> Result<CertificateParams, rcgen::Error> {

@@ -76,7 +76,8 @@ impl Message {
     pub(super) fn new(header: Completed, tally: Tally, body: Hold) -> Result<Self, Error> {
         let mut head = header.text;
         head.extend_from_slice(b"\r\n");
-        let facts = Facts { size: head.len() as u64 + tally.size, eight_bit: header.eight_bit || tally.eight_bit };
+        let eight_bit = header.eight_bit || tally.eight_bit;
+        let facts = Facts { size: head.len() as u64 + tally.size, eight_bit, tls_waived: header.tls_waived };
         let cursor = Cursor { size: facts.size, ..Cursor::default() };
         let mut message = Self { head, body, tally, facts, typed: header.typed, plan: None, sizes: [None; 2], cursor };
         if message.must_recode(Form::EightBit) {
@@ -107,7 +108,7 @@ impl Message {
     fn prepare(&mut self) -> io::Result<()> {
         let mut eight_bit = false;
         let size = self.measure(Form::EightBit, |block| eight_bit |= !block.is_ascii())?;
-        self.facts = Facts { size, eight_bit };
+        self.facts = Facts { size, eight_bit, ..self.facts };
         self.rewind(Form::EightBit).map(drop)
     }
 

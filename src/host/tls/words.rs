@@ -1,102 +1,26 @@
-//! How are TLS's own words told to people and the log? (IANA TLS parameters; RFC 8446 section 6)
-
-use rustls::{AlertDescription, CertificateError, CipherSuite, InvalidMessage, NamedGroup, PeerIncompatible, ProtocolVersion};
+//! How is a failed handshake told to people, whichever library failed? (RFC 8446 section 6)
 
 use crate::mail::policy::Start;
 
-/// `TLSv1.3`, `TLSv1.2`.
-pub(super) fn version_name(version: ProtocolVersion) -> String {
-    format!("{version:?}").replace('_', ".")
-}
-
-/// rustls marks the suites of TLS 1.3 in the name, IANA does not.
-pub(super) fn cipher_name(suite: CipherSuite) -> String {
-    let name = format!("{suite:?}");
-    name.strip_prefix("TLS13_").map_or_else(|| name.clone(), |rest| format!("TLS_{rest}"))
-}
-
-pub(super) fn group_name(group: NamedGroup) -> String {
-    match group {
-        NamedGroup::X25519 => "x25519".to_owned(),
-        other => format!("{other:?}"),
+/// The server's octets are no TLS.
+pub(super) fn plaintext(start: Start) -> &'static str {
+    match start {
+        Start::Implicit => "the server spoke plaintext SMTP: the port wants start = \"starttls\"",
+        Start::Starttls => "the server went on in plaintext after STARTTLS",
     }
 }
 
-/// Why a handshake failed, for a person.
-pub(super) fn explain(error: &rustls::Error, start: Start, only_tls13: bool) -> String {
-    let oldest = if only_tls13 { "1.3" } else { "1.2" };
-    match error {
-        rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => match start {
-            Start::Implicit => "the server spoke plaintext SMTP: the port wants start = \"starttls\"".to_owned(),
-            Start::Starttls => "the server went on in plaintext after STARTTLS".to_owned(),
-        },
-        rustls::Error::AlertReceived(AlertDescription::ProtocolVersion)
-        | rustls::Error::PeerIncompatible(
-            PeerIncompatible::ServerDoesNotSupportTls12Or13 | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig,
-        ) => format!("the server offers only TLS older than {oldest}"),
-        rustls::Error::AlertReceived(AlertDescription::HandshakeFailure) => {
-            "the server ended the handshake with the alert handshake_failure: it shares no cipher, key exchange or signature with us"
-                .to_owned()
-        }
-        rustls::Error::AlertReceived(AlertDescription::CertificateRequired) => {
-            "the server ended the handshake with the alert certificate_required: it wants client_cert and client_key".to_owned()
-        }
-        rustls::Error::AlertReceived(alert) => format!("the server ended the handshake with the alert {}", alert_name(*alert)),
-        rustls::Error::InvalidCertificate(CertificateError::BadSignature) => {
-            "the server could not prove that it holds its certificate's key: the signature is wrong, or the key too short (RSA below \
-             2048 bits)"
-                .to_owned()
-        }
-        rustls::Error::InvalidCertificate(why) => format!("the server could not prove that it holds its certificate's key: {why}"),
-        other => other.to_string(),
-    }
+/// The server knows no version that is new enough.
+pub(super) fn too_old(oldest: &str) -> String {
+    format!("the server offers only TLS older than {oldest}")
 }
 
-/// The alert as RFC 8446 section 6 spells it: `BadRecordMac` is `bad_record_mac`, `UnknownCA` is `unknown_ca`.
-fn alert_name(alert: AlertDescription) -> String {
-    match alert {
-        AlertDescription::Unknown(number) => return format!("number {number}"),
-        // The one that rustls spells otherwise than IANA.
-        AlertDescription::UnrecognisedName => return "unrecognized_name".to_owned(),
-        _ => {}
-    }
-    let camel = format!("{alert:?}");
-    let mut snake = String::with_capacity(camel.len() + 4);
-    let mut after_small = false;
-    for c in camel.chars() {
-        if c.is_ascii_uppercase() && after_small {
-            snake.push('_');
-        }
-        after_small = !c.is_ascii_uppercase();
-        snake.push(c.to_ascii_lowercase());
-    }
-    snake
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn alerts_are_spelt_as_in_the_rfc() {
-        let table = [
-            (AlertDescription::BadRecordMac, "bad_record_mac"),
-            (AlertDescription::UnknownCA, "unknown_ca"),
-            (AlertDescription::InternalError, "internal_error"),
-            (AlertDescription::Unknown(200), "number 200"),
-        ];
-        for (alert, name) in table {
-            assert_eq!(alert_name(alert), name);
-        }
-    }
-
-    #[test]
-    fn suites_groups_and_versions_have_their_registered_names() {
-        assert_eq!(cipher_name(CipherSuite::TLS13_AES_256_GCM_SHA384), "TLS_AES_256_GCM_SHA384");
-        assert_eq!(cipher_name(CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256), "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256");
-        assert_eq!(group_name(NamedGroup::X25519), "x25519");
-        assert_eq!(group_name(NamedGroup::secp256r1), "secp256r1");
-        assert_eq!(group_name(NamedGroup::X25519MLKEM768), "X25519MLKEM768");
-        assert_eq!(version_name(ProtocolVersion::TLSv1_2), "TLSv1.2");
-    }
+/// The server sent the alert that RFC 8446 calls so.
+pub(super) fn alert(name: &str) -> String {
+    let meaning = match name {
+        "handshake_failure" => ": it shares no cipher, key exchange or signature with us",
+        "certificate_required" => ": it wants client_cert and client_key",
+        _ => "",
+    };
+    format!("the server ended the handshake with the alert {name}{meaning}")
 }

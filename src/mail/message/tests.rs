@@ -217,3 +217,31 @@ proptest! {
         prop_assert!(names.iter().any(|n| n == "message-id" || n == "resent-message-id"));
     }
 }
+
+#[test]
+fn tls_is_waived_by_one_field_that_says_no_and_by_nothing_else() {
+    let waives = |field: &str| Caller::new().complete(format!("{field}From: a@b\n\nTLS-Required: No\n").as_bytes()).unwrap();
+    for field in
+        ["TLS-Required: No\n", "tls-required:NO\n", "TLS-REQUIRED:  no \n", "TLS-Required:\n No\n", "TLS-Required : No\r\n"]
+    {
+        let completed = waives(field);
+        assert!(completed.tls_waived, "{field:?}");
+        assert!(latin(&completed.text).to_ascii_lowercase().contains("tls-required:"), "it stays in the message: {field:?}");
+    }
+    for field in [
+        "",
+        "TLS-Required: Yes\n",
+        "TLS-Required:\n",
+        "TLS-Required: No (really)\n",
+        "TLS-Required: \"No\"\n",
+        "TLS-Required: No, No\n",
+        "TLS-Required: N\n o\n",
+        "TLS-Required: None\n",
+        "TLS-Required: No\nTLS-Required: No\n",
+        "TLS-Required: Yes\nTLS-Required: No\n",
+        "X-TLS-Required: No\n",
+        "Subject: x\n TLS-Required: No\n",
+    ] {
+        assert!(!waives(field).tls_waived, "{field:?}");
+    }
+}

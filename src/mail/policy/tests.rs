@@ -19,7 +19,14 @@ fn demands(policy: Policy, trusts: &[Trust], on_downgrade: &[OnDowngrade]) -> Ve
     let mut all = Vec::new();
     for trust in trusts {
         for on_downgrade in on_downgrade {
-            all.push(Demand { policy, trust: *trust, start: Start::Starttls, on_downgrade: *on_downgrade, tlsa: Tlsa::Unasked });
+            all.push(Demand {
+                policy,
+                trust: *trust,
+                start: Start::Starttls,
+                on_downgrade: *on_downgrade,
+                tlsa: Tlsa::Unasked,
+                request: Request::Nothing,
+            });
         }
     }
     all
@@ -161,6 +168,18 @@ fn a_key_that_is_met_for_the_first_time_is_taken_and_not_called_verified() {
 }
 
 #[test]
+fn the_past_matters_to_who_trusts_it_and_to_who_could_go_without_tls() {
+    for policy in [Policy::Off, Policy::Opportunistic, Policy::Required] {
+        for demand in demands(policy, EVERY, EITHER) {
+            let tofu = demand.trust == Trust::Tofu && policy != Policy::Off;
+            assert_eq!(demand.minds_the_past(), tofu || policy == Policy::Opportunistic, "{demand:?}");
+            let implicit = Demand { start: Start::Implicit, ..demand };
+            assert_eq!(implicit.minds_the_past(), tofu, "{implicit:?}");
+        }
+    }
+}
+
+#[test]
 fn what_dnssec_says_of_tlsa_records_decides_over_a_dane_account() {
     let dane = |policy| demands(policy, &[Trust::Dane], EITHER);
     // TLSA records, then for an opportunistic account: must encrypt, must trust; for a required one: why nothing is sent.
@@ -186,6 +205,26 @@ fn what_dnssec_says_of_tlsa_records_decides_over_a_dane_account() {
     }
     for demand in demands(Policy::Required, &[Trust::System, Trust::Any], EITHER) {
         assert_eq!(demand.informed(Tlsa::Absent), Ok(Demand { tlsa: Tlsa::Absent, ..demand }), "no other trust cares");
+    }
+}
+
+#[test]
+fn without_tlsa_records_an_opportunistic_account_finds_no_fault_in_the_server() {
+    let verdict = || Err(finding(Failure::DaneRequired));
+    for demand in demands(Policy::Opportunistic, &[Trust::Dane], EITHER) {
+        let met = judge(demand.informed(Tlsa::Absent).unwrap(), verdict()).unwrap();
+        assert_eq!((met.channel(), met.finding()), (Channel::Unverified, None));
+        let met = judge(demand.informed(Tlsa::Unusable).unwrap(), verdict()).unwrap();
+        assert_eq!((met.channel(), met.finding()), (Channel::Unverified, Some(&finding(Failure::DaneRequired))));
+        assert!(judge(demand.informed(Tlsa::Usable).unwrap(), verdict()).is_err());
+    }
+    for demand in demands(Policy::Required, &[Trust::Dane], EITHER) {
+        for tlsa in [Tlsa::Unasked, Tlsa::Usable, Tlsa::Unusable, Tlsa::Absent] {
+            assert!(judge(Demand { tlsa, ..demand }, verdict()).is_err(), "{tlsa:?}");
+        }
+    }
+    for demand in demands(Policy::Opportunistic, CHECKED, EITHER) {
+        assert!(judge(Demand { tlsa: Tlsa::Absent, ..demand }, verdict()).unwrap().finding().is_some(), "no other trust cares");
     }
 }
 
@@ -216,6 +255,63 @@ fn a_refusal_is_recorded_in_the_words_of_the_server() {
     let demand = demands(Policy::Required, &[Trust::System], &[OnDowngrade::Warn])[0];
     let Next::Stop(finding) = after_refusal(demand, "454 4.7.0 no key", &Prior::default()) else { panic!() };
     assert!(finding.detail.contains("454 4.7.0 no key"));
+}
+
+#[test]
+fn a_message_that_waives_tls_sets_aside_what_the_server_publishes_and_nothing_else() {
+    for policy in [Policy::Off, Policy::Opportunistic, Policy::Required] {
+        for demand in demands(policy, EVERY, EITHER) {
+            for tlsa in [Tlsa::Unasked, Tlsa::Usable, Tlsa::Unusable, Tlsa::Absent] {
+                let demand = Demand { tlsa, ..demand };
+                let waived = demand.of_message(true);
+                let required = policy == Policy::Required;
+                assert_eq!((waived.must_encrypt(), waived.must_trust()), (required, required), "{demand:?}");
+                assert!(!waived.obeys_dane() && waived.trusts_dane() == demand.trusts_dane());
+                assert_eq!(demand.of_message(false), demand);
+                assert_eq!(Demand { request: Request::Nothing, ..waived }, demand, "nothing else changes");
+            }
+            let promised = Demand { request: Request::Require, ..demand };
+            assert_eq!(promised.of_message(true), promised, "REQUIRETLS wins");
+        }
+    }
+}
+
+#[test]
+fn a_message_that_waives_tls_goes_where_dane_would_hold_it_back() {
+    let dane = demands(Policy::Opportunistic, &[Trust::Dane], &[OnDowngrade::Warn])[0].informed(Tlsa::Usable).unwrap();
+    for (server, held, waived) in [
+        (Silent, "none starttls-not-supported", "plaintext starttls-not-supported"),
+        (Refuses, "none starttls-not-supported", "plaintext starttls-not-supported"),
+        (Breaks, "none validation-failure", "plaintext validation-failure"),
+        (Untrusted, "none certificate-not-trusted", "unverified certificate-not-trusted"),
+        (Trusted, "verified", "verified"),
+    ] {
+        assert_eq!(
+            (play(dane, server, false), play(dane.of_message(true), server, false)),
+            (held.into(), waived.into()),
+            "{server:?}"
+        );
+    }
+}
+
+#[test]
+fn requiretls_is_said_to_a_verified_server_that_offers_it_or_the_message_stays() {
+    use Unpromised::{NotOffered, Unverified};
+    let demand = demands(Policy::Required, &[Trust::System], &[OnDowngrade::Warn])[0];
+    let promised = Demand { request: Request::Require, ..demand };
+    // Offered, a bounce; then to a verified and to an unverified server, and in plaintext.
+    for (offered, bounce, expected) in [
+        (true, false, [Ok(true), Err(Unverified), Err(Unverified)]),
+        (true, true, [Ok(true), Err(Unverified), Err(Unverified)]),
+        (false, false, [Err(NotOffered), Err(Unverified), Err(Unverified)]),
+        (false, true, [Ok(false), Err(Unverified), Err(Unverified)]),
+    ] {
+        let channels = [Channel::Verified, Channel::Unverified, Channel::Plaintext].map(|channel| met(channel, None));
+        assert_eq!(channels.clone().map(|met| may_require_tls(promised, &met, offered, bounce)), expected, "{offered}, {bounce}");
+        for demand in [demand, demand.of_message(true)] {
+            assert!(channels.iter().all(|met| may_require_tls(demand, met, offered, bounce) == Ok(false)));
+        }
+    }
 }
 
 fn met(channel: Channel, finding: Option<Finding>) -> Met {

@@ -5,7 +5,8 @@ use crate::{
     error::Exit,
     mail::{
         outcome::{Fate, Outcome, Reply},
-        tls::Finding,
+        policy::{self, Channel, Unpromised},
+        tls::{Failure, Finding},
     },
     smtp::{action::Action, advice, command, sasl::Kind},
 };
@@ -30,10 +31,21 @@ impl Session<'_> {
             fate: Fate::Deferred,
             exit: Exit::TempFail,
             because: format!("not logging in: {why}"),
-            hint: Some(
-                "make the server's certificate trusted (ca_file, or trust = \"pin\" with the digest in the log), or set allow_unverified = true"
-                    .to_owned(),
-            ),
+            hint: Some(self.advice_on_peer(
+                "make the server's certificate trusted (ca_file, or trust = \"pin\" with the digest in the log), or set allow_unverified = true",
+            )),
+            reply: None,
+        });
+    }
+
+    /// The server would not pass the message on as the account wants it. Deferred like any TLS that is not met, and not refused as
+    /// RFC 8689 4.2.1 has a relay do in the end: so the fallbacks are tried before the caller hears of it.
+    pub(super) fn unpromised(&mut self, why: Unpromised) {
+        self.stop(Problem {
+            fate: Fate::Deferred,
+            exit: Exit::TempFail,
+            because: why.because().to_owned(),
+            hint: Some(self.advice_on_peer(why.advice())),
             reply: None,
         });
     }
@@ -76,13 +88,37 @@ impl Session<'_> {
         }
     }
 
+    /// What to do where a peer is not verified that must be: where trust is of first use a person can vouch for its key.
+    fn advice_on_peer(&self, otherwise: &str) -> String {
+        let is_unverified = self.met.as_ref().is_some_and(|met| met.channel() == Channel::Unverified);
+        if self.plan.demand.trusts_first_use() && is_unverified {
+            return policy::advice_on_key(&self.plan.server);
+        }
+        otherwise.to_owned()
+    }
+
+    /// The peer is not who the account trusts.
+    pub(super) fn distrusted(&mut self, finding: Finding) {
+        let hint = self.plan.demand.trusts_first_use().then(|| policy::advice_on_key(&self.plan.server));
+        self.unmet(finding);
+        if let (Some(problem), Some(_)) = (&mut self.problem, &hint) {
+            problem.hint = hint;
+        }
+    }
+
     /// The policy of the account is not met: nothing is sent, and it may work later.
     pub(super) fn unmet(&mut self, finding: Finding) {
+        let is_stripped = finding.failure == Failure::StarttlsNotSupported && self.plan.prior.sealed_before;
+        let hint = if is_stripped {
+            policy::advice_on_downgrade(self.plan.demand, &self.plan.server)
+        } else {
+            finding.failure.advice().to_owned()
+        };
         self.stop(Problem {
             fate: Fate::Deferred,
             exit: Exit::TempFail,
             because: format!("TLS policy \"{}\" not met: {finding}", self.plan.demand.policy.as_str()),
-            hint: Some(finding.failure.advice().to_owned()),
+            hint: Some(hint),
             reply: None,
         });
         self.met = None;

@@ -7,6 +7,7 @@ use super::{Problem, Session, State};
 use crate::{
     error::Exit,
     mail::{
+        address::ReversePath,
         outcome::{Fate, Reply},
         policy::{self, Next, SecretRule},
         tls::Finding,
@@ -60,7 +61,7 @@ impl Session<'_> {
         let starttls = server.starttls;
         self.server = server;
         if self.met.is_some() {
-            return self.authenticate();
+            return self.permitted();
         }
         self.offered = Some(starttls);
         match policy::after_ehlo(self.plan.demand, starttls, &self.plan.prior) {
@@ -70,7 +71,7 @@ impl Session<'_> {
             }
             Next::Clear(met) => {
                 self.met = Some(met);
-                self.authenticate();
+                self.permitted();
             }
             Next::Stop(finding) => self.unmet(finding),
         }
@@ -89,9 +90,23 @@ impl Session<'_> {
             Next::Seal => self.violated("policy asked for STARTTLS twice", None),
             Next::Clear(met) => {
                 self.met = Some(met);
-                self.authenticate();
+                self.permitted();
             }
             Next::Stop(finding) => self.unmet(finding),
+        }
+    }
+
+    /// The policy is met: is there more to ask of the server than that? Before the login, for nothing would follow it.
+    fn permitted(&mut self) {
+        let Some(met) = &self.met else { return };
+        // A session without a message stands for those that have a sender.
+        let bounce = self.envelope.sender == ReversePath::Null && !self.envelope.recipients.is_empty();
+        match policy::may_require_tls(self.plan.demand, met, self.server.requiretls, bounce) {
+            Ok(requiretls) => {
+                self.requiretls = requiretls;
+                self.authenticate();
+            }
+            Err(why) => self.unpromised(why),
         }
     }
 

@@ -8,8 +8,8 @@ use super::{
 };
 use crate::mail::{
     policy::{
-        AuthPermit, Demand, Met, Next, OnDowngrade, Policy, Prior, Reach, SecretRule, Start, Tlsa, Trust, after_ehlo, judge,
-        may_authenticate,
+        AuthPermit, Demand, Met, Next, OnDowngrade, Policy, Prior, Reach, Request, SecretRule, Start, Tlsa, Trust, after_ehlo,
+        judge, may_authenticate,
     },
     tls::{Failure, Finding, Standing, Verdict},
 };
@@ -23,6 +23,7 @@ fn met(verdict: Verdict) -> Met {
         start: Start::Starttls,
         on_downgrade: OnDowngrade::Warn,
         tlsa: Tlsa::Unasked,
+        request: Request::Nothing,
     };
     judge(demand, verdict).unwrap()
 }
@@ -151,6 +152,7 @@ fn what_is_in_the_clear_shows_no_certificate() {
         start: Start::Starttls,
         on_downgrade: OnDowngrade::Warn,
         tlsa: Tlsa::Unasked,
+        request: Request::Nothing,
     };
     let Next::Clear(met) = after_ehlo(demand, false, &Prior::default()) else { panic!() };
     let rule = SecretRule { allow_unverified: false, explicit_mechanism: true };

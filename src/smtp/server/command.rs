@@ -1,4 +1,4 @@
-//! What does one command line say? (RFC 5321 4.1, 1870, 3461, 4954, 6152, 6531)
+//! What does one command line say? (RFC 5321 4.1, 1870, 3461, 4954, 6152, 6531, 8689)
 
 use crate::mail::envelope::{Notify, Ret};
 
@@ -42,6 +42,7 @@ pub(super) struct Mail {
     pub(super) size: Option<u64>,
     pub(super) eight_bit: bool,
     pub(super) smtputf8: bool,
+    pub(super) requiretls: bool,
     pub(super) ret: Option<Ret>,
     pub(super) envid: Option<String>,
     /// The EHLO keywords that the parameters belong to.
@@ -123,6 +124,10 @@ impl Mail {
                 ("SMTPUTF8", None) => {
                     mail.smtputf8 = true;
                     "SMTPUTF8"
+                }
+                ("REQUIRETLS", None) => {
+                    mail.requiretls = true;
+                    "REQUIRETLS"
                 }
                 ("RET", Some(value)) => {
                     mail.ret = Some(one_of(value, &[("FULL", Ret::Full), ("HDRS", Ret::Headers)])?);
@@ -388,6 +393,7 @@ mod tests {
             "MAIL FROM:<a@b> BODY=BINARYMIME",
             "MAIL FROM:<a@b> ENVID=a+0Ab",
             "MAIL FROM:<a@b> ENVID=a+0",
+            "MAIL FROM:<a@b> REQUIRETLS=no",
             "MAIL FROM:<a@b> COLOUR=blue",
             "RCPT TO:<>",
             "RCPT TO:<a@b> NOTIFY=NEVER,DELAY",

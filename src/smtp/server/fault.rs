@@ -55,6 +55,8 @@ enum Effect {
     Trail(Step, &'static str),
     /// This keyword is missing from EHLO, and what belongs to it is refused.
     Hide(&'static str),
+    /// This stands in EHLO where STARTTLS should, which is refused.
+    Mangle(&'static str),
     /// SIZE announces this many octets, and more are refused.
     Size(u64),
     /// Who verifies the login lies like this.
@@ -70,12 +72,20 @@ pub enum Link {
     SelfSigned,
     /// The certificate has expired.
     Expired,
+    /// The certificate is of next year.
+    NotYetValid,
+    /// The certificate is signed by an authority that nobody knows.
+    UnknownAuthority,
     /// The certificate names another host.
     WrongName,
     /// The port of implicit TLS speaks plaintext.
     Plaintext,
     /// What comes instead of a TLS handshake is noise.
     Noise,
+    /// What comes instead of a TLS handshake is the alert of a server that knows no TLS as new as the client's.
+    Old,
+    /// The TLS handshake is not answered.
+    Silent,
     /// One octet at a time.
     Slow,
 }
@@ -134,7 +144,15 @@ impl Faults {
     }
 
     pub(super) fn hides(&self, keyword: &str) -> bool {
-        self.0.iter().any(|fault| matches!(fault.effect, Effect::Hide(hidden) if hidden == keyword))
+        self.0.iter().any(|fault| match fault.effect {
+            Effect::Hide(hidden) => hidden == keyword,
+            Effect::Mangle(_) => keyword == "STARTTLS",
+            _ => false,
+        })
+    }
+
+    pub(super) fn mangled(&self) -> Option<&'static str> {
+        self.first(|effect| if let Effect::Mangle(word) = effect { Some(word) } else { None })
     }
 
     pub(super) fn lie(&self) -> Option<Lie> {
@@ -157,9 +175,13 @@ impl Fault {
         match self.effect {
             Effect::Lie(Lie::Token) => Some(Premise::Token),
             Effect::At(Step::Auth, _) | Effect::Lie(_) | Effect::Hide("AUTH" | "-PLUS") => Some(Premise::Login),
-            Effect::At(Step::Starttls, _) | Effect::Trail(Step::Starttls, _) | Effect::Hide("STARTTLS") => Some(Premise::Starttls),
+            Effect::At(Step::Starttls, _) | Effect::Trail(Step::Starttls, _) | Effect::Hide("STARTTLS") | Effect::Mangle(_) => {
+                Some(Premise::Starttls)
+            }
             Effect::Link(Link::Plaintext) => Some(Premise::Implicit),
-            Effect::Link(Link::SelfSigned | Link::Expired | Link::WrongName) => Some(Premise::OwnCertificate),
+            Effect::Link(Link::SelfSigned | Link::Expired | Link::NotYetValid | Link::UnknownAuthority | Link::WrongName) => {
+                Some(Premise::OwnCertificate)
+            }
             _ => None,
         }
     }
@@ -178,13 +200,14 @@ const fn cut(step: Step, text: &'static str) -> Effect {
 }
 
 /// Every fault there is.
-pub static FAULTS: [Fault; 47] = [
+pub static FAULTS: [Fault; 53] = [
     row("greeting-554", "the greeting is 554, and the connection ends", cut(Step::Greeting, "554 5.3.2 no service here\r\n")),
     row("greeting-421", "the greeting is 421, and the connection ends", cut(Step::Greeting, "421 4.3.2 come back later\r\n")),
     row("silent-greeting", "no greeting ever comes", answer(Step::Greeting, "")),
     row("no-ehlo", "EHLO is refused, only HELO works", answer(Step::Ehlo, "502 5.5.1 EHLO? never heard of it\r\n")),
     row("endless-reply", "the reply to EHLO never ends", Effect::At(Step::Ehlo, Twist::Flood("250-and another thing\r\n"))),
     row("no-starttls", "STARTTLS is stripped; AUTH is offered in the clear, to tempt", Effect::Hide("STARTTLS")),
+    row("mangled-starttls", "STARTTLS arrives as XXXXXXXA, as some firewalls make it", Effect::Mangle("XXXXXXXA")),
     row("no-pipelining", "PIPELINING is not offered, and refused", Effect::Hide("PIPELINING")),
     row("no-chunking", "CHUNKING is not offered, BDAT refused", Effect::Hide("CHUNKING")),
     row("no-8bitmime", "8BITMIME is not offered, BODY refused", Effect::Hide("8BITMIME")),
@@ -193,6 +216,7 @@ pub static FAULTS: [Fault; 47] = [
     row("no-auth", "AUTH is not offered, though a login is needed", Effect::Hide("AUTH")),
     row("tiny-size", "SIZE allows 1000 octets", Effect::Size(1000)),
     row("starttls-454", "STARTTLS is offered, then refused", answer(Step::Starttls, "454 4.7.0 TLS not available\r\n")),
+    row("starttls-502", "STARTTLS is offered, then unknown", answer(Step::Starttls, "502 5.5.1 STARTTLS? never heard of it\r\n")),
     row(
         "starttls-garbage",
         "a second, unencrypted reply follows the 220 to STARTTLS (injection)",
@@ -200,8 +224,12 @@ pub static FAULTS: [Fault; 47] = [
     ),
     row("starttls-close", "the connection ends after the 220 to STARTTLS", cut(Step::Starttls, "220 2.0.0 go ahead\r\n")),
     row("handshake-garbage", "noise comes instead of a TLS handshake", Effect::Link(Link::Noise)),
+    row("handshake-silence", "the TLS handshake is not answered", Effect::Link(Link::Silent)),
+    row("old-tls", "the server knows no TLS as new as the client's, and says so", Effect::Link(Link::Old)),
     row("self-signed", "the certificate is signed by itself", Effect::Link(Link::SelfSigned)),
     row("expired", "the certificate has expired", Effect::Link(Link::Expired)),
+    row("not-yet-valid", "the certificate is valid from next year on", Effect::Link(Link::NotYetValid)),
+    row("unknown-ca", "the certificate's authority is not the one that is told of", Effect::Link(Link::UnknownAuthority)),
     row("wrong-name", "the certificate is for wrong.example", Effect::Link(Link::WrongName)),
     row("plaintext-on-implicit", "the implicit TLS port speaks plaintext", Effect::Link(Link::Plaintext)),
     row("auth-535", "every login is refused for good", answer(Step::Auth, "535 5.7.8 authentication failed\r\n")),

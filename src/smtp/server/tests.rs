@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     mail::{
-        policy::{Demand, OnDowngrade, Policy, Reach, SecretRule, Start, Tlsa, Trust, judge, may_authenticate},
+        policy::{Demand, OnDowngrade, Policy, Reach, Request, SecretRule, Start, Tlsa, Trust, judge, may_authenticate},
         tls::Standing,
     },
     smtp::sasl::{Choice, Credentials, Exchange, Secret, Setting},
@@ -20,6 +20,7 @@ fn settings() -> Settings {
         lmtp: false,
         seal: Seal::Never,
         auth: None,
+        requiretls: false,
         lone_lf: false,
         message_size: 100,
         recipients: 2,
@@ -549,6 +550,7 @@ fn scram_client() -> Exchange {
         start: Start::Starttls,
         on_downgrade: OnDowngrade::Warn,
         tlsa: Tlsa::Unasked,
+        request: Request::Nothing,
     };
     let rule = SecretRule { allow_unverified: false, explicit_mechanism: false };
     let permit = may_authenticate(&judge(demand, Ok(Standing::Proven)).unwrap(), Reach::Network, rule).unwrap();

@@ -24,6 +24,8 @@ pub struct Transaction {
     pub eight_bit: bool,
     /// SMTPUTF8.
     pub smtputf8: bool,
+    /// REQUIRETLS.
+    pub requiretls: bool,
     /// RET.
     pub ret: Option<Ret>,
     /// ENVID, decoded.
@@ -51,9 +53,9 @@ impl Server {
         if self.plays(Step::Mail) {
             return;
         }
-        let Mail { sender, size, eight_bit, smtputf8, ret, envid, .. } = mail;
+        let Mail { sender, size, eight_bit, smtputf8, requiretls, ret, envid, .. } = mail;
         let (user, recipients) = (self.user.clone(), Vec::new());
-        self.transaction = Some(Transaction { hello, user, sender, recipients, size, eight_bit, smtputf8, ret, envid });
+        self.transaction = Some(Transaction { hello, user, sender, recipients, size, eight_bit, smtputf8, requiretls, ret, envid });
         self.say("250 2.1.0 ok");
         self.trail(Step::Mail);
     }

@@ -179,6 +179,38 @@ fn the_log_is_the_systems_for_root_and_ones_own_otherwise() {
     assert_eq!(log(&world, &system), None);
 }
 
+#[test]
+fn the_memory_is_where_the_log_is_except_that_roots_is_in_var_lib() {
+    let (root, mut world) = machine();
+    let system = write(root.path().join("etc/sealpost/config.toml"), SOUND, 0o644);
+    let own = write(root.path().join("home/sealpost/config.toml"), SOUND, 0o644);
+    let state = Memory::File(root.path().join("state/sealpost/memory.json"));
+    let memory = |world: &Pretend, path: &Path| load(world, Some(path)).unwrap().memory;
+    world.uid = 0;
+    assert_eq!(memory(&world, &system), Memory::File("/var/lib/sealpost/memory.json".into()));
+    assert_eq!(memory(&world, &own), state);
+    world.uid = 1000;
+    assert_eq!(memory(&world, &system), state);
+    world.state_dir = None;
+    assert_eq!(memory(&world, &system), Memory::Nowhere);
+    for (line, wanted) in [("", Memory::None), ("m.json", Memory::File(root.path().join("m.json")))] {
+        let named = write(root.path().join("named.toml"), &format!("[memory]\nfile = {line:?}\n{SOUND}"), 0o600);
+        assert_eq!(memory(&world, &named), wanted);
+    }
+    let set = |file| environment(&[("SEALPOST_HOST", "h"), ("SEALPOST_MEMORY_FILE", file)]).unwrap().memory;
+    assert_eq!([set(""), set("/m.json")], [Memory::None, Memory::File("/m.json".into())]);
+}
+
+#[test]
+fn who_trusts_what_was_seen_first_must_not_forget_it() {
+    let tofu = "[accounts.relay]\nhost = \"h\"\ntls.trust = \"tofu\"\n";
+    let read = |text: &str| parse(&Pretend::default(), Path::new("x.toml"), text);
+    assert!(read(tofu).is_ok());
+    let error = read(&format!("[memory]\nfile = \"\"\n{tofu}")).unwrap_err();
+    assert_eq!(error.summary(), "reading x.toml:2:1: trust = \"tofu\" of account relay needs a memory of what was seen first");
+    assert!(read(&format!("[memory]\nfile = \"\"\n{tofu}tls.policy = \"off\"\n")).is_ok());
+}
+
 /// The configuration of an environment, in a machine without files.
 fn environment(variables: &[(&str, &str)]) -> Result<Config, crate::error::Error> {
     let world = variables.iter().fold(Pretend::default(), |world, (name, value)| world.with_env(name, value));
@@ -198,6 +230,7 @@ fn the_environment_is_a_configuration_of_one_account() {
         ("SEALPOST_TLS_CA_FILE", "/ca.pem"),
         ("SEALPOST_LOG_FILE", ""),
         ("SEALPOST_LOG_SYSLOG", "no"),
+        ("SEALPOST_LOG_SYSLOG_TLS", "postfix"),
         ("SEALPOST_MAIL_DOMAIN", "example.com"),
         ("SEALPOST_REPLY_TIMEOUT", "10s"),
         ("SEALPOST_MESSAGE_SIZE", "1024"),
@@ -205,7 +238,7 @@ fn the_environment_is_a_configuration_of_one_account() {
     ])
     .unwrap();
     assert_eq!(config.origin, Origin::Environment);
-    assert_eq!(config.log, Log { file: None, syslog: false });
+    assert_eq!(config.log, Log { file: None, syslog: false, notation: Notation::Postfix });
     assert_eq!(config.limits.timeouts.end, std::time::Duration::from_secs(10));
     assert_eq!(config.limits.message_size, 1024);
     let account = config.choose(None, None).unwrap();

@@ -7,7 +7,7 @@ use super::{account, bare, json, outcome, span, submission};
 use crate::{
     error::{Error, Exit, is_treacherous},
     host::{
-        config::{Account, Target},
+        config::{Account, Notation, Target},
         journal::{
             journald,
             line::summary,
@@ -47,7 +47,7 @@ pub(super) fn foreign(text: &str) -> Record {
     let attempt = Attempt {
         reply: Some(&answer),
         error: Some(&Error::new(Exit::Protocol, text, text)),
-        seen: Seen { offered: None, facts: Some(&facts) },
+        seen: Seen { offered: None, facts: Some(&facts), ..Seen::default() },
         protection: Protection::Unmet { finding: &finding, sealed_before: false },
         ..bare(&account, &outcomes)
     };
@@ -75,7 +75,7 @@ fn no_string_can_forge_a_line_or_drive_a_terminal() {
         let record = foreign(given);
         let line = json(&record);
         assert!(line.contains(&format!("\"user\":\"{escaped}\"")), "{line}");
-        for form in [line, syslog::datagram(&record, "sealpost", 1), summary(&record)] {
+        for form in [line, syslog::datagram(&record, Notation::Postfix, "sealpost", 1), summary(&record)] {
             assert!(is_one_harmless_line(&form), "{form:?}");
         }
     }
@@ -83,7 +83,7 @@ fn no_string_can_forge_a_line_or_drive_a_terminal() {
 
 #[test]
 fn a_value_can_not_pass_for_another_pair_of_the_syslog_line() {
-    let line = syslog::line(&foreign("x status=sent tls=verified \"y\\"));
+    let line = syslog::line(&foreign("x status=sent tls=verified \"y\\"), Notation::Result);
     assert!(line.contains(r#" user="x status=sent tls=verified \"y\\" "#), "{line}");
 }
 
@@ -104,11 +104,11 @@ proptest! {
     fn however_long_it_is_it_stays_bounded(text in "[\\PC\u{202e}\n]{0,40}", times in 1_usize..200) {
         let record = foreign(&text.repeat(times));
         prop_assert!(json(&record).len() < 160_000);
-        prop_assert!(syslog::datagram(&record, "sealpost", u32::MAX).len() < 8192);
-        prop_assert!(journald::datagram(&record, "sealpost").len() < 100_000);
+        prop_assert!(syslog::datagram(&record, Notation::Postfix, "sealpost", u32::MAX).len() < 8192);
+        prop_assert!(journald::datagram(&record, Notation::Result, "sealpost").len() < 100_000);
         prop_assert!(summary(&record).len() < 20_000);
         prop_assert!(serde_json::from_str::<Value>(&json(&record)).is_ok());
-        for form in [syslog::line(&record), summary(&record)] {
+        for form in [syslog::line(&record, Notation::Result), summary(&record)] {
             prop_assert!(is_one_harmless_line(&form), "{:?}", form);
         }
     }

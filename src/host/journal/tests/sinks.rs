@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::{Scratch, foreign::foreign, full, rejected};
 use crate::host::{
-    config::Log,
+    config::{Log, Notation},
     journal::{Journal, Sockets, journald},
 };
 
@@ -23,12 +23,12 @@ impl Scratch {
     }
 
     fn system(&self, tag: Option<&str>) -> Journal {
-        Journal::new(&Log { file: None, syslog: true }, tag, self.sockets())
+        Journal::new(&Log { file: None, syslog: true, notation: Notation::Result }, tag, self.sockets())
     }
 }
 
 fn file_only(path: &Path) -> Journal {
-    Journal::new(&Log { file: Some(path.into()), syslog: false }, None, Sockets::default())
+    Journal::new(&Log { file: Some(path.into()), syslog: false, notation: Notation::Result }, None, Sockets::default())
 }
 
 /// The socket's next datagram; it must be there already.
@@ -146,7 +146,7 @@ fn journald_gets_every_fact_as_a_field_and_syslog_nothing_then() {
 #[test]
 fn a_newline_can_not_forge_a_field_of_journald() {
     let hostile = "x\nSEALPOST_STATUS=sent\nPRIORITY=0\n";
-    let mut record = parsed(&journald::datagram(&foreign(hostile), "sealpost"));
+    let mut record = parsed(&journald::datagram(&foreign(hostile), Notation::Result, "sealpost"));
     assert_eq!(record.remove("SEALPOST_USER").unwrap(), [hostile]);
     assert_eq!(record.remove("SEALPOST_STATUS").unwrap(), ["sent"]);
     assert_eq!(record.remove("PRIORITY").unwrap(), ["6"]);
@@ -193,4 +193,20 @@ fn parsed(mut entry: &[u8]) -> BTreeMap<String, Vec<String>> {
         entry = rest;
     }
     fields
+}
+
+#[test]
+fn the_notation_of_postfix_changes_the_line_and_no_field() {
+    let scratch = Scratch::new();
+    let log = Log { file: None, syslog: true, notation: Notation::Postfix };
+    let syslog = UnixDatagram::bind(scratch.0.join("log")).unwrap();
+    let journal = Journal::new(&log, None, scratch.sockets());
+    assert_eq!(journal.write(&full()), []);
+    let text = String::from_utf8(datagram(&syslog)).unwrap();
+    assert!(text.contains(" status=sent tls=secure tls_result=verified version=TLSv1.3 "), "{text}");
+    let native = UnixDatagram::bind(scratch.0.join("journald")).unwrap();
+    assert_eq!(journal.write(&full()), []);
+    let fields = parsed(&datagram(&native));
+    assert!(fields["MESSAGE"].iter().any(|line| line.contains(" tls=secure tls_result=verified ")), "{fields:?}");
+    assert_eq!(fields["SEALPOST_TLS_RESULT"], ["verified"]);
 }

@@ -1,14 +1,12 @@
 //! How does a test mail go out by the ordinary way, log and all? (RFC 5322; sealpost(1), "sealpost check")
 
-use lettre::message::{Mailbox, header::ContentType};
-
 use crate::{
     cmd::{
         addressing::{self, MailDomain},
         deliver::Delivery,
         sendmail,
     },
-    error::{Error, Exit},
+    error::{Error, Exit, printable},
     host::{
         config::{Account, Config},
         journal::{Id, Journal, Sockets, Submission},
@@ -19,9 +17,11 @@ use crate::{
     mail::{
         address::ReversePath,
         content::Content as _,
-        envelope::Envelope,
+        envelope::{Envelope, Recipient},
+        list,
         message::Completion,
         outcome::{Fate, exit_code},
+        words,
     },
 };
 
@@ -36,17 +36,17 @@ pub(super) struct Letter {
 
 /// What became of it.
 #[derive(Debug)]
-pub(super) struct Sent {
+pub(super) struct Posted {
     /// Whom it was for.
     pub(super) to: String,
     /// What a send returns.
     pub(super) exit: Exit,
-    /// What the server said of the first recipient.
+    /// What the server said of the recipient that fared worst.
     pub(super) reply: Option<String>,
     /// Why it did not arrive.
     pub(super) error: Option<Error>,
-    /// What could not be logged.
-    unlogged: Vec<Error>,
+    /// What could not be logged or remembered, or is less than before.
+    pub(super) warnings: Vec<Error>,
 }
 
 impl Letter {
@@ -63,23 +63,21 @@ impl Letter {
         world.random(&mut random)?;
         let id = Id::new(world.timestamp(), random);
         let message_id = format!("<{id}@{}>", domain.name());
-        let from = match &sender {
-            ReversePath::Address(address) => address.to_string(),
-            ReversePath::Null => domain.own_address()?.to_string(),
+        let own = match &sender {
+            ReversePath::Address(address) => address.clone(),
+            ReversePath::Null => domain.own_address()?,
         };
-        let octets = compose(account, &from, &recipients, &message_id)
-            .map_err(|error| Error::new(Exit::Software, "composing the test mail", error.to_string()))?;
         let options = Options { limit: config.limits.message_size, ignore_dots: true, temp_dir: None };
-        let draft = Intake::read(Input::Stream(&mut octets.as_slice()), &options)?;
-        let (nothing, same) = (String::new, |text: &str| text.to_owned());
+        let draft = Intake::read(Input::Stream(&mut text(account, &recipients).as_bytes()), &options)?;
+        // What a header lacks is added as to any other mail.
         let completion = Completion {
             date: &|| world.now().strftime("%a, %d %b %Y %H:%M:%S %z").to_string(),
             message_id: &|| message_id.clone(),
-            from: &nothing,
+            from: &|| addressing::author(world, None, &own),
             replace_from: None,
-            qualify: &|_| None,
-            unstructured: &same,
-            phrase: &same,
+            qualify: &|value| list::qualify_header(value, domain.name()),
+            unstructured: &words::unstructured,
+            phrase: &words::phrase,
             gateway: false,
         };
         let message = draft.complete(&completion)?;
@@ -87,8 +85,14 @@ impl Letter {
         Ok(Self { to: to.to_owned(), id, message_id, envelope, message })
     }
 
+    /// It stays here, for the account would not send it.
+    pub(super) fn keep(self, error: &Error) -> Posted {
+        let error = Error::new(error.exit(), "sending the test mail", "the account would not send it");
+        Posted { to: self.to, exit: error.exit(), reply: None, error: Some(error), warnings: Vec::new() }
+    }
+
     /// Sends it through `account`, or its fallbacks, as any other mail, and with its record in the log.
-    pub(super) fn send(mut self, world: &dyn World, config: &Config, account: &Account) -> Sent {
+    pub(super) fn send(mut self, world: &dyn World, config: &Config, account: &Account) -> Posted {
         let journal = Journal::new(&config.log, None, Sockets::default());
         let narrator = Narrator::default();
         let login = world.user().login;
@@ -114,36 +118,28 @@ impl Letter {
             Error::new(exit, "sending the test mail", because)
         };
         let error = (exit != Exit::Ok).then(|| delivered.problem.clone().unwrap_or_else(refused));
-        Sent { to: self.to, exit, reply, error, unlogged: delivery.unlogged }
+        Posted { to: self.to, exit, reply, error, warnings: delivery.warnings }
     }
 }
 
-impl Sent {
+impl Posted {
     /// In a sentence.
     pub(super) fn told(&self) -> String {
-        let reply = self.reply.as_deref().unwrap_or_default();
-        let mut told = match &self.error {
-            None => format!("sent to {}: {reply}", self.to),
+        match &self.error {
+            None => format!("sent to {}: {}", self.to, self.reply.as_deref().unwrap_or_default()),
             Some(error) => format!("not sent to {} (exit {}): {}", self.to, self.exit.code(), error.because()),
-        };
-        for error in &self.unlogged {
-            told += &format!("; {}", error.summary());
         }
-        told
     }
 }
 
-type Composed = Result<Vec<u8>, Box<dyn std::error::Error>>;
-
-fn compose(account: &Account, from: &str, to: &[crate::mail::envelope::Recipient], message_id: &str) -> Composed {
-    let mut builder = lettre::Message::builder().from(from.parse()?).message_id(Some(message_id.to_owned()));
-    for recipient in to {
-        builder = builder.to(Mailbox::new(None, recipient.address.to_string().parse()?));
-    }
-    let subject = format!("Test mail of sealpost, account {}", account.name);
-    let body = format!(
-        "This is a test mail. It was sent by `sealpost check --send` through the\naccount {} ({}), and means that this account works.\n",
-        account.name, account.target
-    );
-    Ok(builder.subject(subject).header(ContentType::TEXT_PLAIN).body(body)?.formatted())
+/// What a person would write; the name of an account may hold anything that TOML has.
+fn text(account: &Account, to: &[Recipient]) -> String {
+    let to: Vec<String> = to.iter().map(|recipient| recipient.address.to_string()).collect();
+    let (name, to) = (printable(&account.name), to.join(",\n "));
+    format!(
+        "To: {to}\nSubject: Test mail of sealpost, account {name}\nAuto-Submitted: auto-generated\nMIME-Version: 1.0\n\
+         Content-Type: text/plain; charset=utf-8\n\nThis is a test mail. It was sent by `sealpost check --send` through the\n\
+         account {name} ({}),\nand means that this account works.\n",
+        printable(&account.target.to_string())
+    )
 }

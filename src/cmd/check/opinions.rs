@@ -1,0 +1,79 @@
+//! What would each kind of trust say of a server that was met? (sealpost.toml(5), `trust`)
+
+use std::path::PathBuf;
+
+use super::records::Records;
+use crate::{
+    host::{
+        config::{self, Account, Backend, Config, Tls},
+        memory,
+        probe::Seal,
+        tls::{self, Known},
+    },
+    mail::{
+        policy::{Demand, OnDowngrade, Policy, Trust},
+        tls::{Standing, Verdict},
+    },
+};
+
+/// One kind of trust, and what it says.
+#[derive(Clone, Debug)]
+pub(super) struct Opinion {
+    /// As it is configured; `ca_file` is apart from `system`.
+    pub(super) name: &'static str,
+    /// What it says, or why it says nothing.
+    pub(super) says: Result<Verdict, String>,
+}
+
+impl Opinion {
+    pub(super) fn trusts(&self) -> bool {
+        self.says == Ok(Ok(Standing::Proven))
+    }
+}
+
+/// Every kind of trust; pins come last, for the lines that would pin the server follow.
+pub(super) fn of(config: &Config, account: &Account, seal: &Seal, records: Result<&Records, &&str>) -> Vec<Opinion> {
+    let with = |trust, ca_file| {
+        let demand = Demand { policy: Policy::Required, trust, on_downgrade: OnDowngrade::Warn, ..account.tls.demand };
+        Tls { demand, ca_file, ..account.tls.clone() }
+    };
+    let ask = |settings: &Tls, known| tls::opinion(settings, &account.target, known, &seal.ders);
+    let by_authority = |file: Option<PathBuf>| match account.tls.backend {
+        Backend::Rustls => Ok(ask(&with(Trust::System, file), Known::Nothing)),
+        // It weighs a chain only while it shakes hands, and shows us the server's own certificate alone.
+        Backend::NativeTls if account.tls.demand.trust == Trust::System && account.tls.ca_file == file => Ok(seal.verdict.clone()),
+        Backend::NativeTls => Err("native-tls can be asked by the account's own trust only".to_owned()),
+    };
+    let system = by_authority(None);
+    let ca_file = match &account.tls.ca_file {
+        Some(path) => by_authority(Some(path.clone())),
+        None => Err("none is configured".to_owned()),
+    };
+    let pin = match account.tls.pins.as_slice() {
+        [] => Err("none is configured; these lines would pin this server:".to_owned()),
+        _ => Ok(ask(&with(Trust::Pin, None), Known::Nothing)),
+    };
+    let tofu = remembered(config, account).map(|key| ask(&with(Trust::Tofu, None), Known::Key(key)));
+    let dane = Err(silence(records));
+    let any = Ok(Ok(Standing::Unchecked));
+    let all = [("system", system), ("ca_file", ca_file), ("tofu", tofu), ("dane", dane), ("any", any), ("pin", pin)];
+    all.into_iter().map(|(name, says)| Opinion { name, says }).collect()
+}
+
+/// The key that the server showed first, where one is remembered.
+fn remembered(config: &Config, account: &Account) -> Result<Option<[u8; 32]>, String> {
+    if config.memory == config::Memory::None {
+        return Err("no memory is configured".to_owned());
+    }
+    let servers = memory::read(&config.memory).map_err(|trouble| trouble.error.summary())?;
+    Ok(servers.get(&memory::name(&account.target)).and_then(|server| Some(server.key.as_ref()?.sha256)))
+}
+
+/// Why DANE says nothing of a server.
+fn silence(records: Result<&Records, &&str>) -> String {
+    match records.map(|records| &records.dane) {
+        Err(why) => (*why).to_owned(),
+        Ok(Err(trouble)) => trouble.to_string(),
+        Ok(Ok(dane)) => dane.words.clone(),
+    }
+}

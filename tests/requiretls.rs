@@ -1,0 +1,111 @@
+//! Is REQUIRETLS asked for, refused and waived as the manual says, end to end? (RFC 8689)
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says what is wrong by panicking")]
+
+mod common;
+
+use common::{MESSAGE, Run, Sealpost};
+use sealpost::host::listen::{Delivery, Event, Settings, Sink, Tls};
+
+/// A sink that offers REQUIRETLS, or does not.
+fn sink(requiretls: bool, tls: Tls) -> Sink {
+    Sink::start(Settings { requiretls, tls, ..Settings::default() }).unwrap()
+}
+
+/// An account that goes there, `tls` being the last lines of its table.
+fn account(name: &str, sink: &Sink, tls: &str) -> String {
+    let file = format!("{}.pem", sink.address.port());
+    let port = sink.address.port();
+    format!("[accounts.{name}]\nhost = \"localhost\"\nport = {port}\n[accounts.{name}.tls]\nca_file = {file:?}\n{tls}\n")
+}
+
+fn sealpost(accounts: &[String], sinks: &[&Sink]) -> Sealpost {
+    let sealpost = Sealpost::new(&accounts.concat());
+    for sink in sinks {
+        sealpost.scratch.write(&format!("{}.pem", sink.address.port()), sink.ca_pem.as_deref().unwrap());
+    }
+    sealpost
+}
+
+fn send(sealpost: &Sealpost, from: &str, message: &str) -> Run {
+    let run = sealpost.send(&["-i", "-f", from, "ok@sink.test"], message.as_bytes());
+    assert_eq!(run.oddities(), Vec::<String>::new());
+    run
+}
+
+fn delivered(sink: &Sink) -> Option<Delivery> {
+    sink.events.try_iter().find_map(|event| if let Event::Delivered(delivery) = event { Some(*delivery) } else { None })
+}
+
+#[test]
+fn a_server_that_offers_it_is_asked_and_the_log_says_so() {
+    for (tls, start) in [(Tls::Starttls, "starttls"), (Tls::Implicit, "implicit")] {
+        let sink = sink(true, tls);
+        let sealpost = sealpost(&[account("relay", &sink, &format!("start = {start:?}\nrequiretls = true"))], &[&sink]);
+        let run = send(&sealpost, "me@client.test", MESSAGE);
+        assert_eq!((run.code, run.field("/tls/result"), run.field("/tls/request")), (0, "verified", "requiretls"), "{run:?}");
+        assert!(delivered(&sink).unwrap().transaction.requiretls);
+    }
+}
+
+#[test]
+fn a_server_that_does_not_offer_it_gets_nothing_but_bounces() {
+    let sink = sink(false, Tls::Starttls);
+    let sealpost = sealpost(&[account("relay", &sink, "requiretls = true")], &[&sink]);
+    let run = send(&sealpost, "me@client.test", MESSAGE);
+    assert_eq!((run.code, run.field("/status"), run.field("/tls/result")), (75, "deferred", "none"), "{run:?}");
+    assert_eq!((run.field("/tls/request"), &run.last()["tls"]["failure"]), ("requiretls", &serde_json::Value::Null));
+    assert!(run.stderr.contains("does not offer REQUIRETLS (5.7.30)") && run.stderr.contains("hint: "), "{}", run.stderr);
+    assert!(delivered(&sink).is_none());
+
+    let run = send(&sealpost, "<>", MESSAGE);
+    assert_eq!((run.code, run.field("/tls/result"), run.field("/tls/request")), (0, "verified", ""), "{run:?}");
+    assert!(!delivered(&sink).unwrap().transaction.requiretls);
+}
+
+#[test]
+fn a_fallback_that_offers_it_is_tried() {
+    let (without, with) = (sink(false, Tls::Starttls), sink(true, Tls::Starttls));
+    let first = account("relay", &without, "requiretls = true").replacen("port", "fallback = [\"second\"]\nport", 1);
+    let sealpost = sealpost(&[first, account("second", &with, "requiretls = true")], &[&without, &with]);
+    let run = send(&sealpost, "me@client.test", MESSAGE);
+    assert_eq!((run.code, run.records.len(), run.field("/account")), (0, 2, "second"), "{run:?}");
+    assert!(delivered(&without).is_none() && delivered(&with).unwrap().transaction.requiretls);
+}
+
+#[test]
+fn check_says_what_a_send_would_meet() {
+    for (offered, code) in [(true, 0), (false, 75)] {
+        let sink = sink(offered, Tls::Starttls);
+        let sealpost = sealpost(&[account("relay", &sink, "requiretls = true")], &[&sink]);
+        let config = sealpost.scratch.path().join("config.toml");
+        let run = sealpost.command(&["check", "-C", config.to_str().unwrap()], b"");
+        assert_eq!((run.code, run.stdout.contains("does not offer REQUIRETLS (5.7.30)")), (code, !offered), "{}", run.stdout);
+    }
+}
+
+#[test]
+fn a_message_that_waives_tls_keeps_its_field_and_is_told_of() {
+    let message = format!("TLS-Required: No\n{MESSAGE}");
+    for (tls, offered, result, request) in [
+        ("policy = \"opportunistic\"", false, "verified", "tls-required-no"),
+        ("", false, "verified", "tls-required-no"),
+        ("requiretls = true", true, "verified", "requiretls"),
+    ] {
+        let sink = sink(offered, Tls::Starttls);
+        let run = send(&sealpost(&[account("relay", &sink, tls)], &[&sink]), "me@client.test", &message);
+        assert_eq!((run.code, run.field("/tls/result"), run.field("/tls/request")), (0, result, request), "{run:?}");
+        let delivery = delivered(&sink).unwrap();
+        let sealpost::host::listen::Kept::Memory(octets) = delivery.kept else { panic!("kept in memory") };
+        assert!(common::contains(&octets, b"TLS-Required: No\r\n"));
+    }
+}
+
+#[test]
+fn a_message_that_waives_tls_does_not_overrule_the_account() {
+    let sink =
+        Sink::start(Settings { faults: sealpost::smtp::server::fault::Faults::named(["self-signed"]), ..Settings::default() })
+            .unwrap();
+    let run = send(&sealpost(&[account("relay", &sink, "")], &[&sink]), "me@client.test", &format!("TLS-Required: No\n{MESSAGE}"));
+    assert_eq!((run.code, run.field("/tls/result"), run.field("/tls/request")), (75, "none", "tls-required-no"), "{run:?}");
+}
