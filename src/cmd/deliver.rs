@@ -125,8 +125,8 @@ impl<'a> Delivery<'a> {
 
     /// One account, which may stand for several servers: the first that is reached decides.
     fn at(&mut self, account: &Account, envelope: &Envelope, content: &mut dyn Content) -> Ended {
-        let credentials = match login::fetch(self.world, self.config, account) {
-            Ok(credentials) => credentials,
+        let mut login = match login::fetch(self.world, self.config, account) {
+            Ok(login) => login,
             Err(error) => return self.reject(account, envelope, error),
         };
         let routes = match before::routes(self.world, self.config, account) {
@@ -138,7 +138,7 @@ impl<'a> Delivery<'a> {
         };
         let mut last = None;
         for route in &routes {
-            let ended = self.along(route, credentials.as_ref(), envelope, content);
+            let ended = self.along(route, &mut login, envelope, content);
             if !ended.unreached {
                 return ended;
             }
@@ -164,7 +164,7 @@ impl<'a> Delivery<'a> {
         if let Some(told) = &before.told {
             self.narrator.note(told);
         }
-        let (mut login, mut renewed) = (login.cloned(), false);
+        let mut renewed = false;
         let mut begun = Instant::now();
         loop {
             let ended = self.attempt(account, (&connector, begun), login.clone(), &before, envelope, content);
@@ -181,7 +181,7 @@ impl<'a> Delivery<'a> {
             }
             begun = Instant::now();
             if ended.token_refused && !std::mem::replace(&mut renewed, true) {
-                match login::renew(self.world, self.config, account, &mut login) {
+                match login::renew(self.world, self.config, account, login) {
                     Ok(true) => {
                         self.narrator.note("the server refused the token: once more with a new one");
                         continue;
