@@ -148,7 +148,7 @@ impl<'a> Delivery<'a> {
     }
 
     /// One server: an attempt, and where policy allows it a second one in plaintext after a failed handshake.
-    fn along(&mut self, account: &Account, login: Option<&Login>, envelope: &Envelope, content: &mut dyn Content) -> Ended {
+    fn along(&mut self, account: &Account, login: &mut Option<Login>, envelope: &Envelope, content: &mut dyn Content) -> Ended {
         let demand = account.tls.demand.of_message(self.tls_waived);
         if demand.request == Request::Waive {
             self.narrator.note("the message says TLS-Required: No: what the server's domain publishes makes TLS no duty for it");

@@ -10,8 +10,9 @@ use sealpost::{
     host::listen::{Certificate, Event, Settings, Sink, Tls},
     smtp::server::fault::Faults,
 };
+use serde_json::Value;
 
-use crate::common::{MESSAGE, Run, Scratch, Sealpost, zone::Dns};
+use crate::common::{BACKENDS, MESSAGE, Run, Scratch, Sealpost, zone::Dns};
 
 /// A smarthost that runs, and what TLSA records may say of it.
 pub(crate) struct Server {
@@ -115,14 +116,30 @@ impl Server {
     }
 }
 
-/// Sends a message through `host` with `[dns]` and the lines of `[accounts.relay]` and its TLS table.
+/// Sends a message through `host` with `[dns]` and the lines of `[accounts.relay]` and its TLS table, with each library that is
+/// built in, to the same end.
 pub(crate) fn send(dns: &str, account: &str, tls: &str) -> Run {
-    client(dns, account, tls).send(&["ok@sink.test"], MESSAGE.as_bytes())
+    let with =
+        |backend: &&str| client(dns, account, &format!("{tls}\nbackend = {backend:?}")).send(&["ok@sink.test"], MESSAGE.as_bytes());
+    let mut runs = BACKENDS.iter().map(with);
+    let first = runs.next().unwrap();
+    for other in runs {
+        assert_eq!(came(&first), came(&other), "{first:?}\n{other:?}");
+    }
+    first
 }
 
 /// The binary with such a configuration.
 pub(crate) fn client(dns: &str, account: &str, tls: &str) -> Sealpost {
     Sealpost::new(&format!("{dns}[accounts.relay]\n{account}\nfrom = \"cron@client.test\"\n[accounts.relay.tls]\n{tls}\n"))
+}
+
+/// What `sealpost check` says of such a configuration: its exit code, and the account as it tells of it.
+pub(crate) fn check(client: &Sealpost) -> (i32, Value) {
+    let config = client.scratch.path().join("config.toml");
+    let run = client.command(&["check", "--json", "-C", config.to_str().unwrap()], b"");
+    let told: Value = serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{error}: {run:?}"));
+    (run.code, told["accounts"][0].clone())
 }
 
 /// Sends with `trust = "dane"`.

@@ -11,10 +11,13 @@ use crate::{
         tls::{self, Known},
     },
     mail::{
-        policy::{Demand, OnDowngrade, Policy, Trust},
-        tls::{Standing, Verdict},
+        policy::{Demand, OnDowngrade, Policy, Tlsa, Trust},
+        tls::{Finding, Standing, Verdict},
     },
 };
+
+/// Why nothing is said of a chain.
+const HIDDEN: &str = "not told by this backend";
 
 /// One kind of trust, and what it says.
 #[derive(Clone, Debug)]
@@ -32,7 +35,14 @@ impl Opinion {
 }
 
 /// Every kind of trust; pins come last, for the lines that would pin the server follow.
-pub(super) fn of(config: &Config, account: &Account, seal: &Seal, records: Result<&Records, &&str>) -> Vec<Opinion> {
+///
+/// What hangs on a chain that the library keeps to itself (`hidden`) is for nobody but the account's own trust to say.
+pub(super) fn of(
+    config: &Config,
+    account: &Account,
+    (seal, hidden): (&Seal, bool),
+    records: Result<&Records, &&str>,
+) -> Vec<Opinion> {
     let with = |trust, ca_file| {
         let demand = Demand { policy: Policy::Required, trust, on_downgrade: OnDowngrade::Warn, ..account.tls.demand };
         Tls { demand, ca_file, ..account.tls.clone() }
@@ -42,7 +52,7 @@ pub(super) fn of(config: &Config, account: &Account, seal: &Seal, records: Resul
         Backend::Rustls => Ok(ask(&with(Trust::System, file), Known::Nothing)),
         // It weighs a chain only while it shakes hands, and shows us the server's own certificate alone.
         Backend::NativeTls if account.tls.demand.trust == Trust::System && account.tls.ca_file == file => Ok(seal.verdict.clone()),
-        Backend::NativeTls => Err("native-tls can be asked by the account's own trust only".to_owned()),
+        Backend::NativeTls => Err(HIDDEN.to_owned()),
     };
     let system = by_authority(None);
     let ca_file = match &account.tls.ca_file {
@@ -54,7 +64,11 @@ pub(super) fn of(config: &Config, account: &Account, seal: &Seal, records: Resul
         _ => Ok(ask(&with(Trust::Pin, None), Known::Nothing)),
     };
     let tofu = remembered(config, account).map(|key| ask(&with(Trust::Tofu, None), Known::Key(key)));
-    let dane = Err(silence(records));
+    let dane = published(records).map(|known| known.and_then(|known| ask(&with(Trust::Dane, None), known)));
+    let dane = match dane {
+        Ok(Err(_)) if hidden && account.tls.demand.trust != Trust::Dane => Err(HIDDEN.to_owned()),
+        other => other,
+    };
     let any = Ok(Ok(Standing::Unchecked));
     let all = [("system", system), ("ca_file", ca_file), ("tofu", tofu), ("dane", dane), ("any", any), ("pin", pin)];
     all.into_iter().map(|(name, says)| Opinion { name, says }).collect()
@@ -69,11 +83,12 @@ fn remembered(config: &Config, account: &Account) -> Result<Option<[u8; 32]>, St
     Ok(servers.get(&memory::name(&account.target)).and_then(|server| Some(server.key.as_ref()?.sha256)))
 }
 
-/// Why DANE says nothing of a server.
-fn silence(records: Result<&Records, &&str>) -> String {
-    match records.map(|records| &records.dane) {
-        Err(why) => (*why).to_owned(),
-        Ok(Err(trouble)) => trouble.to_string(),
-        Ok(Ok(dane)) => dane.words.clone(),
+/// What DNSSEC says of the server, and why DANE has nothing to go by.
+fn published(records: Result<&Records, &&str>) -> Result<Result<Known, Finding>, String> {
+    let dane = records.map_err(|why| (*why).to_owned())?.dane.as_ref().map_err(ToString::to_string)?;
+    match &dane.outcome {
+        Ok(Tlsa::Absent | Tlsa::Unasked) => Err(dane.words.clone()),
+        Ok(Tlsa::Usable | Tlsa::Unusable) => Ok(Ok(Known::Tlsa { records: dane.records.clone(), names: dane.names() })),
+        Err(finding) => Ok(Err(finding.clone())),
     }
 }

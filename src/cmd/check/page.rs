@@ -8,7 +8,7 @@ use super::{
     letter::Posted,
 };
 use crate::{
-    host::config::{Protocol, SecretSource, Target},
+    host::config::{Backend, Protocol, SecretSource, Target},
     mail::policy::{Channel, Policy, Request},
     smtp::sasl::Choice,
 };
@@ -25,24 +25,29 @@ impl Style {
     /// Everything about one account.
     pub(super) fn page(self, origin: &str, checked: &Checked<'_>, now: Timestamp) -> String {
         let seen = &checked.seen;
-        let account = seen.account;
+        let account = &seen.account;
         let demand = account.tls.demand;
         let protocol = if account.protocol == Protocol::Lmtp { ", LMTP" } else { "" };
-        let mut text = self.title(&format!("account {} ({}{protocol})", account.name, account.target));
+        let mut text = self.title(&format!("account {} ({}{protocol})", account.name, seen.wanted.target));
         text += &self.row("config", origin);
         let further = if demand.request == Request::Require { ", and REQUIRETLS for the rest of the way" } else { "" };
         let policy = match demand.policy {
             Policy::Off => "off: no TLS".to_owned(),
             policy => format!("{}, trust {}, start {}", policy.as_str(), demand.trust.as_str(), demand.start.as_str()),
         };
-        text += &self.row("policy", &format!("{policy}{further}"));
+        let backend = if account.tls.backend == Backend::NativeTls { ", by native-tls" } else { "" };
+        text += &self.row("policy", &format!("{policy}{further}{backend}"));
         if let Ok(sender) = &seen.sender {
             text += &self.row("sender", &format!("{sender}, where a mail names no other"));
+        }
+        if let (Target::Service(domain), Target::Name(..)) = (&seen.wanted.target, &account.target) {
+            text += &self.row("server", &format!("{}, named by the SRV records of {domain}", account.target));
         }
         text += &self.contacts(seen);
         text += &seen.records.as_ref().map_or_else(|_| String::new(), |records| self.dns(records));
         let visits = seen.used.and_then(|used| seen.contacts.get(used)).map(|contact| contact.visits.as_slice());
-        for (index, visit) in visits.unwrap_or_default().iter().enumerate() {
+        let visits = visits.unwrap_or_default();
+        for (index, visit) in visits.iter().enumerate() {
             if index > 0 {
                 text += &self.row("once more", "in plaintext, as the policy allows after a failed handshake");
             }

@@ -1,6 +1,6 @@
 //! What does a check find that never was? (examinations made by hand)
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use crate::{
     cmd::check::{
@@ -131,14 +131,15 @@ pub(super) fn records(foreign: &str) -> Records {
 pub(super) fn examination(config: &Config, sight: Sight, opinions: Vec<Opinion>) -> Examination<'_> {
     let because = sight.report.problem.as_ref().map(|problem| problem.because.clone());
     Examination {
-        account: &config.accounts[0],
+        wanted: &config.accounts[0],
+        account: Cow::Borrowed(&config.accounts[0]),
         sender: Ok(ReversePath::Null),
         resolved: Duration::from_millis(2),
         contacts: vec![
             Contact {
                 address: Some("192.0.2.1:587".parse().unwrap()),
                 connected: Ok(Duration::from_millis(9)),
-                visits: vec![Visit { sight, opinions }],
+                visits: vec![Visit { sight, opinions, hides_chain: false }],
             },
             Contact {
                 address: Some("[2001:db8::1]:587".parse().unwrap()),
