@@ -222,7 +222,7 @@ impl<'a> Delivery<'a> {
         let facts = pump.run(&mut session, content);
         let mut report = session.report();
         // Nothing of the message was said, and the record of the connection that is to follow tells what this one found.
-        if let Some(finding) = report.finding.take_if(|_| report.unseen) {
+        if let Some(finding) = report.finding.take_if(|_| report.unseen && cfg!(feature = "native-tls")) {
             let unseen = Some(Unseen { finding, peer });
             return Ended { unseen, ..Ended::without(report.outcomes, None) };
         }

@@ -142,8 +142,8 @@ impl Situation {
             Server::Refuses => ("offered, then refused", Some(Failure::StarttlsNotSupported)),
             Server::Injects => ("bytes behind the 220", Some(Failure::ValidationFailure)),
             Server::Breaks | Server::BreaksLate => ("the handshake fails", Some(Failure::ValidationFailure)),
-            // Without TLSA records there is nobody whom the peer could fail to be.
-            Server::Bad(_) if self.has_tlsa(Tlsa::Absent) => ("nobody vouches for the peer", None),
+            // An account that goes on without TLSA records does not complain that there are none.
+            Server::Bad(Failure::DaneRequired) if self.has_tlsa(Tlsa::Absent) => ("nobody vouches for the peer", None),
             Server::Bad(failure) => ("the peer is not trusted", Some(failure)),
             // Who trusts anybody has verified nobody, nor has who has no records to go by.
             Server::Known(Standing::Proven) if self.trust != Trust::Any && !self.is_without_records() => {

@@ -105,8 +105,7 @@ fn servers(start: Start) -> Vec<Server> {
     let mut servers = vec![Server::Breaks, Server::BreaksLate];
     servers.extend([Standing::Proven, Standing::FirstUse, Standing::Unchecked].map(Server::Known));
     // What a verdict can be: the others are found before a handshake, or in place of one.
-    let of_a_peer =
-        |failure: &Failure| !matches!(failure, Failure::StarttlsNotSupported | Failure::DnssecInvalid | Failure::DaneRequired);
+    let of_a_peer = |failure: &Failure| !matches!(failure, Failure::StarttlsNotSupported | Failure::DnssecInvalid);
     servers.extend(Failure::ALL.into_iter().filter(of_a_peer).map(Server::Bad));
     if start == Start::Starttls {
         servers.extend([Server::Silent, Server::Ancient, Server::Refuses, Server::Injects]);

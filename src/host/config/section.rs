@@ -130,7 +130,11 @@ impl<'a> Section<'a> {
 
     /// One of a few words.
     pub(super) fn word<T: Copy>(&self, key: &str, words: &[(&str, T)]) -> Result<Option<Found<'a, T>>, Error> {
-        self.parsed(key, |text| values::word(text, words))
+        let Some(Found { value: text, span, page }) = self.parsed(key, Ok)? else { return Ok(None) };
+        match values::word(text, words) {
+            Ok(value) => Ok(Some(Found { value, span, page })),
+            Err(fault) => Err(Found { value: (), span, page }.error(fault)),
+        }
     }
 
     /// A text without further rules.

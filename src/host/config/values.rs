@@ -38,13 +38,18 @@ impl Fault {
 
 /// One of a few words.
 pub(super) fn word<T: Copy>(text: &str, words: &[(&str, T)]) -> Result<T, Fault> {
-    if let Some((_, value)) = words.iter().find(|(word, _)| *word == text) {
-        return Ok(*value);
+    match words.iter().find(|(word, _)| *word == text) {
+        Some((_, value)) => Ok(*value),
+        None => Err(unknown(text, &words.iter().map(|(word, _)| *word).collect::<Vec<_>>())),
     }
-    let names = || words.iter().map(|(word, _)| *word);
-    let takes = format!("it takes {}", listed(names(), "or"));
-    let hint = nearest(text, names()).map_or(takes.clone(), |near| format!("did you mean `{near}`? {takes}"));
-    Err(Fault::new(format!("{} is not known here", shown(text))).hint(hint))
+}
+
+/// Apart, since there is a [`word`] for each kind of value.
+fn unknown(text: &str, words: &[&str]) -> Fault {
+    let takes = format!("it takes {}", listed(words.iter().copied(), "or"));
+    let near = nearest(text, words.iter().copied());
+    let hint = near.map_or(takes.clone(), |near| format!("did you mean `{near}`? {takes}"));
+    Fault::new(format!("{} is not known here", shown(text))).hint(hint)
 }
 
 /// `30s`, `5m`, `2h`, `5d`, also `500ms`: more than nothing, at most a year (so that no deadline overflows the clock).
