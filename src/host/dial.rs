@@ -68,11 +68,18 @@ impl fmt::Display for Unreachable {
 /// # Errors
 /// Why no address could be reached.
 pub fn dial_known(account: &Account, known: &[IpAddr], budget: Duration) -> Result<Link, Unreachable> {
+    let addresses = ordered(account, known);
+    if addresses.is_empty() {
+        return dial(account, budget);
+    }
+    Ok(race(&addresses, account.source_address, Instant::now() + budget)?)
+}
+
+/// Addresses of the smarthost that are `known`, in the order in which [`race`] tries them; none where they are not asked for.
+pub fn ordered(account: &Account, known: &[IpAddr]) -> Vec<SocketAddr> {
     match &account.target {
-        Target::Name(_, port) if !known.is_empty() && account.proxy.is_none() => {
-            Ok(race(&interleave(known, *port), account.source_address, Instant::now() + budget)?)
-        }
-        _ => dial(account, budget),
+        Target::Name(_, port) if account.proxy.is_none() => interleave(known, *port),
+        _ => Vec::new(),
     }
 }
 
@@ -103,16 +110,18 @@ pub fn dial(account: &Account, budget: Duration) -> Result<Link, Unreachable> {
     }
 }
 
-/// The addresses of the account's smarthost in the order in which [`race`] tries them; none where its proxy knows them, or
-/// there is none to know (a unix socket).
+/// The addresses of the account's smarthost in the order in which [`race`] tries them, those that are `known` or what its name leads
+/// to; none where its proxy knows them, or there is none to know (a unix socket).
 ///
 /// # Errors
 /// Why the name has no address.
-pub fn addresses(account: &Account, budget: Duration) -> Result<Vec<SocketAddr>, Unreachable> {
+pub fn addresses(account: &Account, known: &[IpAddr], budget: Duration) -> Result<Vec<SocketAddr>, Unreachable> {
     match &account.target {
-        Target::Name(name, port) if account.proxy.is_none() => resolve(name, *port, Instant::now() + budget),
-        Target::Address(address, port) if account.proxy.is_none() => Ok(vec![SocketAddr::new(*address, *port)]),
-        _ => Ok(Vec::new()),
+        _ if account.proxy.is_some() => Ok(Vec::new()),
+        Target::Name(_, port) if !known.is_empty() => Ok(interleave(known, *port)),
+        Target::Name(name, port) => resolve(name, *port, Instant::now() + budget),
+        Target::Address(address, port) => Ok(vec![SocketAddr::new(*address, *port)]),
+        Target::Service(_) | Target::Unix(_) => Ok(Vec::new()),
     }
 }
 

@@ -77,11 +77,9 @@ impl Connector {
         let name = base.map_or_else(|| server_name(settings, target), Ok)?;
         let rules = Rules::new(settings, name, known);
         let client = match settings.backend {
-            config::Backend::Rustls => Client::Rust(rust::Client::new(settings)?),
-            #[cfg(feature = "native-tls")]
-            config::Backend::NativeTls => Client::Native(native::Client::new(settings, &rules)?),
-            #[cfg(not(feature = "native-tls"))]
-            config::Backend::NativeTls => return Err(Error::new(Exit::Config, "preparing TLS", config::WITHOUT_NATIVE_TLS)),
+            // Where no TLS is wanted none is prepared that costs something.
+            config::Backend::NativeTls if settings.demand.policy.wants_tls() => native(settings, &rules)?,
+            _ => Client::Rust(rust::Client::new(settings)?),
         };
         Ok(Self { client, rules: Arc::new(rules) })
     }
@@ -267,6 +265,16 @@ impl Handshake {
     pub fn chain(&self) -> &[CertificateDer<'static>] {
         either!(&self.engine, it => it.chain())
     }
+}
+
+#[cfg(feature = "native-tls")]
+fn native(settings: &config::Tls, rules: &Rules) -> Result<Client, Error> {
+    native::Client::new(settings, rules).map(Client::Native)
+}
+
+#[cfg(not(feature = "native-tls"))]
+fn native(_: &config::Tls, _: &Rules) -> Result<Client, Error> {
+    Err(Error::new(Exit::Config, "preparing TLS", config::WITHOUT_NATIVE_TLS))
 }
 
 /// Our own certificates and their key.

@@ -197,6 +197,11 @@ impl Demand {
         Ok(Self { tlsa, ..self })
     }
 
+    /// Whether there is anything to hold a peer against: without, nobody is called verified, whatever was said of it.
+    fn can_verify(self) -> bool {
+        self.trust != Trust::Any && !(self.trusts_dane() && matches!(self.tlsa, Tlsa::Absent | Tlsa::Unusable))
+    }
+
     /// Whether DNSSEC is to be asked for TLSA records before the connection.
     pub fn trusts_dane(self) -> bool {
         self.policy.wants_tls() && self.trust == Trust::Dane
@@ -343,12 +348,14 @@ pub fn judge(demand: Demand, verdict: Verdict) -> Result<Met, Finding> {
     let first_use = verdict == Ok(Standing::FirstUse);
     let met = |channel, finding| Met { channel, finding, downgrade: false, first_use };
     match verdict {
-        Ok(Standing::Proven) if demand.trust != Trust::Any => Ok(met(Channel::Verified, None)),
+        Ok(Standing::Proven) if demand.can_verify() => Ok(met(Channel::Verified, None)),
         // Encryption without authentication: never called verified.
         Ok(_) => Ok(met(Channel::Unverified, None)),
         Err(finding) if demand.must_trust() => Err(finding),
         // There is nothing to hold the server against, and the account is content with that.
-        Err(_) if demand.trusts_dane() && demand.tlsa == Tlsa::Absent => Ok(met(Channel::Unverified, None)),
+        Err(finding) if finding.failure == Failure::DaneRequired && demand.trusts_dane() && demand.tlsa == Tlsa::Absent => {
+            Ok(met(Channel::Unverified, None))
+        }
         Err(finding) => Ok(met(Channel::Unverified, Some(finding))),
     }
 }

@@ -2,13 +2,13 @@
 
 use std::{
     io::{BufRead, Read, Write},
-    path::Path,
+    path::{Path, PathBuf},
     process::{ChildStdin, Command},
     thread,
 };
 
 use crate::{
-    common::{MESSAGE, Run, Scratch, Sealpost, contains},
+    common::{BACKENDS, MESSAGE, Run, Scratch, Sealpost, contains},
     openssl::{Make, Server, absent},
 };
 
@@ -20,7 +20,6 @@ fn answer(server: &mut Server, mut says: ChildStdin, aside: &[u8]) {
     let mut data = false;
     // Both ends may be gone at any time.
     let mut say = |text: &[u8]| drop(says.write_all(text).and_then(|()| says.flush()));
-    say(b"220 old.test ESMTP\r\n");
     for line in server.out.by_ref().lines().map_while(Result::ok) {
         match line.get(..4).unwrap_or(&line) {
             "." if data => {
@@ -28,6 +27,8 @@ fn answer(server: &mut Server, mut says: ChildStdin, aside: &[u8]) {
                 say(b"250 2.0.0 Ok: queued as OLD\r\n");
             }
             _ if data => {}
+            // "CIPHER is": a handshake is finished.
+            "CIPH" => say(b"220 old.test ESMTP\r\n"),
             "EHLO" => say(b"250 old.test\r\n"),
             "MAIL" => {
                 say(aside);
@@ -49,6 +50,8 @@ struct Place {
     scratch: Scratch,
     options: Vec<&'static str>,
     aside: &'static [u8],
+    /// Whether the account names the authority.
+    names_authority: bool,
 }
 
 impl Place {
@@ -56,28 +59,30 @@ impl Place {
         let scratch = Scratch::new();
         Make("P-256", "sha256").issue(&scratch, "root", None);
         key.issue(&scratch, "leaf", Some("root"));
-        Self { scratch, options: options.to_vec(), aside: b"" }
+        Self { scratch, options: options.to_vec(), aside: b"", names_authority: true }
     }
 
     /// A send to it; `tls` are lines below `[accounts.relay.tls]`, `conf` an openssl.cnf.
     fn send(&self, tls: &str, conf: Option<&str>) -> Run {
+        let environment = conf.map(|conf| ("OPENSSL_CONF", self.scratch.write("openssl.cnf", conf)));
+        self.send_in(tls, environment.as_slice())
+    }
+
+    fn send_in(&self, tls: &str, environment: &[(&str, PathBuf)]) -> Run {
         let path = |name: &str| self.scratch.path().join(name);
         let mut server = Server::with(&path("leaf.pem"), &path("leaf.key"), &self.options);
         let says = server.child.stdin.take().unwrap();
         let (port, pid) = (server.port, rustix::process::Pid::from_child(&server.child));
         let aside = self.aside;
         let serving = thread::spawn(move || answer(&mut server, says, aside));
-        let ca = path("root.pem").display().to_string();
+        let ca = if self.names_authority { format!("ca_file = {:?}\n", path("root.pem")) } else { String::new() };
         let mut sealpost = Sealpost::with_limits(
             "reply_timeout = \"5s\"",
             &format!(
-                "[accounts.relay]\nhost = \"localhost\"\nport = {port}\n[accounts.relay.tls]\nstart = \"implicit\"\nca_file = {ca:?}\n{tls}\n"
+                "[accounts.relay]\nhost = \"localhost\"\nport = {port}\n[accounts.relay.tls]\nstart = \"implicit\"\n{ca}{tls}\n"
             ),
         );
-        if let Some(conf) = conf {
-            let file = sealpost.scratch.write("openssl.cnf", conf).display().to_string();
-            sealpost.environment.push(("OPENSSL_CONF".to_owned(), file));
-        }
+        sealpost.environment.extend(environment.iter().map(|(name, path)| ((*name).to_owned(), path.display().to_string())));
         let run = sealpost.send(&["ok@sink.test"], MESSAGE.as_bytes());
         let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
         serving.join().unwrap();
@@ -136,6 +141,35 @@ fn an_old_version_is_spoken_only_where_account_and_system_agree() {
     for (tls, conf) in [("", Some(LAX)), ("min_version = \"1.0\"", None)] {
         let run = place.send(&format!("{NATIVE}\n{tls}"), conf);
         assert_eq!((run.code, run.field("/tls/failure")), (75, "validation-failure"), "{tls}: {run:?}");
+    }
+}
+
+#[test]
+fn the_bundle_that_the_environment_names_is_the_only_one_with_either_library() {
+    if absent() {
+        return;
+    }
+    let mut place = Place::new(RSA, &[]);
+    place.names_authority = false;
+    let (root, leaf) = (place.scratch.path().join("root.pem"), place.scratch.path().join("leaf.pem"));
+    Make("P-256", "sha256").issue(&place.scratch, "stranger", None);
+    let stranger = place.scratch.path().join("stranger.pem");
+    for backend in BACKENDS {
+        let tls = format!("backend = {backend:?}");
+        for (bundle, code, failure) in [
+            (root.clone(), 0, ""),
+            (leaf.clone(), 0, ""),
+            (stranger.clone(), 75, "certificate-not-trusted"),
+            ("/dev/null".into(), 75, "validation-failure"),
+            ("/nonexistent/ca.pem".into(), 75, "validation-failure"),
+        ] {
+            let run = place.send_in(&tls, &[("SSL_CERT_FILE", bundle)]);
+            assert_eq!((run.code, run.field("/tls/failure")), (code, failure), "{backend}: {run:?}");
+            assert_eq!(run.records.len(), 1, "{backend}: {run:?}");
+            assert_eq!(run.field("/tls/certificate/subject"), "CN=leaf", "{backend}: {run:?}");
+        }
+        let run = place.send_in(&tls, &[]);
+        assert_eq!((run.code, run.field("/tls/failure")), (75, "certificate-not-trusted"), "{backend}: {run:?}");
     }
 }
 

@@ -10,6 +10,7 @@ use sealpost::{
     host::listen::{Certificate, Event, Settings, Sink, Tls},
     smtp::server::fault::Faults,
 };
+use serde_json::Value;
 
 use crate::common::{MESSAGE, Run, Scratch, Sealpost, zone::Dns};
 
@@ -123,6 +124,14 @@ pub(crate) fn send(dns: &str, account: &str, tls: &str) -> Run {
 /// The binary with such a configuration.
 pub(crate) fn client(dns: &str, account: &str, tls: &str) -> Sealpost {
     Sealpost::new(&format!("{dns}[accounts.relay]\n{account}\nfrom = \"cron@client.test\"\n[accounts.relay.tls]\n{tls}\n"))
+}
+
+/// What `sealpost check` says of such a configuration: its exit code, and the account as it tells of it.
+pub(crate) fn check(client: &Sealpost) -> (i32, Value) {
+    let config = client.scratch.path().join("config.toml");
+    let run = client.command(&["check", "--json", "-C", config.to_str().unwrap()], b"");
+    let told: Value = serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{error}: {run:?}"));
+    (run.code, told["accounts"][0].clone())
 }
 
 /// Sends with `trust = "dane"`.

@@ -4,7 +4,7 @@ use std::{sync::OnceLock, thread};
 
 use crate::{
     common::zone::{Dns, Signing, Zone},
-    kit::{Server, Shape, came, send, send_dane},
+    kit::{Server, Shape, came, check, client, send, send_dane},
 };
 
 /// Everything that these tests share.
@@ -304,6 +304,20 @@ fn the_server_is_asked_for_by_the_name_of_its_records() {
         let run = send_dane(&dns, host, server.port(), "required");
         assert_eq!(came(&run), VERIFIED, "{run:?}");
         assert_eq!(server.sni(), Some(sni.to_owned()), "{host}");
+    }
+}
+
+#[test]
+fn check_says_before_what_a_send_would_meet() {
+    let Some(world) = world() else { return };
+    for host in ["ee311.test", "other.test", "bare.test", "unusable.test", "mx.forged", "mx.dead", "alias.test", "mx.plain"] {
+        for policy in ["required", "opportunistic"] {
+            let account = format!("host = {host:?}\nport = {}", world.server.port());
+            let client = client(&world.dns.table(), &account, &format!("trust = \"dane\"\npolicy = {policy:?}"));
+            let (code, told) = check(&client);
+            let sent = send_dane(&world.dns, host, world.server.port(), policy);
+            assert_eq!(code, sent.code, "{host} {policy}: {told}");
+        }
     }
 }
 

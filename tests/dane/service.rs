@@ -9,7 +9,7 @@ use crate::{
         MESSAGE, Run,
         zone::{Dns, Signing, Zone, free_port},
     },
-    kit::{Server, Shape, came, client, send},
+    kit::{Server, Shape, came, check, client, send},
 };
 
 struct World {
@@ -155,6 +155,24 @@ fn tlsa_records_count_for_the_servers_of_a_signed_service_alone() {
     for (domain, policy, expected) in table {
         let run = send(&world.dns.table(), &format!("host = \"srv:{domain}\""), &format!("trust = \"dane\"\npolicy = {policy:?}"));
         assert_eq!(came(&run), expected, "{domain} {policy}: {run:?}");
+    }
+}
+
+#[test]
+fn check_goes_the_same_way() {
+    let Some(world) = world() else { return };
+    for (domain, port, exit) in [
+        ("both.test", Some(world.implicit.port()), 0),
+        ("order.test", Some(world.starttls.port()), 0),
+        ("near.plain", Some(world.starttls.port()), 75),
+        ("none.test", None, 68),
+        ("any.expired", None, 75),
+    ] {
+        let client = client(&world.dns.table(), &format!("host = \"srv:{domain}\""), "ca_file = \"ca.pem\"");
+        client.scratch.write("ca.pem", &if domain == "both.test" { &world.implicit } else { &world.starttls }.ca);
+        let (code, told) = check(&client);
+        assert_eq!(code, exit, "{domain}: {told}");
+        assert_eq!(told["addresses"][0]["port"].as_u64(), port.map(u64::from), "{domain}: {told}");
     }
 }
 

@@ -142,11 +142,23 @@ impl Situation {
             Server::Refuses => ("offered, then refused", Some(Failure::StarttlsNotSupported)),
             Server::Injects => ("bytes behind the 220", Some(Failure::ValidationFailure)),
             Server::Breaks | Server::BreaksLate => ("the handshake fails", Some(Failure::ValidationFailure)),
+            // Without TLSA records there is nobody whom the peer could fail to be.
+            Server::Bad(_) if self.has_tlsa(Tlsa::Absent) => ("nobody vouches for the peer", None),
             Server::Bad(failure) => ("the peer is not trusted", Some(failure)),
-            // Who trusts anybody has verified nobody.
-            Server::Known(Standing::Proven) if self.trust != Trust::Any => ("the peer is trusted", None),
+            // Who trusts anybody has verified nobody, nor has who has no records to go by.
+            Server::Known(Standing::Proven) if self.trust != Trust::Any && !self.is_without_records() => {
+                ("the peer is trusted", None)
+            }
             Server::Known(_) => ("nobody vouches for the peer", None),
         }
+    }
+
+    fn is_without_records(self) -> bool {
+        self.has_tlsa(Tlsa::Absent) || self.has_tlsa(Tlsa::Unusable)
+    }
+
+    fn has_tlsa(self, tlsa: Tlsa) -> bool {
+        self.trust == Trust::Dane && self.tlsa == tlsa
     }
 
     /// Whether there is no plaintext to go on in: on a port of implicit TLS, or by `on_downgrade = "refuse"` where TLS was there before,

@@ -97,7 +97,7 @@ fn told(outcome: Outcome) -> String {
 
 fn failures(rows: &[Row]) -> String {
     let mut names: Vec<String> = Vec::new();
-    for name in rows.iter().map(|row| row.failure.map_or("–".to_owned(), |name| format!("`{name}`"))) {
+    for name in rows.iter().flat_map(|row| row.failure).map(|name| name.map_or("–".to_owned(), |name| format!("`{name}`"))) {
         if !names.contains(&name) {
             names.push(name);
         }

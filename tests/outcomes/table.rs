@@ -24,9 +24,11 @@ pub(crate) struct Row {
     pub(crate) start: &'static str,
     pub(crate) trust: &'static str,
     pub(crate) memory: Option<&'static str>,
+    pub(crate) dns: Option<&'static str>,
     pub(crate) login: Option<&'static str>,
-    pub(crate) offered: Option<bool>,
-    pub(crate) failure: Option<&'static str>,
+    /// Of an opportunistic account, then of a required one.
+    pub(crate) offered: [Option<bool>; 2],
+    pub(crate) failure: [Option<&'static str>; 2],
     /// In the order of [`POLICIES`].
     pub(crate) outcomes: [Outcome; 4],
 }
@@ -62,7 +64,8 @@ impl Row {
     fn parse(line_number: usize, line: &'static str) -> Option<Self> {
         let mut cells = line.split('|');
         let known = |word: &'static str| (word != "-").then_some(word);
-        let [server, start, trust, memory, login, offered, failure] = array(cells.next()?.split_whitespace())?;
+        let pair = |word: &'static str| word.split_once('/').map_or([word, word], |(one, other)| [one, other]).map(known);
+        let [server, start, trust, memory, dns, login, offered, failure] = array(cells.next()?.split_whitespace())?;
         let outcomes: Option<Vec<Outcome>> = cells.map(Outcome::parse).collect();
         Some(Self {
             line: line_number,
@@ -70,9 +73,10 @@ impl Row {
             start,
             trust,
             memory: known(memory),
+            dns: known(dns),
             login: known(login),
-            offered: known(offered).map(|word| word == "yes"),
-            failure: known(failure),
+            offered: pair(offered).map(|word| word.map(|word| word == "yes")),
+            failure: pair(failure),
             outcomes: outcomes?.try_into().ok()?,
         })
     }

@@ -1,13 +1,14 @@
 //! What is found when an account is tried without a message? (every address, TLS, the login; sealpost(1), "sealpost check")
 
 use std::{
+    borrow::Cow,
     net::SocketAddr,
     thread,
     time::{Duration, Instant},
 };
 
 use super::{
-    look::{Looker, Way},
+    look::{Login, Looker, Way},
     opinions::{self, Opinion},
     records::{self, Records},
 };
@@ -16,11 +17,11 @@ use crate::{
         addressing::{self, MailDomain},
         deliver::{
             Delivery,
-            before::{self, Before},
+            before::{self, Astray, Before},
             no_connection, withheld,
         },
     },
-    error::Error,
+    error::{Error, Exit},
     host::{
         config::{Account, Auth, Config, Target},
         dial::{self, Failure, Unreachable},
@@ -42,7 +43,10 @@ const NOT_ASKED: Result<Records, &str> = Err("not asked");
 /// An account as it was found.
 #[derive(Debug)]
 pub(super) struct Examination<'c> {
-    pub(super) account: &'c Account,
+    /// As it is configured.
+    pub(super) wanted: &'c Account,
+    /// The same; where it names a service, as one that names the server that a send would use.
+    pub(super) account: Cow<'c, Account>,
     /// The envelope sender of a send that names none.
     pub(super) sender: Result<ReversePath, Error>,
     /// How long the name service took.
@@ -116,66 +120,121 @@ impl Examination<'_> {
     }
 }
 
+/// What a send has before it looks for a server.
+pub(super) struct Outset<'c> {
+    wanted: &'c Account,
+    sender: Result<ReversePath, Error>,
+    credentials: Result<Option<Login>, Error>,
+}
+
 /// Tries `account` as a send would, up to where MAIL would be said; looks at its other addresses without logging in there, and at the
-/// same time asks the DNS what else there is to know.
+/// same time asks the DNS what else there is to know. Of several servers that a service has the first that is reached is looked at.
 pub(super) fn examine<'c>(world: &dyn World, config: &Config, account: &'c Account) -> Examination<'c> {
-    let mut seen = thread::scope(|scope| {
-        let asked = thread::Builder::new().spawn_scoped(scope, || records::ask(world, config, account));
-        let begun = Instant::now();
-        let addresses = dial::addresses(account, config.limits.connect);
-        let resolved = begun.elapsed();
-        let seen = examine_at(world, config, account, addresses);
+    let outset = Outset::of(world, config, account);
+    let routes = match before::routes(world, config, account) {
+        Ok(routes) => routes,
+        Err(astray) => {
+            let error = match astray {
+                Astray::Finding(finding) => withheld(account, &finding),
+                Astray::Unreachable(why) => no_connection(account, &why),
+            };
+            return outset.seen(Cow::Borrowed(account), outset.fault().unwrap_or(error));
+        }
+    };
+    let mut seen = None;
+    for route in routes {
+        let (found, settled) = along(world, config, &outset, route);
+        seen = Some(found);
+        if settled {
+            break;
+        }
+    }
+    seen.unwrap_or_else(|| outset.seen(Cow::Borrowed(account), unlooked()))
+}
+
+/// One server of an account, and whether a send would go no further.
+fn along<'c>(world: &dyn World, config: &Config, outset: &Outset<'c>, route: Cow<'c, Account>) -> (Examination<'c>, bool) {
+    let (mut seen, settled) = thread::scope(|scope| {
+        let target = route.clone();
+        let asked = thread::Builder::new().spawn_scoped(scope, move || records::ask(world, config, &target, outset.wanted));
+        let (seen, settled) = examine_at(world, config, outset, route, None);
         let records = asked.ok().and_then(|thread| thread.join().ok()).unwrap_or(NOT_ASKED);
-        Examination { resolved, records, ..seen }
+        (Examination { records, ..seen }, settled)
     });
     for visit in seen.contacts.iter_mut().flat_map(|contact| &mut contact.visits) {
         if let Some(tls) = &visit.sight.tls {
-            visit.opinions = opinions::of(config, account, tls, seen.records.as_ref());
+            visit.opinions = opinions::of(config, &seen.account, tls, seen.records.as_ref());
         }
     }
-    seen
+    (seen, settled)
 }
 
-/// The same with the addresses known, and without other questions.
+/// The same without other questions; `addresses` are given by who knows better than the name service.
 pub(super) fn examine_at<'c>(
     world: &dyn World,
     config: &Config,
-    account: &'c Account,
-    addresses: Result<Vec<SocketAddr>, Unreachable>,
-) -> Examination<'c> {
-    let sender = addressing::sender(None, account, &MailDomain::new(world, config));
-    let credentials = Delivery::credentials(world, account);
-    let before = before::find_out(world, config, account, account.tls.demand);
-    let withheld = before.as_ref().err().map(|finding| withheld(account, finding));
-    let before = before.unwrap_or_else(|_| Before::nothing(account));
+    outset: &Outset<'c>,
+    account: Cow<'c, Account>,
+    addresses: Option<Result<Vec<SocketAddr>, Unreachable>>,
+) -> (Examination<'c>, bool) {
+    let before = before::find_out(world, config, &account, account.tls.demand);
+    let withheld = before.as_ref().err().map(|finding| withheld(&account, finding));
+    let before = before.unwrap_or_else(|_| Before::nothing(&account));
     let connector = Connector::new(&account.tls, &account.target, before.known.clone());
-    let begun = Instant::now();
-    let (contacts, dialled) = connect(account, addresses, begun + config.limits.connect);
-    let took = begun.elapsed();
     // In the order in which a send would come upon them.
-    let faults = [sender.as_ref().err(), credentials.as_ref().err(), withheld.as_ref(), connector.as_ref().err()];
-    let unusable = faults.into_iter().flatten().next().cloned();
+    let unusable = outset.fault().or(withheld).or(connector.as_ref().err().cloned());
+    let begun = Instant::now();
+    let addresses = addresses.unwrap_or_else(|| dial::addresses(&account, &before.addresses, config.limits.connect));
+    let resolved = begun.elapsed();
+    let begun = Instant::now();
+    let (contacts, dialled) = connect(&account, addresses, begun + config.limits.connect);
+    let took = begun.elapsed();
     let mut seen = Examination {
-        account,
-        sender,
-        resolved: Duration::ZERO,
+        resolved,
         contacts,
-        used: None,
-        secret: account.auth.as_ref().map(|_| credentials.as_ref().map(|_| ()).map_err(Clone::clone)),
-        ways: Vec::new(),
-        records: NOT_ASKED,
         warnings: before.recollection.trouble.iter().map(|trouble| trouble.error.clone()).collect(),
-        verdict: Ok(Channel::Plaintext),
+        ..outset.seen(account.clone(), unlooked())
     };
-    let login = credentials.ok().flatten().filter(|_| unusable.is_none());
+    let login = outset.credentials.as_ref().ok().and_then(Option::as_ref).filter(|_| unusable.is_none());
     match connector {
-        Ok(connector) => Looker::new(world, config, account, connector, before).look(&mut seen, dialled, took, login.as_ref()),
+        Ok(connector) => Looker::new(world, config, &account, connector, before).look(&mut seen, dialled, took, login),
         Err(_) => seen.found(dialled.as_ref(), took),
     }
+    let settled = seen.used.is_some() || unusable.is_some();
     if let Some(error) = unusable {
         seen.verdict = Err(error);
     }
-    seen
+    (seen, settled)
+}
+
+impl<'c> Outset<'c> {
+    pub(super) fn of(world: &dyn World, config: &Config, wanted: &'c Account) -> Self {
+        let sender = addressing::sender(None, wanted, &MailDomain::new(world, config));
+        Self { wanted, sender, credentials: Delivery::credentials(world, wanted) }
+    }
+
+    /// What keeps a send from looking for a server at all.
+    fn fault(&self) -> Option<Error> {
+        self.sender.as_ref().err().or(self.credentials.as_ref().err()).cloned()
+    }
+
+    /// What was seen before anybody looked.
+    fn seen(&self, account: Cow<'c, Account>, verdict: Error) -> Examination<'c> {
+        let has_secret = self.credentials.as_ref().map(|_| ()).map_err(Clone::clone);
+        Examination {
+            wanted: self.wanted,
+            sender: self.sender.clone(),
+            secret: account.auth.as_ref().map(|_| has_secret),
+            account,
+            resolved: Duration::ZERO,
+            contacts: Vec::new(),
+            used: None,
+            ways: Vec::new(),
+            records: NOT_ASKED,
+            warnings: Vec::new(),
+            verdict: Err(verdict),
+        }
+    }
 }
 
 impl Examination<'_> {
@@ -190,9 +249,13 @@ impl Examination<'_> {
                     self.used = Some(used);
                 }
             }
-            Err(why) => self.verdict = Err(no_connection(self.account, why)),
+            Err(why) => self.verdict = Err(no_connection(&self.account, why)),
         }
     }
+}
+
+fn unlooked() -> Error {
+    Error::new(Exit::TempFail, "checking the account", "no server was looked at")
 }
 
 /// Connects as a send would; every address before anything is known of it but that it exists, or that it does not answer.

@@ -34,7 +34,7 @@ const CURIOSITIES: Duration = Duration::from_secs(30);
 const SUBMISSION: u16 = 587;
 const SUBMISSIONS: u16 = 465;
 
-type Login = (Credentials, [u8; 18]);
+pub(super) type Login = (Credentials, [u8; 18]);
 
 /// Another port, or another beginning of TLS, that was tried.
 #[derive(Clone, Debug, PartialEq, Eq)]

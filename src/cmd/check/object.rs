@@ -31,13 +31,14 @@ use crate::{
 /// Everything about one account.
 pub(super) fn of(checked: &Checked<'_>) -> Value {
     let seen = &checked.seen;
-    let account = seen.account;
+    let account = &seen.account;
     let demand = account.tls.demand;
     let error = seen.verdict.as_ref().err();
     let addresses = seen.contacts.iter().enumerate().map(|(index, contact)| address(contact, seen.used == Some(index)));
     json!({
         "account": account.name,
-        "target": account.target.to_string(),
+        "target": seen.wanted.target.to_string(),
+        "server": account.target.to_string(),
         "protocol": if account.protocol == Protocol::Lmtp { "lmtp" } else { "smtp" },
         "policy": demand.policy.as_str(),
         "trust": demand.trust.as_str(),

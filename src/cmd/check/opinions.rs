@@ -11,8 +11,8 @@ use crate::{
         tls::{self, Known},
     },
     mail::{
-        policy::{Demand, OnDowngrade, Policy, Trust},
-        tls::{Standing, Verdict},
+        policy::{Demand, OnDowngrade, Policy, Tlsa, Trust},
+        tls::{Finding, Standing, Verdict},
     },
 };
 
@@ -54,7 +54,7 @@ pub(super) fn of(config: &Config, account: &Account, seal: &Seal, records: Resul
         _ => Ok(ask(&with(Trust::Pin, None), Known::Nothing)),
     };
     let tofu = remembered(config, account).map(|key| ask(&with(Trust::Tofu, None), Known::Key(key)));
-    let dane = Err(silence(records));
+    let dane = published(records).map(|known| known.and_then(|known| ask(&with(Trust::Dane, None), known)));
     let any = Ok(Ok(Standing::Unchecked));
     let all = [("system", system), ("ca_file", ca_file), ("tofu", tofu), ("dane", dane), ("any", any), ("pin", pin)];
     all.into_iter().map(|(name, says)| Opinion { name, says }).collect()
@@ -69,11 +69,12 @@ fn remembered(config: &Config, account: &Account) -> Result<Option<[u8; 32]>, St
     Ok(servers.get(&memory::name(&account.target)).and_then(|server| Some(server.key.as_ref()?.sha256)))
 }
 
-/// Why DANE says nothing of a server.
-fn silence(records: Result<&Records, &&str>) -> String {
-    match records.map(|records| &records.dane) {
-        Err(why) => (*why).to_owned(),
-        Ok(Err(trouble)) => trouble.to_string(),
-        Ok(Ok(dane)) => dane.words.clone(),
+/// What DNSSEC says of the server, and why DANE has nothing to go by.
+fn published(records: Result<&Records, &&str>) -> Result<Result<Known, Finding>, String> {
+    let dane = records.map_err(|why| (*why).to_owned())?.dane.as_ref().map_err(ToString::to_string)?;
+    match &dane.outcome {
+        Ok(Tlsa::Absent | Tlsa::Unasked) => Err(dane.words.clone()),
+        Ok(Tlsa::Usable | Tlsa::Unusable) => Ok(Ok(Known::Tlsa { records: dane.records.clone(), names: dane.names() })),
+        Err(finding) => Ok(Err(finding.clone())),
     }
 }

@@ -25,10 +25,10 @@ impl Style {
     /// Everything about one account.
     pub(super) fn page(self, origin: &str, checked: &Checked<'_>, now: Timestamp) -> String {
         let seen = &checked.seen;
-        let account = seen.account;
+        let account = &seen.account;
         let demand = account.tls.demand;
         let protocol = if account.protocol == Protocol::Lmtp { ", LMTP" } else { "" };
-        let mut text = self.title(&format!("account {} ({}{protocol})", account.name, account.target));
+        let mut text = self.title(&format!("account {} ({}{protocol})", account.name, seen.wanted.target));
         text += &self.row("config", origin);
         let further = if demand.request == Request::Require { ", and REQUIRETLS for the rest of the way" } else { "" };
         let policy = match demand.policy {
@@ -38,6 +38,9 @@ impl Style {
         text += &self.row("policy", &format!("{policy}{further}"));
         if let Ok(sender) = &seen.sender {
             text += &self.row("sender", &format!("{sender}, where a mail names no other"));
+        }
+        if let (Target::Service(domain), Target::Name(..)) = (&seen.wanted.target, &account.target) {
+            text += &self.row("server", &format!("{}, named by the SRV records of {domain}", account.target));
         }
         text += &self.contacts(seen);
         text += &seen.records.as_ref().map_or_else(|_| String::new(), |records| self.dns(records));

@@ -20,11 +20,11 @@ pub(super) struct Records {
     pub(super) submission: Option<(String, Result<Vec<Service>, Trouble>)>,
 }
 
-/// Asks about the smarthost of `account`.
+/// Asks about the smarthost of `account`, and about the service that `wanted` names, else the one of its domain.
 ///
 /// # Errors
 /// Why there is nothing to ask, or it may not be asked: a proxy looks names up itself, so that nobody here sees them.
-pub(super) fn ask(world: &dyn World, config: &Config, account: &Account) -> Result<Records, &'static str> {
+pub(super) fn ask(world: &dyn World, config: &Config, account: &Account, wanted: &Account) -> Result<Records, &'static str> {
     let (host, port) = match &account.target {
         _ if account.proxy.is_some() => return Err("not asked: it would be seen beside the proxy"),
         Target::Name(host, _) if is_local(host) => return Err("not asked: the DNS knows nothing of this machine's own name"),
@@ -33,7 +33,10 @@ pub(super) fn ask(world: &dyn World, config: &Config, account: &Account) -> Resu
         Target::Service(_) => return Err("not asked: no server is known"),
         Target::Unix(_) => return Err("not asked: TLSA records belong to a name, and a socket has none"),
     };
-    let domain = domain(account, host);
+    let domain = match &wanted.target {
+        Target::Service(domain) => Some(domain.clone()),
+        _ => domain(account, host),
+    };
     Ok(match Resolver::new(world, &config.dns, PATIENCE) {
         Ok(resolver) => Records {
             dane: Ok(resolver.dane(host, *port)),

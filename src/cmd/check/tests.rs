@@ -1,11 +1,18 @@
 //! Is the page readable whatever a server says, and is every address looked at?
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+};
 
 use proptest::prelude::*;
 use unicode_width::UnicodeWidthStr as _;
 
-use super::{examine::examine_at, *};
+use super::{
+    examine::{Outset, examine_at},
+    *,
+};
 use crate::{
     error::is_treacherous,
     host::{
@@ -61,6 +68,11 @@ fn colour_changes_nothing_but_the_colour() {
     assert_eq!(plain, stripped);
 }
 
+fn examined(config: &Config, addresses: Result<Vec<SocketAddr>, Unreachable>) -> Examination<'_> {
+    let (world, account) = (Pretend::default(), &config.accounts[0]);
+    examine_at(&world, config, &Outset::of(&world, config, account), Cow::Borrowed(account), Some(addresses)).0
+}
+
 #[test]
 fn every_address_is_looked_at_and_only_the_one_that_answers_first_is_used() {
     let sinks = [&[][..], &["self-signed"]].map(|faults| {
@@ -75,7 +87,7 @@ fn every_address_is_looked_at_and_only_the_one_that_answers_first_is_used() {
     let tls = format!("[accounts.relay.tls]\nserver_name = \"localhost\"\nca_file = {ca:?}\n");
     let config = config(&format!("{tls}[limits]\ngreeting_timeout = \"500ms\"\n"));
     let addresses = vec![closed, sinks[0].address, sinks[1].address, silent.local_addr().unwrap()];
-    let seen = examine_at(&Pretend::default(), &config, &config.accounts[0], Ok(addresses));
+    let seen = examined(&config, Ok(addresses));
     assert_eq!((seen.used, &seen.verdict), (Some(1), &Ok(Channel::Verified)));
     assert!(seen.contacts[0].connected.as_ref().unwrap_err().ends_with("connection refused"));
     assert!(seen.visit().unwrap().sight.tls.as_ref().unwrap().verdict.is_ok());
@@ -91,7 +103,7 @@ fn where_no_name_leads_anywhere_the_verdict_is_a_sends() {
     for (why, exit) in
         [(Unreachable::NoSuchHost("no".to_owned()), Exit::NoHost), (Unreachable::NotNow("no".to_owned()), Exit::TempFail)]
     {
-        let seen = examine_at(&Pretend::default(), &config, &config.accounts[0], Err(why));
+        let seen = examined(&config, Err(why));
         assert_eq!(seen.verdict.as_ref().unwrap_err().exit(), exit);
         assert!(seen.contacts.is_empty() && seen.visit().is_none());
         let checked = Checked { seen, advice: Vec::new(), mail: None };

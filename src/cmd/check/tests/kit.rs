@@ -1,6 +1,6 @@
 //! What does a check find that never was? (examinations made by hand)
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use crate::{
     cmd::check::{
@@ -131,7 +131,8 @@ pub(super) fn records(foreign: &str) -> Records {
 pub(super) fn examination(config: &Config, sight: Sight, opinions: Vec<Opinion>) -> Examination<'_> {
     let because = sight.report.problem.as_ref().map(|problem| problem.because.clone());
     Examination {
-        account: &config.accounts[0],
+        wanted: &config.accounts[0],
+        account: Cow::Borrowed(&config.accounts[0]),
         sender: Ok(ReversePath::Null),
         resolved: Duration::from_millis(2),
         contacts: vec![
