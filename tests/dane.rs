@@ -7,6 +7,8 @@
 
 mod common;
 
+#[path = "dane/check.rs"]
+mod check;
 #[path = "dane/kit.rs"]
 mod kit;
 #[path = "dane/outcome.rs"]

@@ -4,8 +4,14 @@
 
 mod common;
 
-use common::{MESSAGE, Run, Sealpost};
-use sealpost::host::listen::{Delivery, Event, Settings, Sink, Tls};
+use common::{
+    MESSAGE, Run, Sealpost,
+    zone::{Dns, Signing, Zone},
+};
+use sealpost::{
+    host::listen::{Delivery, Event, Settings, Sink, Tls},
+    smtp::server::fault::Faults,
+};
 
 /// A sink that offers REQUIRETLS, or does not.
 fn sink(requiretls: bool, tls: Tls) -> Sink {
@@ -108,4 +114,39 @@ fn a_message_that_waives_tls_does_not_overrule_the_account() {
             .unwrap();
     let run = send(&sealpost(&[account("relay", &sink, "")], &[&sink]), "me@client.test", &format!("TLS-Required: No\n{MESSAGE}"));
     assert_eq!((run.code, run.field("/tls/result"), run.field("/tls/request")), (75, "none", "tls-required-no"), "{run:?}");
+}
+
+/// What comes of a message without and with the field, by an account that trusts what a signed zone says of the server.
+#[test]
+fn a_message_that_waives_tls_is_not_held_back_by_tlsa_records() {
+    let rows = [
+        ("good", "test", "opportunistic", "75 none tlsa-invalid", "0 unverified tlsa-invalid"),
+        ("no-starttls", "test", "opportunistic", "75 none starttls-not-supported", "0 plaintext starttls-not-supported"),
+        ("handshake-garbage", "test", "opportunistic", "75 none validation-failure", "0 plaintext validation-failure"),
+        ("good", "test", "required", "75 none tlsa-invalid", "75 none tlsa-invalid"),
+        ("good", "wrong", "required", "75 none dnssec-invalid", "75 none dnssec-invalid"),
+        // The account goes on as if there was no DNSSEC, so it is the system that is asked, which does not know our zone.
+        ("good", "wrong", "opportunistic", "75 none dnssec-invalid", "68 none"),
+    ];
+    let sinks = rows.map(|(fault, ..)| Sink::start(Settings { faults: Faults::named([fault]), ..Settings::default() }).unwrap());
+    let mut zones = ["test", "wrong"].map(|name| Zone::new(name, Signing::Nsec, ""));
+    zones[1].signing = Signing::WrongKey;
+    for (sink, (_, zone, ..)) in sinks.iter().zip(rows) {
+        let port = sink.address.port();
+        zones[usize::from(zone == "wrong")].records +=
+            &format!("mx{port} A 127.0.0.1\n_{port}._tcp.mx{port} TLSA 3 1 1 {}\n", "ab".repeat(32));
+    }
+    let Some(dns) = Dns::start(&zones) else { return };
+    for (sink, (fault, zone, policy, held, waived)) in sinks.iter().zip(rows) {
+        let port = sink.address.port();
+        let account = format!(
+            "[accounts.relay]\nhost = \"mx{port}.{zone}\"\nport = {port}\ntls = {{ trust = \"dane\", policy = {policy:?} }}\n"
+        );
+        for (field, wanted) in [("", held), ("TLS-Required: No\n", waived)] {
+            let sealpost = Sealpost::new(&format!("{}{account}", dns.table()));
+            let run = send(&sealpost, "me@client.test", &format!("{field}{MESSAGE}"));
+            let seen = format!("{} {} {}", run.code, run.field("/tls/result"), run.field("/tls/failure"));
+            assert_eq!(seen.trim_end(), wanted, "{fault}, {zone}, {policy}, {field:?}: {run:?}");
+        }
+    }
 }

@@ -75,7 +75,7 @@ impl Place {
         let (port, pid) = (server.port, rustix::process::Pid::from_child(&server.child));
         let aside = self.aside;
         let serving = thread::spawn(move || answer(&mut server, says, aside));
-        let ca = if self.names_authority { format!("ca_file = {:?}\n", path("root.pem")) } else { String::new() };
+        let ca = if self.names_authority { format!("ca_file = \"{}\"\n", path("root.pem").display()) } else { String::new() };
         let mut sealpost = Sealpost::with_limits(
             "reply_timeout = \"5s\"",
             &format!(

@@ -129,11 +129,29 @@ const ROWS: [Row; 31] = [
 
 #[test]
 fn the_verdict_on_every_setting_is_what_a_send_comes_to() {
+    hold(&ROWS);
+}
+
+/// The same for a library that hides what it refuses.
+#[cfg(feature = "native-tls")]
+#[test]
+fn the_verdict_of_native_tls_is_what_a_send_comes_to() {
+    hold(&[
+        Row(&[], false, "ca_file = \"ca.pem\", backend = \"native-tls\"", ""),
+        Row(&["self-signed"], false, "ca_file = \"ca.pem\", backend = \"native-tls\"", ""),
+        Row(&["wrong-name"], false, "ca_file = \"ca.pem\", backend = \"native-tls\"", ""),
+        Row(&["expired"], false, "policy = \"opportunistic\", ca_file = \"ca.pem\", backend = \"native-tls\"", ""),
+        Row(&["self-signed"], true, "policy = \"opportunistic\", backend = \"native-tls\"", "AUTH"),
+        Row(&["starttls-close"], false, "policy = \"opportunistic\", backend = \"native-tls\"", ""),
+    ]);
+}
+
+fn hold(rows: &[Row]) {
     let mut wrong = Vec::new();
-    for Row(faults, login, tls, more) in ROWS {
-        let sink = sink(faults, login, false);
+    for Row(faults, login, tls, more) in rows {
+        let sink = sink(faults, *login, false);
         let written = |extra: &str| format!("auth = {{ user = {USER:?}, password = {PASSWORD:?}{extra} }}");
-        let more = match more {
+        let more = match *more {
             "AUTH" => auth(),
             "PLAIN" => written(", mechanism = \"PLAIN\""),
             "UNVERIFIED" => written(", mechanism = \"PLAIN\", allow_unverified = true"),

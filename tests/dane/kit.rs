@@ -12,7 +12,7 @@ use sealpost::{
 };
 use serde_json::Value;
 
-use crate::common::{MESSAGE, Run, Scratch, Sealpost, zone::Dns};
+use crate::common::{BACKENDS, MESSAGE, Run, Scratch, Sealpost, zone::Dns};
 
 /// A smarthost that runs, and what TLSA records may say of it.
 pub(crate) struct Server {
@@ -116,9 +116,17 @@ impl Server {
     }
 }
 
-/// Sends a message through `host` with `[dns]` and the lines of `[accounts.relay]` and its TLS table.
+/// Sends a message through `host` with `[dns]` and the lines of `[accounts.relay]` and its TLS table, with each library that is
+/// built in, to the same end.
 pub(crate) fn send(dns: &str, account: &str, tls: &str) -> Run {
-    client(dns, account, tls).send(&["ok@sink.test"], MESSAGE.as_bytes())
+    let with =
+        |backend: &&str| client(dns, account, &format!("{tls}\nbackend = {backend:?}")).send(&["ok@sink.test"], MESSAGE.as_bytes());
+    let mut runs = BACKENDS.iter().map(with);
+    let first = runs.next().unwrap();
+    for other in runs {
+        assert_eq!(came(&first), came(&other), "{first:?}\n{other:?}");
+    }
+    first
 }
 
 /// The binary with such a configuration.

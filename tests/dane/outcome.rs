@@ -308,6 +308,24 @@ fn the_server_is_asked_for_by_the_name_of_its_records() {
 }
 
 #[test]
+fn a_message_may_waive_what_the_server_s_domain_publishes_and_not_what_the_account_demands() {
+    let Some(world) = world() else { return };
+    let message = format!("TLS-Required: No\n{}", crate::common::MESSAGE);
+    for (host, port, required, opportunistic) in [
+        ("other.test", SERVER, "75 none tlsa-invalid", "0 unverified tlsa-invalid"),
+        ("usable.test", CLEAR, "75 none starttls-not-supported", "0 plaintext starttls-not-supported"),
+        ("ee311.test", SERVER, "0 verified", "0 verified"),
+    ] {
+        for (policy, expected) in [("required", required), ("opportunistic", opportunistic)] {
+            let account = format!("host = {host:?}\nport = {}", port(world));
+            let client = client(&world.dns.table(), &account, &format!("trust = \"dane\"\npolicy = {policy:?}"));
+            let run = client.send(&["ok@sink.test"], message.as_bytes());
+            assert_eq!(came(&run), expected, "{host} {policy}: {run:?}");
+        }
+    }
+}
+
+#[test]
 fn check_says_before_what_a_send_would_meet() {
     let Some(world) = world() else { return };
     for host in ["ee311.test", "other.test", "bare.test", "unusable.test", "mx.forged", "mx.dead", "alias.test", "mx.plain"] {
@@ -317,6 +335,10 @@ fn check_says_before_what_a_send_would_meet() {
             let (code, told) = check(&client);
             let sent = send_dane(&world.dns, host, world.server.port(), policy);
             assert_eq!(code, sent.code, "{host} {policy}: {told}");
+            // Of a server that nothing may be sent to, it says what DANE has against it, all the same.
+            let dane = &told["addresses"][0]["sessions"][0]["tls"]["trust"]["dane"];
+            let trusted = ["ee311.test", "alias.test"].contains(&host);
+            assert!(dane["trusted"] == trusted || (!trusted && dane["trusted"].is_null()), "{host} {policy}: {told}");
         }
     }
 }

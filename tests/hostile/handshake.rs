@@ -22,7 +22,7 @@ fn u16_of(bytes: &[u8]) -> usize {
     usize::from(bytes[0]) << 8 | usize::from(bytes[1])
 }
 
-/// What a ClientHello says (RFC 8446 4.1.2).
+/// What a `ClientHello` says (RFC 8446 4.1.2).
 #[derive(Debug)]
 struct Hello {
     session: Vec<u8>,

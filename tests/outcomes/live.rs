@@ -1,4 +1,4 @@
-//! Does the binary do what the table says, against a live server?
+//! Does the binary do what the table says, against a live server, with each TLS library that is built in? (no row may differ)
 
 use std::{fs, sync::Mutex, thread};
 

@@ -23,7 +23,7 @@ use crate::{
     },
     error::{Error, Exit},
     host::{
-        config::{Account, Auth, Config, Target},
+        config::{Account, Auth, Backend, Config, Target},
         dial::{self, Failure, Unreachable},
         net::Link,
         probe::Sight,
@@ -83,6 +83,8 @@ pub(super) struct Visit {
     pub(super) sight: Sight,
     /// None without TLS.
     pub(super) opinions: Vec<Opinion>,
+    /// The TLS library keeps all certificates but the server's own to itself.
+    pub(super) hides_chain: bool,
 }
 
 /// How the login went.
@@ -142,7 +144,7 @@ pub(super) fn examine<'c>(world: &dyn World, config: &Config, account: &'c Accou
         }
     };
     let mut seen = None;
-    for route in routes {
+    for route in &routes {
         let (found, settled) = along(world, config, &outset, route);
         seen = Some(found);
         if settled {
@@ -153,17 +155,17 @@ pub(super) fn examine<'c>(world: &dyn World, config: &Config, account: &'c Accou
 }
 
 /// One server of an account, and whether a send would go no further.
-fn along<'c>(world: &dyn World, config: &Config, outset: &Outset<'c>, route: Cow<'c, Account>) -> (Examination<'c>, bool) {
+fn along<'c>(world: &dyn World, config: &Config, outset: &Outset<'c>, route: &Cow<'c, Account>) -> (Examination<'c>, bool) {
     let (mut seen, settled) = thread::scope(|scope| {
-        let target = route.clone();
-        let asked = thread::Builder::new().spawn_scoped(scope, move || records::ask(world, config, &target, outset.wanted));
+        let asked = thread::Builder::new().spawn_scoped(scope, || records::ask(world, config, route, outset.wanted));
         let (seen, settled) = examine_at(world, config, outset, route, None);
         let records = asked.ok().and_then(|thread| thread.join().ok()).unwrap_or(NOT_ASKED);
         (Examination { records, ..seen }, settled)
     });
     for visit in seen.contacts.iter_mut().flat_map(|contact| &mut contact.visits) {
         if let Some(tls) = &visit.sight.tls {
-            visit.opinions = opinions::of(config, &seen.account, tls, seen.records.as_ref());
+            visit.hides_chain = seen.account.tls.backend == Backend::NativeTls && tls.ders.len() == 1;
+            visit.opinions = opinions::of(config, &seen.account, (tls, visit.hides_chain), seen.records.as_ref());
         }
     }
     (seen, settled)
@@ -174,20 +176,20 @@ pub(super) fn examine_at<'c>(
     world: &dyn World,
     config: &Config,
     outset: &Outset<'c>,
-    account: Cow<'c, Account>,
+    account: &Cow<'c, Account>,
     addresses: Option<Result<Vec<SocketAddr>, Unreachable>>,
 ) -> (Examination<'c>, bool) {
-    let before = before::find_out(world, config, &account, account.tls.demand);
-    let withheld = before.as_ref().err().map(|finding| withheld(&account, finding));
-    let before = before.unwrap_or_else(|_| Before::nothing(&account));
+    let before = before::find_out(world, config, account, account.tls.demand);
+    let withheld = before.as_ref().err().map(|finding| withheld(account, finding));
+    let before = before.unwrap_or_else(|_| Before::nothing(account));
     let connector = Connector::new(&account.tls, &account.target, before.known.clone());
     // In the order in which a send would come upon them.
     let unusable = outset.fault().or(withheld).or(connector.as_ref().err().cloned());
     let begun = Instant::now();
-    let addresses = addresses.unwrap_or_else(|| dial::addresses(&account, &before.addresses, config.limits.connect));
+    let addresses = addresses.unwrap_or_else(|| dial::addresses(account, &before.addresses, config.limits.connect));
     let resolved = begun.elapsed();
     let begun = Instant::now();
-    let (contacts, dialled) = connect(&account, addresses, begun + config.limits.connect);
+    let (contacts, dialled) = connect(account, addresses, begun + config.limits.connect);
     let took = begun.elapsed();
     let mut seen = Examination {
         resolved,
@@ -197,7 +199,7 @@ pub(super) fn examine_at<'c>(
     };
     let login = outset.credentials.as_ref().ok().and_then(Option::as_ref).filter(|_| unusable.is_none());
     match connector {
-        Ok(connector) => Looker::new(world, config, &account, connector, before).look(&mut seen, dialled, took, login),
+        Ok(connector) => Looker::new(world, config, account, connector, before).look(&mut seen, dialled, took, login),
         Err(_) => seen.found(dialled.as_ref(), took),
     }
     let settled = seen.used.is_some() || unusable.is_some();

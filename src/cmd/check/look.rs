@@ -163,7 +163,7 @@ impl<'a> Looker<'a> {
                     continue;
                 }
             }
-            visits.push(Visit { sight, opinions: Vec::new() });
+            visits.push(Visit { sight, opinions: Vec::new(), hides_chain: false });
         }
         visits
     }

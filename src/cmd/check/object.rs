@@ -43,6 +43,7 @@ pub(super) fn of(checked: &Checked<'_>) -> Value {
         "policy": demand.policy.as_str(),
         "trust": demand.trust.as_str(),
         "start": demand.start.as_str(),
+        "backend": account.tls.backend.as_str(),
         "requiretls": demand.request == Request::Require,
         "sender": seen.sender.as_ref().ok().map(ToString::to_string),
         "would_send": error.is_none(),
@@ -88,7 +89,7 @@ fn address(contact: &Contact, used: bool) -> Value {
     })
 }
 
-fn session(Visit { sight, opinions }: &Visit) -> Value {
+fn session(Visit { sight, opinions, hides_chain }: &Visit) -> Value {
     let report = &sight.report;
     let steps = sight.steps.iter().map(|(step, took)| json!({"step": step, "ms": milliseconds(*took)}));
     json!({
@@ -96,7 +97,7 @@ fn session(Visit { sight, opinions }: &Visit) -> Value {
         "steps": steps.collect::<Vec<_>>(),
         "before_tls": sight.clear.as_ref().map(capabilities),
         "under_tls": sight.sealed.as_ref().map(capabilities),
-        "tls": sight.tls.as_ref().map(|seal| tls(seal, opinions)),
+        "tls": sight.tls.as_ref().map(|seal| tls(seal, opinions, *hides_chain)),
         "failure": report.finding.as_ref().map(|finding| finding.failure.as_str()),
         "detail": report.finding.as_ref().map(|finding| finding.detail.as_str()),
         "problem": report.problem.as_ref().map(|problem| problem.because.as_str()),
@@ -119,13 +120,14 @@ fn capabilities(Offer { known, lines }: &Offer) -> Value {
     })
 }
 
-fn tls(seal: &Seal, opinions: &[Opinion]) -> Value {
+fn tls(seal: &Seal, opinions: &[Opinion], hides_chain: bool) -> Value {
     let trust: Map<String, Value> = opinions.iter().map(|one| (one.name.to_owned(), opinion(one))).collect();
     json!({
         "version": seal.facts.version,
         "cipher": seal.facts.cipher,
         "group": seal.facts.group,
         "chain": seal.chain.iter().map(certificate).collect::<Vec<_>>(),
+        "chain_is_whole": !hides_chain,
         "trust": trust,
         "pins": seal.chain.first().map(|leaf| json!({"key": pin(&leaf.spki_sha256), "certificate": pin(&leaf.sha256)})),
     })

@@ -16,6 +16,9 @@ use crate::{
     },
 };
 
+/// Why nothing is said of a chain.
+const HIDDEN: &str = "not told by this backend";
+
 /// One kind of trust, and what it says.
 #[derive(Clone, Debug)]
 pub(super) struct Opinion {
@@ -32,7 +35,14 @@ impl Opinion {
 }
 
 /// Every kind of trust; pins come last, for the lines that would pin the server follow.
-pub(super) fn of(config: &Config, account: &Account, seal: &Seal, records: Result<&Records, &&str>) -> Vec<Opinion> {
+///
+/// What hangs on a chain that the library keeps to itself (`hidden`) is for nobody but the account's own trust to say.
+pub(super) fn of(
+    config: &Config,
+    account: &Account,
+    (seal, hidden): (&Seal, bool),
+    records: Result<&Records, &&str>,
+) -> Vec<Opinion> {
     let with = |trust, ca_file| {
         let demand = Demand { policy: Policy::Required, trust, on_downgrade: OnDowngrade::Warn, ..account.tls.demand };
         Tls { demand, ca_file, ..account.tls.clone() }
@@ -42,7 +52,7 @@ pub(super) fn of(config: &Config, account: &Account, seal: &Seal, records: Resul
         Backend::Rustls => Ok(ask(&with(Trust::System, file), Known::Nothing)),
         // It weighs a chain only while it shakes hands, and shows us the server's own certificate alone.
         Backend::NativeTls if account.tls.demand.trust == Trust::System && account.tls.ca_file == file => Ok(seal.verdict.clone()),
-        Backend::NativeTls => Err("native-tls can be asked by the account's own trust only".to_owned()),
+        Backend::NativeTls => Err(HIDDEN.to_owned()),
     };
     let system = by_authority(None);
     let ca_file = match &account.tls.ca_file {
@@ -55,6 +65,10 @@ pub(super) fn of(config: &Config, account: &Account, seal: &Seal, records: Resul
     };
     let tofu = remembered(config, account).map(|key| ask(&with(Trust::Tofu, None), Known::Key(key)));
     let dane = published(records).map(|known| known.and_then(|known| ask(&with(Trust::Dane, None), known)));
+    let dane = match dane {
+        Ok(Err(_)) if hidden && account.tls.demand.trust != Trust::Dane => Err(HIDDEN.to_owned()),
+        other => other,
+    };
     let any = Ok(Ok(Standing::Unchecked));
     let all = [("system", system), ("ca_file", ca_file), ("tofu", tofu), ("dane", dane), ("any", any), ("pin", pin)];
     all.into_iter().map(|(name, says)| Opinion { name, says }).collect()

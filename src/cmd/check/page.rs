@@ -8,7 +8,7 @@ use super::{
     letter::Posted,
 };
 use crate::{
-    host::config::{Protocol, SecretSource, Target},
+    host::config::{Backend, Protocol, SecretSource, Target},
     mail::policy::{Channel, Policy, Request},
     smtp::sasl::Choice,
 };
@@ -35,7 +35,8 @@ impl Style {
             Policy::Off => "off: no TLS".to_owned(),
             policy => format!("{}, trust {}, start {}", policy.as_str(), demand.trust.as_str(), demand.start.as_str()),
         };
-        text += &self.row("policy", &format!("{policy}{further}"));
+        let backend = if account.tls.backend == Backend::NativeTls { ", by native-tls" } else { "" };
+        text += &self.row("policy", &format!("{policy}{further}{backend}"));
         if let Ok(sender) = &seen.sender {
             text += &self.row("sender", &format!("{sender}, where a mail names no other"));
         }
@@ -45,7 +46,8 @@ impl Style {
         text += &self.contacts(seen);
         text += &seen.records.as_ref().map_or_else(|_| String::new(), |records| self.dns(records));
         let visits = seen.used.and_then(|used| seen.contacts.get(used)).map(|contact| contact.visits.as_slice());
-        for (index, visit) in visits.unwrap_or_default().iter().enumerate() {
+        let visits = visits.unwrap_or_default();
+        for (index, visit) in visits.iter().enumerate() {
             if index > 0 {
                 text += &self.row("once more", "in plaintext, as the policy allows after a failed handshake");
             }

@@ -70,7 +70,7 @@ fn colour_changes_nothing_but_the_colour() {
 
 fn examined(config: &Config, addresses: Result<Vec<SocketAddr>, Unreachable>) -> Examination<'_> {
     let (world, account) = (Pretend::default(), &config.accounts[0]);
-    examine_at(&world, config, &Outset::of(&world, config, account), Cow::Borrowed(account), Some(addresses)).0
+    examine_at(&world, config, &Outset::of(&world, config, account), &Cow::Borrowed(account), Some(addresses)).0
 }
 
 #[test]

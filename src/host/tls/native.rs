@@ -48,6 +48,8 @@ struct Settings {
     identity: Option<Identity>,
     start: Start,
     min_version: config::Version,
+    /// All certificates must be seen, which the library shows of none but the server's own: until TLS 1.2 they are overheard.
+    chain: bool,
 }
 
 impl fmt::Debug for Settings {
@@ -101,7 +103,8 @@ impl Client {
             // No fault of the configuration: as with rustls it is for the policy to weigh.
             Some(Err(finding)) => (Checks::Refused(finding), Vec::new()),
         };
-        let settings = Settings { identity, start: settings.demand.start, min_version: settings.min_version };
+        let (start, min_version) = (settings.demand.start, settings.min_version);
+        let settings = Settings { identity, start, min_version, chain: rules.needs_chain() };
         Self::build(settings, checks, &roots).map_err(|why| match own {
             Some((chain, key)) => unfit(chain, key, why),
             None => Error::new(Exit::Software, "preparing TLS", why),
@@ -127,6 +130,9 @@ impl Client {
         let looks = matches!(checks, Checks::Chain);
         let mut builder = TlsConnector::builder();
         builder.min_protocol_version(Some(protocol(settings.min_version)));
+        if settings.chain && settings.min_version <= config::Version::Tls12 {
+            builder.max_protocol_version(Some(Protocol::Tlsv12));
+        }
         // Names are judged afterwards, by the same code as with rustls: OpenSSL lets a common name count.
         builder.danger_accept_invalid_hostnames(true);
         // So is everything where the chain is no matter. That the server holds the key is proven all the same: its signature under
@@ -282,10 +288,21 @@ impl Engine {
 
     pub(super) fn verdict(&self, rules: &Rules) -> Verdict {
         match &self.checks {
-            Checks::None => rules.verdict(&self.chain),
+            Checks::None => rules.verdict(&self.chain).map_err(|finding| self.unless_sealed(finding, rules)),
             Checks::Chain => rules.vouched(&self.chain),
             Checks::Refused(finding) => rules.refused(&self.chain, finding),
         }
+    }
+}
+
+impl Engine {
+    /// A finding, and that the certificates above the server's own were not seen where they might have mattered.
+    fn unless_sealed(&self, finding: Finding, rules: &Rules) -> Finding {
+        if !rules.needs_chain() || !self.listener.agreed().chain.is_empty() {
+            return finding;
+        }
+        let why = "with native-tls and TLS 1.3 no certificate above the server's own is seen, of which usage 2 speaks";
+        Finding::new(finding.failure, format!("{}; {why}", finding.detail))
     }
 }
 

@@ -10,6 +10,8 @@ use std::{
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 
 use super::Known;
+#[cfg(feature = "native-tls")]
+use crate::smtp::tlsa::{Record, Usage};
 use crate::{
     host::{careful, config},
     mail::{
@@ -108,6 +110,12 @@ impl Rules {
     /// Whether anybody's authority matters.
     pub(super) fn needs_authorities(&self) -> bool {
         self.trust == Trust::System
+    }
+
+    /// Whether certificates above the server's own may matter, although no authority is asked: DANE-TA(2) speaks of them.
+    pub(super) fn needs_chain(&self) -> bool {
+        let Known::Tlsa { records, .. } = &self.known else { return false };
+        records.iter().filter_map(Record::association).any(|association| association.usage == Usage::Authority)
     }
 
     /// The certificates of those who are believed; none where they are those whom the system's library knows by itself.

@@ -24,7 +24,7 @@ const UNTOLD: &str = "not told by this backend";
 const USEFUL: [&str; 9] = ["STARTTLS", "PIPELINING", "CHUNKING", "8BITMIME", "SMTPUTF8", "DSN", "REQUIRETLS", "SIZE", "AUTH"];
 
 impl Style {
-    pub(super) fn visit(self, Visit { sight, opinions }: &Visit, now: Timestamp) -> String {
+    pub(super) fn visit(self, Visit { sight, opinions, hides_chain }: &Visit, now: Timestamp) -> String {
         let mut text = sight.greeting.as_ref().map_or_else(String::new, |greeting| self.row("greeting", greeting));
         text += &self.row("steps", &steps(&sight.steps));
         if let Some(offer) = &sight.clear {
@@ -39,6 +39,9 @@ impl Style {
                 text += &self.row("under TLS", &if same { "the same but for STARTTLS".to_owned() } else { keywords(offer) });
             }
             text += &self.chain(tls, now);
+            if *hides_chain {
+                text += &self.row("", &format!("the rest is {UNTOLD}"));
+            }
             text += &self.opinions(tls, opinions);
         }
         text

@@ -146,10 +146,11 @@ fn advice_on_other_addresses_fits_what_was_seen() {
     let elsewhere: Change = |seen| {
         let mut sight = good();
         sight.tls.as_mut().unwrap().chain[0].sha256 = "other".to_owned();
-        other(seen, Ok(Duration::ZERO), vec![Visit { sight, opinions: Vec::new() }]);
+        other(seen, Ok(Duration::ZERO), vec![Visit { sight, opinions: Vec::new(), hides_chain: false }]);
     };
-    let failing: Change =
-        |seen| other(seen, Ok(Duration::ZERO), vec![Visit { sight: sight("no TLS there"), opinions: Vec::new() }]);
+    let failing: Change = |seen| {
+        other(seen, Ok(Duration::ZERO), vec![Visit { sight: sight("no TLS there"), opinions: Vec::new(), hides_chain: false }]);
+    };
     hold(&[
         ("", elsewhere, "another certificate"),
         (
@@ -158,7 +159,7 @@ fn advice_on_other_addresses_fits_what_was_seen() {
             "192.0.2.2:587 does not answer (connection refused)",
         ),
         ("", failing, "192.0.2.2:587 would fail: no TLS there"),
-        ("", |seen| other(seen, Ok(Duration::ZERO), vec![Visit { sight: good(), opinions: Vec::new() }]), ""),
+        ("", |seen| other(seen, Ok(Duration::ZERO), vec![Visit { sight: good(), opinions: Vec::new(), hides_chain: false }]), ""),
     ]);
 }
 

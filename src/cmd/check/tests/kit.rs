@@ -139,7 +139,7 @@ pub(super) fn examination(config: &Config, sight: Sight, opinions: Vec<Opinion>)
             Contact {
                 address: Some("192.0.2.1:587".parse().unwrap()),
                 connected: Ok(Duration::from_millis(9)),
-                visits: vec![Visit { sight, opinions }],
+                visits: vec![Visit { sight, opinions, hides_chain: false }],
             },
             Contact {
                 address: Some("[2001:db8::1]:587".parse().unwrap()),
