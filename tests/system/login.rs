@@ -1,4 +1,5 @@
-//! Does each way to log in work at a real server, and fail cleanly with a wrong secret? (RFC 4954; Dovecot, alone and in Postfix)
+//! Does each way to log in work at a real server, and fail cleanly with a wrong secret? (RFC 4954; Dovecot, alone and in Postfix, and
+//! Cyrus SASL)
 
 use crate::{
     common::{PASSWORD, Run, contains},
@@ -49,6 +50,25 @@ fn every_mechanism_of_dovecot_takes_the_right_secret_and_refuses_a_wrong_one() {
             assert_eq!(run.last()["code"], 535, "{mechanism}: {run:?}");
             assert!(run.stderr.contains(&format!("the login by {mechanism}")) && run.stderr.contains("hint: "), "{run:?}");
             assert!(smarthost.arrived(&id).is_empty(), "{mechanism}");
+        }
+    }
+}
+
+#[test]
+fn every_mechanism_of_cyrus_takes_the_right_password_and_refuses_a_wrong_one() {
+    let Some(smarthost) = smarthost() else { return };
+    // "auto" says that it could bind, where Cyrus in Postfix can't: both sides must agree that this is no attack.
+    for mechanism in ["auto", "SCRAM-SHA-256", "SCRAM-SHA-1", "CRAM-MD5", "PLAIN", "LOGIN"] {
+        for (secret, exit) in [(PASSWORD, 0), ("wrong", 77)] {
+            let auth = format!("{}mechanism = {mechanism:?}", password(secret));
+            let client = smarthost.client("starttls-good-auth-cyrus", "", "", &auth);
+            let (run, id) = send(&client, &format!("cyrus-{mechanism}-{exit}"), &["ok@sink.test"]);
+            assert_eq!(run.code, exit, "{mechanism} with {secret}: {run:?}");
+            assert_eq!(run.oddities(), Vec::<String>::new(), "{mechanism}");
+            if exit == 0 {
+                assert_eq!(run.field("/auth"), if mechanism == "auto" { "SCRAM-SHA-256" } else { mechanism }, "{run:?}");
+                assert!(contains(&smarthost.delivered(&id), b"(Authenticated sender: cron"), "{mechanism}");
+            }
         }
     }
 }

@@ -22,7 +22,7 @@ use crate::common::{
 };
 
 /// The services besides those of the matrix; `tests/system/smarthost` says what the words of a name mean.
-const SERVICES: [&str; 13] = [
+const SERVICES: [&str; 14] = [
     "plain",
     "plain-auth",
     "plain-small",
@@ -33,6 +33,7 @@ const SERVICES: [&str; 13] = [
     "starttls-selfsigned-auth-scram",
     "starttls-good-auth-all",
     "starttls-selfsigned-auth-all",
+    "starttls-good-auth-cyrus",
     "submission",
     "implicit-good-auth",
     "implicit-expired-auth",
@@ -82,7 +83,7 @@ impl Smarthost {
             return Err("Postfix wants root".to_owned());
         }
         let missing = |program: &&&str| !["/usr/sbin", "/usr/bin"].iter().any(|d| Path::new(d).join(program).exists());
-        if let Some(program) = ["postfix", "dovecot", "strace", "../lib/dovecot/submission"].iter().find(missing) {
+        if let Some(program) = ["postfix", "dovecot", "strace", "../lib/dovecot/submission", "saslpasswd2"].iter().find(missing) {
             return Err(format!("{program} is not installed (tests/run as root installs it)"));
         }
         let directory = fresh_directory();
