@@ -1,7 +1,7 @@
 //! What becomes of one message at an account and its fallbacks? (sealpost(1))
 
 use std::{
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     time::{Duration, Instant},
 };
 
@@ -9,19 +9,23 @@ pub(super) mod after;
 pub(super) mod before;
 pub(super) mod login;
 mod recollection;
+mod record;
 mod tally;
+pub(super) mod words;
 
 use before::{Astray, Before};
 use login::Login;
+use record::Logged;
 pub use tally::Delivered;
 use tally::Tally;
+use words::{no_connection, problem_of, withheld};
 
 use crate::{
     error::{Error, Exit},
     host::{
         config::{Account, Config, Protocol, Target},
         dial::{self, Unreachable},
-        journal::{Attempt, Journal, Protection, Record, Rejection, Seen, Span, Submission, line},
+        journal::{Journal, Record, Rejection, Span, Submission},
         memory,
         narrate::Narrator,
         net::Link,
@@ -33,9 +37,9 @@ use crate::{
         address::ReversePath,
         content::Content,
         envelope::Envelope,
-        outcome::{Fate, Outcome, exit_code},
-        policy::{Demand, Policy, Prior, Reach, Request},
-        tls::{Facts, Finding},
+        outcome::{Fate, Outcome},
+        policy::{Demand, Prior, Reach, Request},
+        tls::Finding,
     },
     smtp::{
         client::{Plan, Report, Session},
@@ -329,49 +333,6 @@ impl<'a> Delivery<'a> {
         Ended::without(undecided(envelope, error.exit()), error)
     }
 
-    /// What was asked for the rest of the way; of a bounce that went without REQUIRETLS nothing was.
-    fn request(&self, account: &Account, report: Option<&Report>) -> Request {
-        let unpromised = report.is_some_and(|report| report.met.is_some() && !report.requiretls);
-        match account.tls.demand.of_message(self.tls_waived).request {
-            Request::Require if unpromised => Request::Nothing,
-            request => request,
-        }
-    }
-
-    fn record(&mut self, account: &Account, outcomes: &[Outcome], problem: Option<&Error>, log: Logged<'_>, begun: Instant) {
-        self.attempts += 1;
-        let report = log.report;
-        let protection = match (report.and_then(|r| r.met.as_ref()), log.finding) {
-            (Some(met), _) => Protection::Met(met),
-            (None, Some(finding)) => Protection::Unmet { finding, sealed_before: log.sealed_before },
-            (None, None) => Protection::Unreached,
-        };
-        let reply = report.and_then(|r| r.problem.as_ref().and_then(|p| p.reply.as_ref()).or_else(|| decisive(&r.outcomes)));
-        let attempt = Attempt {
-            account,
-            demand: log.demand,
-            address: log.address,
-            number: self.attempts,
-            auth: report.and_then(|r| r.auth),
-            outcomes,
-            reply,
-            error: problem,
-            exit: exit_code(outcomes),
-            seen: Seen {
-                offered: report.and_then(|r| r.offered),
-                facts: log.facts,
-                request: self.request(account, report),
-                remark: log.remark,
-            },
-            protection,
-        };
-        let span = Span { end: self.world.timestamp(), took: begun.elapsed() };
-        let submission = Submission { sender: Some(log.sender), ..self.submission };
-        let record = Record::attempt(span, &submission, &attempt);
-        self.narrator.note(&line::summary(&record));
-        self.warn(self.journal.write(&record));
-    }
-
     /// Says the same once, however many attempts met it.
     fn warn(&mut self, warnings: Vec<Error>) {
         for warning in warnings {
@@ -395,34 +356,6 @@ impl Ended {
     }
 }
 
-/// What a record tells of the connection.
-#[derive(Clone, Copy)]
-struct Logged<'r> {
-    demand: Demand,
-    sender: &'r ReversePath,
-    address: Option<IpAddr>,
-    report: Option<&'r Report>,
-    facts: Option<&'r Facts>,
-    /// Why the policy is not met.
-    finding: Option<&'r Finding>,
-    sealed_before: bool,
-    /// What the memory adds.
-    remark: Option<&'r str>,
-}
-
-impl<'r> Logged<'r> {
-    /// Nothing was connected to, for the reason that `finding` gives, if it is one of TLS.
-    fn new(demand: Demand, sender: &'r ReversePath, finding: Option<&'r Finding>) -> Self {
-        Self { demand, sender, address: None, report: None, facts: None, finding, sealed_before: false, remark: None }
-    }
-}
-
-/// The reply that decided over the message: of the worst recipient, or of all.
-fn decisive(outcomes: &[Outcome]) -> Option<&crate::mail::outcome::Reply> {
-    let worst = crate::mail::outcome::worst(outcomes);
-    outcomes.iter().find(|o| o.fate == worst && o.reply.is_some()).and_then(|o| o.reply.as_ref())
-}
-
 /// The host's full name, else an address literal (RFC 5321 4.1.4).
 fn hello(world: &dyn World, link: &Link) -> String {
     let name = world.host_name();
@@ -430,47 +363,6 @@ fn hello(world: &dyn World, link: &Link) -> String {
         Some(std::net::IpAddr::V4(address)) if !name.contains('.') => format!("[{address}]"),
         Some(std::net::IpAddr::V6(address)) if !name.contains('.') => format!("[IPv6:{address}]"),
         _ => name,
-    }
-}
-
-/// What it means for a message that its smarthost can't be reached.
-pub(super) fn no_connection(account: &Account, why: &Unreachable) -> Error {
-    let (exit, hint) = match why {
-        Unreachable::NoSuchHost(_) => (Exit::NoHost, "check the spelling of host in the configuration"),
-        Unreachable::NotNow(_) => (Exit::TempFail, "check host and port; the message is still with the caller"),
-    };
-    Error::new(exit, doing(account), format!("cannot connect: {why}")).hint(hint)
-}
-
-/// What it means for a message that enough is known of its smarthost to send it nothing.
-pub(super) fn withheld(account: &Account, finding: &Finding) -> Error {
-    let because = format!("TLS policy \"{}\" not met: {finding}", account.tls.demand.policy.as_str());
-    Error::new(Exit::TempFail, doing(account), because).hint(finding.failure.advice())
-}
-
-/// What ended a session early, as the caller reads it.
-pub(super) fn problem_of(account: &Account, report: &Report) -> Option<Error> {
-    let problem = report.problem.as_ref()?;
-    let error = Error::new(problem.exit, doing(account), problem.because.clone());
-    Some(match &problem.hint {
-        Some(hint) => error.hint(hint.clone()),
-        None => error,
-    })
-}
-
-fn doing(account: &Account) -> String {
-    let sealed = if account.tls.demand.policy == Policy::Off { ", without TLS" } else { "" };
-    format!("sending through account {} ({}{sealed})", account.name, account.target)
-}
-
-impl std::fmt::Display for Target {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Name(name, port) => write!(f, "{name}:{port}"),
-            Self::Address(address, port) => std::net::SocketAddr::new(*address, *port).fmt(f),
-            Self::Unix(path) => write!(f, "unix:{}", path.display()),
-            Self::Service(domain) => write!(f, "srv:{domain}"),
-        }
     }
 }
 

@@ -18,7 +18,7 @@ use crate::{
         deliver::{
             before::{self, Astray, Before},
             login::{self, Login},
-            no_connection, withheld,
+            words::{no_connection, withheld},
         },
     },
     error::{Error, Exit},

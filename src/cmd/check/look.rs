@@ -13,7 +13,7 @@ use crate::{
         Delivery, after,
         before::Before,
         login::{self, Login},
-        problem_of,
+        words::problem_of,
     },
     host::{
         config::{Account, Config, Protocol},

@@ -1,6 +1,6 @@
 //! What is remembered of an attempt, and what does the memory say of it? (sealpost(1), "The memory of servers")
 
-use super::{before::Before, doing};
+use super::{before::Before, words::doing};
 use crate::{
     error::{Error, Exit},
     host::{

@@ -9,7 +9,7 @@ use crate::{
     cmd::deliver::{
         Delivery,
         before::{self, Astray},
-        no_connection, problem_of, withheld,
+        words::{no_connection, problem_of, withheld},
     },
     error::{Error, Exit},
     host::{
