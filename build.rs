@@ -38,7 +38,12 @@ const SELDOM: &[&[&str]] = &[
     &["sealpost", "host", "memory", "servers"],
     &["sealpost", "host", "memory", "text"],
     &["sealpost", "smtp", "certificate", "dane"],
+    &["sealpost", "smtp", "advice"],
+    &["sealpost", "smtp", "sasl", "bearer"],
+    &["sealpost", "smtp", "sasl", "cram"],
+    &["sealpost", "smtp", "sasl", "verifier"],
     &["sealpost", "smtp", "server"],
+    &["md5"],
     &["sealpost", "smtp", "tlsa"],
     &["hickory_proto"],
     // DNSSEC and TLSA records, for accounts that ask for them.
