@@ -34,6 +34,7 @@ const SELDOM: &[&[&str]] = &[
     &["sealpost", "host", "ledger"],
     &["sealpost", "host", "listen"],
     &["sealpost", "host", "probe"],
+    &["sealpost", "smtp", "sasl", "verifier"],
     &["sealpost", "smtp", "server"],
     &["flate2"],
     &["miniz_oxide"],
@@ -60,6 +61,11 @@ const SELDOM: &[&[&str]] = &[
     &["sealpost", "host", "secrets", "token"],
     &["sealpost", "host", "secrets", "vault"],
     &["httparse"],
+    &["sealpost", "smtp", "sasl", "bearer"],
+    &["sealpost", "smtp", "sasl", "cram"],
+    &["md5"],
+    // What is said of logins that fail.
+    &["sealpost", "smtp", "advice"],
     // What a client can do and ours does not, or not with most servers.
     &["rustls", "client", "ech"],
     &["rustls", "client", "tls12"],
