@@ -29,6 +29,7 @@ pub mod mail {
 /// How it is said: bytes in, actions out.
 pub mod smtp {
     pub mod action;
+    pub mod advice;
     pub mod anchors;
     pub mod certificate;
     pub mod client;
@@ -51,6 +52,7 @@ pub mod host {
     pub mod config;
     pub mod dial;
     pub mod dns;
+    pub mod http;
     pub mod hybrid;
     pub mod journal;
     pub mod ledger;
@@ -58,6 +60,7 @@ pub mod host {
     pub mod memory;
     pub mod narrate;
     pub mod net;
+    pub mod oauth;
     pub mod probe;
     pub mod pump;
     pub mod replace;
@@ -87,6 +90,7 @@ pub mod cmd {
     pub mod screen;
     pub mod selection;
     pub mod sendmail;
+    pub mod setup;
     pub mod sink;
     pub mod submit;
     pub mod trust;

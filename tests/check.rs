@@ -87,7 +87,7 @@ fn a_server_without_fault_is_described_whole() {
         ("/tls/chain/0/subject", "CN=sealpost sink"),
         ("/tls/trust/system/failure", "certificate-not-trusted"),
         ("/steps/0/step", "greeting"),
-        ("/auth", "SCRAM-SHA-256"),
+        ("/auth", "SCRAM-SHA-256-PLUS"),
     ] {
         assert_eq!(session.pointer(pointer).and_then(Value::as_str), Some(wanted), "{pointer}: {session}");
     }
@@ -144,9 +144,12 @@ fn a_password_that_is_not_there_is_said_and_the_rest_is_looked_at_all_the_same()
     let run = check(&sealpost, &[]);
     assert_eq!((run.code, oddities(&run)), (78, Vec::new()), "{run:?}");
     let text = run.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
-    for wanted in
-        ["password can't be had: /nonexistent does not exist", "SCRAM-SHA-256", "this connection allows): not tried", "TLSv1.3"]
-    {
+    for wanted in [
+        "password can't be had: /nonexistent does not exist",
+        "SCRAM-SHA-256-PLUS",
+        "this connection allows): not tried",
+        "TLSv1.3",
+    ] {
         assert!(text.contains(wanted), "{wanted}: {run:?}");
     }
 }

@@ -44,7 +44,15 @@ const TABLE: [(&str, i32, &str, &str, &str); FAULTS.len()] = [
     ("plaintext-on-implicit", 75, "deferred", "none", "validation-failure"),
     ("auth-535", 77, "failed", "none", ""),
     ("auth-454", 75, "deferred", "none", ""),
+    ("auth-garbage", 77, "deferred", "none", ""),
+    ("auth-hasty", 77, "deferred", "none", ""),
+    ("auth-endless", 77, "deferred", "none", ""),
     ("bad-scram", 77, "deferred", "none", ""),
+    ("scram-nonce", 77, "deferred", "none", ""),
+    ("scram-few", 77, "deferred", "none", ""),
+    ("scram-many", 77, "deferred", "none", ""),
+    ("no-plus", 77, "failed", "none", ""),
+    ("token-refused", 77, "failed", "none", ""),
     ("mail-451", 75, "deferred", "verified", ""),
     ("mail-550", 69, "failed", "verified", ""),
     ("rcpt-451", 75, "deferred", "verified", ""),
@@ -98,17 +106,25 @@ fn after_a_failed_handshake_an_opportunistic_account_goes_on_in_plaintext_unless
 
 /// Sends a message to a sink with the fault, and with what the fault needs; `tls` is put before the account's other TLS keys.
 fn suffer(fault: &'static Fault, tls: &str) -> common::Run {
-    let login = fault.premise() == Some(Premise::Login);
+    let secret = match fault.premise() {
+        Some(Premise::Login) => Some(Secret::new(PASSWORD.to_owned())),
+        Some(Premise::Token) => Some(Secret::token(PASSWORD.to_owned())),
+        _ => None,
+    };
+    let auth = match fault.premise() {
+        Some(Premise::Login) => format!("auth = {{ user = {USER:?}, password = {PASSWORD:?} }}\n"),
+        Some(Premise::Token) => format!("auth = {{ user = {USER:?}, token_command = \"echo {PASSWORD}\" }}\n"),
+        _ => String::new(),
+    };
     let implicit = fault.premise() == Some(Premise::Implicit);
     let sink = Sink::start(Settings {
         faults: Faults::named([fault.name]),
         tls: if implicit { Tls::Implicit } else { Tls::Starttls },
-        login: login.then(|| Login { user: USER.to_owned(), password: Secret::new(PASSWORD.to_owned()) }),
+        login: secret.map(|password| Login { user: USER.to_owned(), password }),
         ..Settings::default()
     })
     .unwrap();
     let start = if implicit { "implicit" } else { "starttls" };
-    let auth = if login { format!("auth = {{ user = {USER:?}, password = {PASSWORD:?} }}\n") } else { String::new() };
     let sealpost = Sealpost::new(&format!(
         "[accounts.relay]\nhost = \"localhost\"\nport = {}\ntls = {{ {tls}start = \"{start}\", ca_file = \"ca.pem\" }}\n{auth}",
         sink.address.port()

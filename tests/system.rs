@@ -7,10 +7,14 @@
 
 mod common;
 
+#[path = "system/bound.rs"]
+mod bound;
 #[path = "system/bytes.rs"]
 mod bytes;
 #[path = "system/check.rs"]
 mod check;
+#[path = "system/login.rs"]
+mod login;
 #[path = "system/outcome.rs"]
 mod outcome;
 #[path = "system/smarthost.rs"]

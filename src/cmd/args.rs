@@ -5,7 +5,7 @@ use std::{ffi::OsString, path::PathBuf};
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
-use super::{check, demo, log, report, sink, trust};
+use super::{check, demo, log, report, setup, sink, trust};
 
 /// What `sealpost --help` ends with.
 const EXAMPLES: &str = "\
@@ -58,6 +58,8 @@ pub enum Command {
     },
     /// Say whether an account would send now, what its server shows, and what could be better
     Check(check::Options),
+    /// Obtain the right to send for an account that logs in by OAuth2
+    Setup(setup::Options),
     /// Check or show the configuration, or say which one is in force
     #[command(after_help = CONFIG_EXAMPLES)]
     Config {
@@ -127,7 +129,7 @@ mod tests {
     #[test]
     fn the_manual_lists_every_option_of_a_command_and_no_other() {
         let cli = Cli::command();
-        for name in ["check", "sink", "demo", "log", "report", "trust"] {
+        for name in ["check", "setup", "sink", "demo", "log", "report", "trust"] {
             let mut table = std::collections::BTreeMap::new();
             let command = cli.find_subcommand(name).unwrap();
             let commands = std::iter::once(command).chain(command.get_subcommands());

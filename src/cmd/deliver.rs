@@ -7,10 +7,12 @@ use std::{
 
 pub(super) mod after;
 pub(super) mod before;
+pub(super) mod login;
 mod recollection;
 mod tally;
 
 use before::{Astray, Before};
+use login::Login;
 pub use tally::Delivered;
 use tally::Tally;
 
@@ -24,7 +26,6 @@ use crate::{
         narrate::Narrator,
         net::Link,
         pump::Pump,
-        secrets,
         tls::Connector,
         world::World,
     },
@@ -78,6 +79,8 @@ struct Ended {
     unreached: bool,
     /// It did not count: another is to see whom it met.
     unseen: Option<Unseen>,
+    /// The server refused the access token.
+    token_refused: bool,
 }
 
 impl<'a> Delivery<'a> {
@@ -122,8 +125,8 @@ impl<'a> Delivery<'a> {
 
     /// One account, which may stand for several servers: the first that is reached decides.
     fn at(&mut self, account: &Account, envelope: &Envelope, content: &mut dyn Content) -> Ended {
-        let credentials = match Self::credentials(self.world, account) {
-            Ok(credentials) => credentials,
+        let mut login = match login::fetch(self.world, self.config, account) {
+            Ok(login) => login,
             Err(error) => return self.reject(account, envelope, error),
         };
         let deadline = Instant::now() + self.config.limits.connect;
@@ -137,20 +140,14 @@ impl<'a> Delivery<'a> {
         let mut last = None;
         for (index, route) in routes.iter().enumerate() {
             let budget = before::share(deadline, routes.len() - index);
-            let ended = self.along(route, (credentials.as_ref(), budget), envelope, content);
+            let ended = self.along(route, (&mut login, budget), envelope, content);
             if !ended.unreached {
                 return ended;
             }
             // One that may be there later keeps those that don't exist from having the last word.
             last = last.filter(|last: &Ended| last.is_temporary() && !ended.is_temporary()).or(Some(ended));
         }
-        last.unwrap_or_else(|| Ended {
-            outcomes: undecided(envelope, Exit::TempFail),
-            problem: None,
-            retry_in_plaintext: None,
-            unreached: true,
-            unseen: None,
-        })
+        last.unwrap_or_else(|| Ended { unreached: true, ..Ended::without(undecided(envelope, Exit::TempFail), None) })
     }
 
     /// One server, which may take `budget` to be found and reached: an attempt, and where policy allows it a second one in plaintext
@@ -158,7 +155,7 @@ impl<'a> Delivery<'a> {
     fn along(
         &mut self,
         account: &Account,
-        (login, budget): (Option<&(Credentials, [u8; 18])>, Duration),
+        (login, budget): (&mut Option<Login>, Duration),
         envelope: &Envelope,
         content: &mut dyn Content,
     ) -> Ended {
@@ -178,10 +175,11 @@ impl<'a> Delivery<'a> {
         if let Some(told) = &before.told {
             self.narrator.note(told);
         }
+        let mut renewed = false;
         let mut begun = Instant::now();
         let mut budget = deadline.saturating_duration_since(begun);
         loop {
-            let ended = self.attempt(account, (&connector, begun, budget), login.cloned(), &before, envelope, content);
+            let ended = self.attempt(account, (&connector, begun, budget), login.clone(), &before, envelope, content);
             // It was reached: another connection is a matter of its own.
             budget = self.config.limits.connect;
             if let Some(Unseen { finding, peer }) = ended.unseen {
@@ -196,6 +194,16 @@ impl<'a> Delivery<'a> {
                 continue;
             }
             begun = Instant::now();
+            if ended.token_refused && !std::mem::replace(&mut renewed, true) {
+                match login::renew(self.world, self.config, account, login) {
+                    Ok(true) => {
+                        self.narrator.note("the server refused the token: once more with a new one");
+                        continue;
+                    }
+                    Ok(false) => return ended,
+                    Err(error) => return self.reject(account, envelope, error),
+                }
+            }
             match &ended.retry_in_plaintext {
                 Some(finding) if before.prior.failed_handshake.is_none() => {
                     self.narrator.note("the account is opportunistic: once more in plaintext");
@@ -206,21 +214,11 @@ impl<'a> Delivery<'a> {
         }
     }
 
-    /// The secret, and randomness for the mechanisms that want it; nothing is asked for where the account does not log in.
-    pub(super) fn credentials(world: &dyn World, account: &Account) -> Result<Option<(Credentials, [u8; 18])>, Error> {
-        let Some(auth) = &account.auth else { return Ok(None) };
-        let secret = secrets::fetch(world, &account.name, auth)?;
-        let mut nonce = [0; 18];
-        world.random(&mut nonce)?;
-        let user = auth.user.clone();
-        Ok(Some((Credentials { user, secret, choice: auth.choice, allow_unverified: auth.allow_unverified }, nonce)))
-    }
-
     fn attempt(
         &mut self,
         account: &Account,
         (connector, begun, budget): (&Connector, Instant, Duration),
-        credentials: Option<(Credentials, [u8; 18])>,
+        credentials: Option<Login>,
         before: &Before,
         envelope: &Envelope,
         content: &mut dyn Content,
@@ -240,7 +238,7 @@ impl<'a> Delivery<'a> {
         // Nothing of the message was said, and the record of the connection that is to follow tells what this one found.
         if let Some(finding) = report.finding.take_if(|_| report.unseen && cfg!(feature = "native-tls")) {
             let unseen = Some(Unseen { finding, peer });
-            return Ended { outcomes: report.outcomes, problem: None, retry_in_plaintext: None, unreached: false, unseen };
+            return Ended { unseen, ..Ended::without(report.outcomes, None) };
         }
         let after = after::look_back(self.world, self.config, account, before, &report, facts.as_ref());
         let mut problem = problem_of(account, &report);
@@ -259,7 +257,8 @@ impl<'a> Delivery<'a> {
             remark: after.remark.as_deref(),
         };
         self.record(account, &report.outcomes, problem.as_ref(), log, begun);
-        Ended { outcomes: report.outcomes, problem, retry_in_plaintext: report.retry_in_plaintext, unreached: false, unseen: None }
+        let Report { outcomes, retry_in_plaintext, token_refused, .. } = report;
+        Ended { outcomes, problem, retry_in_plaintext, token_refused, unreached: false, unseen: None }
     }
 
     /// What a connection of this account is for.
@@ -268,10 +267,17 @@ impl<'a> Delivery<'a> {
         config: &Config,
         account: &Account,
         link: &Link,
-        credentials: Option<(Credentials, [u8; 18])>,
+        credentials: Option<Login>,
         (demand, prior): (Demand, &Prior),
     ) -> Plan {
         let (credentials, nonce) = credentials.unzip();
+        // Of a service this is the server that it came to.
+        let server = match &account.target {
+            Target::Name(host, port) => Some((host.clone(), *port)),
+            Target::Address(address, port) => Some((address.to_string(), *port)),
+            Target::Unix(_) | Target::Service(_) => None,
+        };
+        let credentials = credentials.map(|credentials| Credentials { server, ..credentials });
         Plan {
             server: memory::name(account),
             lmtp: account.protocol == Protocol::Lmtp,
@@ -383,8 +389,9 @@ impl Ended {
     }
 
     /// Nothing was said to any server.
-    fn without(outcomes: Vec<Outcome>, error: Error) -> Self {
-        Self { outcomes, problem: Some(error), retry_in_plaintext: None, unreached: false, unseen: None }
+    fn without(outcomes: Vec<Outcome>, problem: impl Into<Option<Error>>) -> Self {
+        let problem = problem.into();
+        Self { outcomes, problem, retry_in_plaintext: None, unreached: false, unseen: None, token_refused: false }
     }
 }
 

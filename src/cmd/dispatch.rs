@@ -16,7 +16,7 @@ use super::{
     caller::{complain, print},
     check, config, demo, flags, log, report,
     sendmail::{self, ErrorMode, Invocation, Name, Refusal},
-    sink, submit, trust,
+    setup, sink, submit, trust,
 };
 use crate::{
     error::{Error, Exit},
@@ -85,6 +85,7 @@ fn native(args: Vec<OsString>) -> Exit {
     match cli.command {
         Command::Sendmail { args } => compatible(Name::Sendmail, OsStr::new("sendmail"), args.into_iter()),
         Command::Check(options) => finish(check::run(&Machine, &options, &mut io::stdout())),
+        Command::Setup(options) => finish(setup::run(&Machine, &options, &mut io::stderr())),
         Command::Config { action } => configuration(&action),
         Command::Log(options) => finish(log::run(&Machine, &options)),
         Command::Report(options) => finish(report::run(&Machine, &options)),

@@ -14,6 +14,7 @@ use clap::{
     builder::{PossibleValue, PossibleValuesParser, TypedValueParser as _},
 };
 use directories::BaseDirs;
+use zeroize::Zeroizing;
 
 use crate::{
     error::{Error, Exit},
@@ -56,11 +57,14 @@ pub struct Options {
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     maildir: Option<PathBuf>,
     /// Demand a login as this user
-    #[arg(long, requires = "password_file")]
+    #[arg(long, requires = "secret")]
     user: Option<String>,
     /// Its password is the first line of this file
-    #[arg(long, value_name = "FILE", requires = "user", value_hint = ValueHint::FilePath)]
+    #[arg(long, value_name = "FILE", requires = "user", group = "secret", value_hint = ValueHint::FilePath)]
     password_file: Option<PathBuf>,
+    /// It logs in by the access token in the first line of this file (OAUTHBEARER, XOAUTH2)
+    #[arg(long, value_name = "FILE", requires = "user", group = "secret", value_hint = ValueHint::FilePath)]
+    token_file: Option<PathBuf>,
     /// Offer AUTH without TLS too
     #[arg(long, requires = "user")]
     auth_in_clear: bool,
@@ -134,7 +138,8 @@ fn address(text: &str) -> Result<SocketAddr, String> {
 fn possible(options: &Options, fault: &Fault) -> Result<(), Error> {
     let (is_met, hint) = match fault.premise() {
         None => return Ok(()),
-        Some(Premise::Login) => (options.user.is_some(), "add --user NAME --password-file FILE"),
+        Some(Premise::Login) => (options.password_file.is_some(), "add --user NAME --password-file FILE"),
+        Some(Premise::Token) => (options.token_file.is_some(), "add --user NAME --token-file FILE"),
         Some(Premise::Starttls) => (!options.implicit, "leave --implicit out"),
         Some(Premise::Implicit) => (options.implicit, "add --implicit"),
         Some(Premise::OwnCertificate) => (options.cert.is_none(), "leave --cert and --key out"),
@@ -159,8 +164,9 @@ fn faults() -> impl clap::builder::TypedValueParser<Value = &'static Fault> {
 }
 
 fn settings(options: &Options) -> Result<Settings, Error> {
-    let login = match (&options.user, &options.password_file) {
-        (Some(user), Some(file)) => Some(Login { user: user.clone(), password: first_line(file)? }),
+    let login = match (&options.user, &options.password_file, &options.token_file) {
+        (Some(user), Some(file), _) => Some(Login { user: user.clone(), password: Secret::new(first_line(file)?) }),
+        (Some(user), None, Some(file)) => Some(Login { user: user.clone(), password: Secret::token(first_line(file)?) }),
         _ => None,
     };
     let certificate = match (&options.cert, &options.key) {
@@ -182,12 +188,11 @@ fn settings(options: &Options) -> Result<Settings, Error> {
     })
 }
 
-fn first_line(file: &Path) -> Result<Secret, Error> {
-    let doing = || format!("reading the password from {}", file.display());
+fn first_line(file: &Path) -> Result<String, Error> {
+    let doing = || format!("reading the secret from {}", file.display());
     let text = fs::read_to_string(file).map_err(|error| Error::new(Exit::NoInput, doing(), error.to_string()))?;
-    let text = Secret::new(text);
-    match text.expose().lines().next() {
-        Some(line) if !line.is_empty() => Ok(Secret::new(line.to_owned())),
+    match Zeroizing::new(text).lines().next() {
+        Some(line) if !line.is_empty() => Ok(line.to_owned()),
         _ => Err(Error::new(Exit::Config, doing(), "its first line is empty")),
     }
 }

@@ -26,6 +26,7 @@ use crate::{
         recipients::{ResentToNobody, header_recipients},
         words,
     },
+    smtp::advice,
 };
 
 /// Sends the message on standard input; the code for the caller. Silent when all is well.
@@ -264,7 +265,10 @@ fn explain(exit: Exit, account: &Account, delivered: &Delivered) -> Error {
     let may_have_arrived = refused.iter().any(|o| o.fate == Fate::Unknown) && error.advice().is_none();
     match (&delivered.setback, accepted) {
         (None, 0) if may_have_arrived => error.hint(MAY_HAVE_ARRIVED),
-        (None, 0) => error,
+        (None, 0) => match refused.iter().find_map(|outcome| advice::after_refusal(outcome.reply.as_ref()?)) {
+            Some(advice) if error.advice().is_none() => error.hint(advice),
+            _ => error,
+        },
         (Some(setback), 0) => error.hint(format!("the fallback was of no help: {setback}")),
         _ => error.hint(format!("{accepted} of {all} recipients were accepted: do not send it to them again")),
     }

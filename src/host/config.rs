@@ -7,19 +7,26 @@ use std::{
 };
 
 pub use find::{Location, Passed, find, load, load_traced, parse};
+pub use oauth::{ClientSecret, Endpoint, Keep, OAuth};
 pub use trace::Trace;
 
 use crate::{
-    mail::{address::Address, policy::Demand},
-    smtp::sasl::Choice,
+    mail::{
+        address::Address,
+        policy::{Demand, OnDowngrade, Policy, Request, Start, Tlsa, Trust},
+    },
+    smtp::sasl::{Choice, Kind, Secret},
 };
 
 mod account;
+mod auth;
 mod choose;
 mod environment;
 mod find;
 mod keys;
+mod login;
 mod names;
+mod oauth;
 mod page;
 mod read;
 mod section;
@@ -338,7 +345,7 @@ impl Backend {
 /// `[accounts.NAME.auth]`.
 #[derive(Clone, Debug)]
 pub struct Auth {
-    /// Authentication identity.
+    /// Authentication identity; empty with EXTERNAL where the certificate says it.
     pub user: String,
     /// Which mechanism.
     pub choice: Choice,
@@ -352,15 +359,84 @@ pub struct Auth {
 #[derive(Clone, Debug)]
 pub enum SecretSource {
     /// In the configuration itself (0600).
-    Inline(crate::smtp::sasl::Secret),
+    Inline(Secret),
     /// First line of a file that only its owner can read.
     File(PathBuf),
     /// First line that a command prints.
     Command(String),
     /// An environment variable.
     Environment(String),
+    /// A file of this name in `$CREDENTIALS_DIRECTORY` (systemd.exec(5)).
+    Credential(String),
+    /// The Secret Service, or the keychain of macOS.
+    Keyring,
+    /// `~/.netrc`.
+    Netrc,
+    /// An access token that a command prints.
+    TokenCommand {
+        /// The command.
+        command: String,
+        /// Whether a token that says until when it lasts is kept until then.
+        cache: bool,
+    },
+    /// An access token that we obtain ourselves.
+    OAuth(Box<OAuth>),
     /// Asked on the terminal.
     Prompt,
+    /// There is none: the client certificate speaks for the account.
+    Nowhere,
+}
+
+impl SecretSource {
+    /// What kind of secret comes of it.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Inline(_)
+            | Self::File(_)
+            | Self::Command(_)
+            | Self::Environment(_)
+            | Self::Credential(_)
+            | Self::Keyring
+            | Self::Netrc
+            | Self::Prompt => Kind::Password,
+            Self::TokenCommand { .. } | Self::OAuth(_) => Kind::Token,
+            Self::Nowhere => Kind::Nothing,
+        }
+    }
+}
+
+impl Auth {
+    /// Whether the configuration itself holds a secret.
+    pub fn is_written_out(&self) -> bool {
+        match &self.source {
+            SecretSource::Inline(_) => true,
+            SecretSource::OAuth(oauth) => matches!(oauth.client_secret, ClientSecret::Inline(_)),
+            _ => false,
+        }
+    }
+}
+
+impl Tls {
+    /// TLS with a server that an authority vouches for: the system's, or one of `ca_file`.
+    pub(super) fn verified(ca_file: Option<PathBuf>) -> Self {
+        Self {
+            demand: Demand {
+                policy: Policy::Required,
+                trust: Trust::System,
+                start: Start::Implicit,
+                on_downgrade: OnDowngrade::Warn,
+                tlsa: Tlsa::Unasked,
+                request: Request::Nothing,
+            },
+            ca_file,
+            crl_file: None,
+            pins: Vec::new(),
+            server_name: None,
+            min_version: Version::Tls12,
+            backend: Backend::Rustls,
+            client_identity: None,
+        }
+    }
 }
 
 /// A SHA-256 digest as `pins` takes it; `Err` says what is wrong.

@@ -88,10 +88,18 @@ pub fn ordered(account: &Account, known: &[IpAddr]) -> Vec<SocketAddr> {
 /// # Errors
 /// Why no address could be reached.
 pub fn dial(account: &Account, budget: Duration) -> Result<Link, Unreachable> {
+    dial_for(account, &account.target, budget)
+}
+
+/// Connects to a server that the account needs besides its smarthost, in the same way.
+///
+/// # Errors
+/// Why no address could be reached.
+pub fn dial_for(account: &Account, target: &Target, budget: Duration) -> Result<Link, Unreachable> {
     let deadline = Instant::now() + budget;
     let source = account.source_address;
     if let Some(proxy) = &account.proxy {
-        let (host, port) = match &account.target {
+        let (host, port) = match target {
             Target::Name(name, port) => (name.clone(), *port),
             Target::Address(address, port) => (address.to_string(), *port),
             Target::Unix(_) => return Err(Unreachable::NotNow("a unix socket can't be reached through a proxy".to_owned())),
@@ -102,7 +110,7 @@ pub fn dial(account: &Account, budget: Duration) -> Result<Link, Unreachable> {
             .map_err(|why| Unreachable::NotNow(format!("proxy {}: {why}", proxy.host)))?;
         return Ok(link);
     }
-    match &account.target {
+    match target {
         Target::Name(name, port) => Ok(race(&resolve(name, *port, deadline)?, source, deadline)?),
         Target::Address(address, port) => Ok(race(&[SocketAddr::new(*address, *port)], source, deadline)?),
         Target::Service(domain) => Err(unresolved(domain)),

@@ -12,6 +12,7 @@ use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     net::sockopt,
 };
+use zeroize::Zeroize as _;
 
 use super::tls::{Broken, Handshake};
 use crate::{mail::policy::Reach, smtp::client::Flight};
@@ -175,6 +176,12 @@ impl Link {
             }
         }
         Ok(self.tls.insert(handshake))
+    }
+
+    /// Overwrites what was heard, where that held secrets.
+    pub(super) fn wipe(&mut self) {
+        self.early.zeroize();
+        self.buffer.zeroize();
     }
 
     /// Nothing has been read that nobody took: what must hold before a handshake begins (RFC 3207 6).

@@ -74,6 +74,8 @@ pub struct Seal {
     pub ders: Vec<CertificateDer<'static>>,
     /// What the account's trust says.
     pub verdict: Verdict,
+    /// Whether a login can be bound to it (SCRAM-...-PLUS).
+    pub bindable: bool,
 }
 
 /// How long a look may take.
@@ -229,6 +231,7 @@ impl Witness for Watch {
         self.seal = Some(Seal {
             facts: handshake.facts(),
             chain: handshake.chain().iter().take(MOST_CERTIFICATES).map(|der| leaf::describe(der)).collect(),
+            bindable: handshake.channel_binding().is_some(),
             ders: handshake.chain().to_vec(),
             verdict: handshake.verdict(),
         });

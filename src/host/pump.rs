@@ -137,7 +137,8 @@ impl Pump<'_> {
                 let facts = handshake.facts();
                 let verdict = handshake.verdict();
                 self.narrator.sealed(&facts, &verdict);
-                session.sealed(verdict);
+                let binding = if session.logs_in() { handshake.channel_binding() } else { None };
+                session.sealed(verdict, binding);
                 Some(facts)
             }
             Err(broken) => {

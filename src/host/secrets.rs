@@ -1,10 +1,10 @@
-//! Where does the password come from, and is it safe there? (sealpost(1), "TLS policy")
+//! Where does the password or the token come from, and is it safe there? (sealpost(1), "TLS policy"; sealpost.toml(5))
 
 use std::{
     fs::{File, Metadata},
     io::{self, Read as _},
     os::unix::fs::MetadataExt as _,
-    path::Path,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -12,44 +12,119 @@ use zeroize::Zeroizing;
 
 use super::{
     careful,
-    config::{Auth, SecretSource},
+    config::{Account, Auth, Config, SecretSource, Target},
+    oauth,
     world::World,
 };
 use crate::{
     error::{Error, Exit},
-    smtp::sasl::Secret,
+    smtp::sasl::{Kind, Secret},
 };
 
 mod command;
+pub mod fields;
+pub(super) mod keyring;
+pub mod netrc;
+pub(super) mod token;
+pub(super) mod vault;
 
-/// The longest first line that is taken for a secret, in octets.
+/// The longest first line that is taken for a secret, and the longest file that holds one, in octets.
 const LONGEST: usize = 64 * 1024;
 
-/// How long a password command may take: long enough for a person to unlock something.
+/// How long a command may take: long enough for a person to unlock something.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Fetches the secret of `account` from where its configuration says that it is.
+/// Somebody who wants the secret of an account.
+#[derive(Clone, Copy)]
+pub struct Errand<'a> {
+    /// The machine.
+    pub world: &'a dyn World,
+    /// All of the configuration: what other accounts hold is not for the commands of this one.
+    pub config: &'a Config,
+    /// The account.
+    pub account: &'a Account,
+    /// Its login.
+    pub auth: &'a Auth,
+}
+
+/// Fetches the secret of an account from where its configuration says that it is. Only that place is looked at.
 ///
 /// # Errors
-/// `EX_CONFIG`: it is not there, is empty, or others can read it. `EX_TEMPFAIL`: the command failed or took too long.
-pub fn fetch(world: &dyn World, account: &str, auth: &Auth) -> Result<Secret, Error> {
-    let doing = || format!("fetching the password of account {account}");
-    match &auth.source {
+/// `EX_CONFIG`: it is not there, is empty, or others can read it. `EX_TEMPFAIL`: a command failed or took too long, or who gives out
+/// tokens can't be reached. `EX_NOPERM`: tokens are no longer given out.
+pub fn fetch(errand: &Errand<'_>) -> Result<Secret, Error> {
+    conceal();
+    match &errand.auth.source {
         SecretSource::Inline(secret) => Ok(secret.clone()),
-        SecretSource::File(path) => from_file(world, path, &doing()),
-        SecretSource::Command(command) => {
-            let output = command::output(world, command, PATIENCE, &doing())?;
-            first_line(&output, &doing(), "the command printed")
+        SecretSource::File(path) => from_file(errand, path, &Place::PASSWORD_FILE),
+        SecretSource::Command(line) => {
+            let output = command::output(errand, command::shell(line), PATIENCE)?;
+            first_line(&output, errand, "the command printed")
         }
-        SecretSource::Environment(name) => {
-            let missing = || {
-                Error::new(Exit::Config, doing(), format!("the variable {name} is not set"))
-                    .hint("programs like cron and sudo clear the environment; a password_file is always there")
-            };
-            let value = Zeroizing::new(world.env(name).ok_or_else(missing)?.into_encoded_bytes());
-            first_line(&value, &doing(), &format!("the variable {name} holds"))
+        SecretSource::Environment(name) => from_variable(errand, name),
+        SecretSource::Credential(name) => from_credential(errand, name),
+        SecretSource::Keyring => from_keyring(errand),
+        SecretSource::Netrc => from_netrc(errand),
+        SecretSource::TokenCommand { command, cache } => token::of_command(errand, command, *cache, None),
+        SecretSource::OAuth(client) => oauth::token(errand, client, None),
+        SecretSource::Prompt => prompt(errand),
+        SecretSource::Nowhere => Ok(Secret::nothing()),
+    }
+}
+
+/// Another token in place of one that the server refused; `None` where there is no other, so that asking again would be in vain.
+///
+/// # Errors
+/// Those of [`fetch`].
+pub fn renew(errand: &Errand<'_>, refused: &Secret) -> Result<Option<Secret>, Error> {
+    let renewed = match &errand.auth.source {
+        SecretSource::TokenCommand { command, cache } => token::of_command(errand, command, *cache, Some(refused))?,
+        SecretSource::OAuth(client) => oauth::token(errand, client, Some(refused))?,
+        _ => return Ok(None),
+    };
+    Ok(Some(renewed).filter(|secret| secret.expose() != refused.expose()))
+}
+
+impl Errand<'_> {
+    /// What is being done, for an error.
+    pub(super) fn doing(&self) -> String {
+        let what = if self.takes_token() { "token" } else { "password" };
+        format!("fetching the {what} of account {}", self.account.name)
+    }
+
+    fn takes_token(&self) -> bool {
+        self.auth.source.kind() == Kind::Token
+    }
+
+    /// The smarthost's name, by which other programs keep passwords too.
+    fn host(&self) -> String {
+        match &self.account.target {
+            // Of a domain whose servers the DNS names: other programs know it by that too.
+            Target::Name(name, _) | Target::Service(name) => name.clone(),
+            Target::Address(address, _) => address.to_string(),
+            Target::Unix(path) => path.display().to_string(),
         }
-        SecretSource::Prompt => prompt(account, &auth.user, &doing()),
+    }
+
+    /// The directory for secrets of ours; `None` without a home.
+    pub(super) fn state_dir(&self) -> Option<PathBuf> {
+        Some(self.config.state_dir(self.world)?.join("secrets"))
+    }
+
+    fn fault(&self, because: impl Into<String>) -> Error {
+        Error::new(Exit::Config, self.doing(), because)
+    }
+}
+
+/// From now on the process leaves no core, and others of the same user can't look into it.
+pub(crate) fn conceal() {
+    // Where the system refuses there is nothing to be done about it, and a mail is not lost for that.
+    #[cfg(target_os = "linux")]
+    let _refused = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+    #[cfg(not(target_os = "linux"))]
+    {
+        let none = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
+        let _refused = rustix::process::setrlimit(rustix::process::Resource::Core, none);
     }
 }
 
@@ -58,61 +133,162 @@ pub fn fetch(world: &dyn World, account: &str, auth: &Auth) -> Result<Secret, Er
 /// # Errors
 /// The mode lets others in, or the owner is neither root nor the caller; the hint is the command that mends it.
 pub(super) fn refuse_readable(world: &dyn World, path: &Path, file: &File, metadata: &Metadata, holds: &str) -> Result<(), Error> {
+    refuse_modes(world, (path, file, metadata), 0o077, holds)
+}
+
+/// As [`refuse_readable`], with the bits of the mode that must not be set.
+fn refuse_modes(
+    world: &dyn World,
+    (path, file, metadata): (&Path, &File, &Metadata),
+    forbidden: u32,
+    holds: &str,
+) -> Result<(), Error> {
     let (mode, owner, caller) = (metadata.mode() & 0o7777, metadata.uid(), world.uid());
     let doing = format!("reading {}", path.display());
     if owner != 0 && owner != caller {
         let because = format!("{holds}, and it belongs to uid {owner}, neither to you (uid {caller}) nor to root");
         return Err(Error::new(Exit::Config, doing, because).hint(format!("chown {caller} {}", quoted(path))));
     }
-    if mode & 0o077 != 0 && !is_handed_in(file) {
+    if mode & forbidden != 0 && !is_handed_in(file) {
         let because = format!("{holds}, and others can get at it (mode {mode:04o})");
         return Err(Error::new(Exit::Config, doing, because).hint(format!("chmod 600 {}", quoted(path))));
     }
     Ok(())
 }
 
-/// Whether the file is on a read-only tmpfs: that is how Docker and Kubernetes hand secrets into a container, with modes that
-/// nobody inside can change (0444, or 0440 for a group), and where the container is the fence.
+/// Whether the file is on a read-only tmpfs or ramfs: that is how Docker, Kubernetes and systemd hand secrets in, with modes that
+/// nobody inside can change (0444, or 0440 for a group), and where the container or the unit is the fence.
 fn is_handed_in(file: &File) -> bool {
-    const TMPFS: u64 = 0x0102_1994;
-    let is_tmpfs = rustix::fs::fstatfs(file).is_ok_and(|system| u64::try_from(system.f_type).is_ok_and(|kind| kind == TMPFS));
-    is_tmpfs && rustix::fs::fstatvfs(file).is_ok_and(|system| system.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY))
+    const IN_MEMORY: [u64; 2] = [0x0102_1994, 0x8584_58f6];
+    let kind = rustix::fs::fstatfs(file).ok().and_then(|system| u64::try_from(system.f_type).ok());
+    kind.is_some_and(|kind| IN_MEMORY.contains(&kind))
+        && rustix::fs::fstatvfs(file).is_ok_and(|system| system.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY))
 }
 
-fn from_file(world: &dyn World, path: &Path, doing: &str) -> Result<Secret, Error> {
+/// What a file with a secret is to the configuration.
+struct Place {
+    /// What to look at where it can't be read.
+    advice: &'static str,
+    /// The bits of its mode that must not be set.
+    forbidden: u32,
+    holds: &'static str,
+}
+
+impl Place {
+    const PASSWORD_FILE: Self =
+        Self { advice: "is password_file right, and may you read it?", forbidden: 0o077, holds: "it holds a password" };
+    const CLIENT_SECRET: Self =
+        Self { advice: "is client_secret_file right, and may you read it?", forbidden: 0o077, holds: "it holds a secret" };
+    const NETRC: Self =
+        Self { advice: "netrc = true means ~/.netrc, or the file that NETRC names", forbidden: 0o077, holds: "it holds passwords" };
+    /// systemd lets the service's user in by an access list, of which the group's bits show the widest entry.
+    const CREDENTIAL: Self = Self {
+        advice: "does the unit have LoadCredential= or SetCredential= of this name?",
+        forbidden: 0o037,
+        holds: "it holds a password",
+    };
+}
+
+/// The secret of an OAuth client.
+///
+/// # Errors
+/// As for a password file.
+pub(super) fn of_client(errand: &Errand<'_>, path: &Path) -> Result<Secret, Error> {
+    from_file(errand, path, &Place::CLIENT_SECRET)
+}
+
+fn from_file(errand: &Errand<'_>, path: &Path, place: &Place) -> Result<Secret, Error> {
+    first_line(&contents(errand, path, place)?, errand, &format!("{} holds", path.display()))
+}
+
+/// The beginning of a file, as far as a secret may be long.
+fn contents(errand: &Errand<'_>, path: &Path, place: &Place) -> Result<Zeroizing<Vec<u8>>, Error> {
     let unreadable = |error: io::Error| {
         let because = match error.kind() {
             io::ErrorKind::NotFound => format!("{} does not exist", path.display()),
             io::ErrorKind::PermissionDenied => format!("{} can't be read: permission denied", path.display()),
             _ => format!("{} can't be read: {error}", path.display()),
         };
-        Error::new(Exit::Config, doing, because).hint("is password_file right, and may you read it?")
+        errand.fault(because).hint(place.advice)
     };
     // Links are followed, since that is how orchestrators exchange secrets.
     let mut file = careful::open(path).map_err(unreadable)?;
     let metadata = file.metadata().map_err(unreadable)?;
     if !metadata.is_file() {
-        return Err(Error::new(Exit::Config, doing, format!("{} is not a regular file", path.display())));
+        return Err(errand.fault(format!("{} is not a regular file", path.display())));
     }
-    refuse_readable(world, path, &file, &metadata, "it holds a password")?;
+    refuse_modes(errand.world, (path, &file, &metadata), place.forbidden, place.holds)?;
     let mut text = buffer();
     file.by_ref().take(LONGEST as u64 + 1).read_to_end(&mut text).map_err(unreadable)?;
-    first_line(&text, doing, &format!("{} holds", path.display()))
+    Ok(text)
+}
+
+fn from_variable(errand: &Errand<'_>, name: &str) -> Result<Secret, Error> {
+    let missing = || {
+        errand
+            .fault(format!("the variable {name} is not set"))
+            .hint("programs like cron and sudo clear the environment; a password_file is always there")
+    };
+    let value = Zeroizing::new(errand.world.env(name).ok_or_else(missing)?.into_encoded_bytes());
+    first_line(&value, errand, &format!("the variable {name} holds"))
+}
+
+/// systemd.exec(5), "Credentials".
+fn from_credential(errand: &Errand<'_>, name: &str) -> Result<Secret, Error> {
+    let directory = errand.world.env("CREDENTIALS_DIRECTORY").filter(|directory| !directory.is_empty()).ok_or_else(|| {
+        errand.fault("CREDENTIALS_DIRECTORY is not set: nobody handed credentials in").hint(format!(
+            "add `LoadCredential={name}:/etc/sealpost/secrets/{name}` to the unit that sends; elsewhere use password_file"
+        ))
+    })?;
+    from_file(errand, &PathBuf::from(directory).join(name), &Place::CREDENTIAL)
+}
+
+fn from_keyring(errand: &Errand<'_>) -> Result<Secret, Error> {
+    let (host, user) = (errand.host(), errand.auth.user.as_str());
+    let found = keyring::look_up(errand, &keyring::of_password(&host, user))?;
+    let found = found.ok_or_else(|| {
+        // A keyring that is locked and has nobody to ask says the same as one without the entry: it may work later.
+        let because = format!("the keyring gives no entry with host {host}, service smtp, user {user}");
+        errand.fault(because).with_exit(Exit::TempFail).hint(keyring::advice(&host, user))
+    })?;
+    first_line(&found, errand, "the keyring holds")
+}
+
+fn from_netrc(errand: &Errand<'_>) -> Result<Secret, Error> {
+    let set = |name| errand.world.env(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let path = set("NETRC").or_else(|| Some(set("HOME")?.join(".netrc")));
+    let path = path.ok_or_else(|| errand.fault("neither NETRC nor HOME is set: there is no netrc to read"))?;
+    let text = contents(errand, &path, &Place::NETRC)?;
+    let is_wrong = |what: String| errand.fault(format!("{} {what}", path.display()));
+    if text.len() > LONGEST {
+        return Err(is_wrong("is larger than 64 KiB".to_owned()));
+    }
+    let text = std::str::from_utf8(&text).map_err(|_| is_wrong("is not valid UTF-8".to_owned()))?;
+    let (host, user) = (errand.host(), errand.auth.user.as_str());
+    let found = netrc::password(text, &host, user)
+        .map_err(|fault| is_wrong(format!("can't be understood: {} (line {})", fault.because, fault.line)))?;
+    let found = found.ok_or_else(|| {
+        let hint = format!("add a line to it: machine {host} login {user} password …");
+        is_wrong(format!("has no password for {user} at {host}")).hint(hint)
+    })?;
+    first_line(found.as_bytes(), errand, &format!("{} holds", path.display()))
 }
 
 /// Asks on the terminal, where there is one.
-fn prompt(account: &str, user: &str, doing: &str) -> Result<Secret, Error> {
+fn prompt(errand: &Errand<'_>) -> Result<Secret, Error> {
+    let Errand { account, auth, .. } = errand;
     let lacking = || {
-        Error::new(Exit::Config, doing, "the configuration does not say where it is, and there is no terminal to ask on")
-            .hint(format!("add password_file, password_command or password_env to [accounts.{account}.auth]"))
+        errand
+            .fault("the configuration does not say where it is, and there is no terminal to ask on")
+            .hint(format!("add password_file, password_command or password_env to [accounts.{}.auth]", account.name))
     };
     // Opened first, so that a missing terminal is told apart from a failed answer.
     File::options().read(true).write(true).open("/dev/tty").map_err(|_| lacking())?;
-    let question = format!("Password for {} ({}): ", crate::error::printable(user), crate::error::printable(account));
-    let answer = rpassword::prompt_password(question)
-        .map_err(|error| Error::new(Exit::Config, doing, format!("the terminal gave no answer: {error}")))?;
+    let question = format!("Password for {} ({}): ", crate::error::printable(&auth.user), crate::error::printable(&account.name));
+    let answer =
+        rpassword::prompt_password(question).map_err(|error| errand.fault(format!("the terminal gave no answer: {error}")))?;
     if answer.is_empty() {
-        return Err(Error::new(Exit::Config, doing, "the answer is empty"));
+        return Err(errand.fault("the answer is empty"));
     }
     Ok(Secret::new(answer))
 }
@@ -123,10 +299,11 @@ fn buffer() -> Zeroizing<Vec<u8>> {
 }
 
 /// The first line as a secret; `holds` begins the sentence that says what is wrong with it ("the command printed").
-fn first_line(octets: &[u8], doing: &str, holds: &str) -> Result<Secret, Error> {
+fn first_line(octets: &[u8], errand: &Errand<'_>, holds: &str) -> Result<Secret, Error> {
     let line = octets.split(|b| *b == b'\n').next().unwrap_or_default();
     let line = line.strip_suffix(b"\r").unwrap_or(line);
-    let error = |what: &str| Error::new(Exit::Config, doing, format!("{holds} {what}")).hint("the first line must be the password");
+    let wanted = if errand.takes_token() { "the first line must be the token" } else { "the first line must be the password" };
+    let error = |what: &str| errand.fault(format!("{holds} {what}")).hint(wanted);
     if line.len() > LONGEST {
         return Err(error("a first line of more than 64 KiB"));
     }
@@ -139,6 +316,44 @@ fn first_line(octets: &[u8], doing: &str, holds: &str) -> Result<Secret, Error> 
     }
     let text = std::str::from_utf8(line).map_err(|_| error("something that is not UTF-8"))?;
     Ok(Secret::new(text.to_owned()))
+}
+
+/// A JSON object of these texts and numbers, in a buffer that never grows.
+pub(super) fn object(texts: &[(&str, &str)], numbers: &[(&str, i64)]) -> Zeroizing<Vec<u8>> {
+    // An octet becomes six where it is escaped, and 20 digits hold any number.
+    let room = texts.iter().map(|(name, text)| name.len() + 6 * text.len()).sum::<usize>() + 40 * (texts.len() + numbers.len()) + 2;
+    let mut object = Zeroizing::new(Vec::with_capacity(room));
+    object.push(b'{');
+    for (name, text) in texts {
+        member(&mut object, name, &text);
+    }
+    for (name, number) in numbers {
+        member(&mut object, name, &number);
+    }
+    object.extend_from_slice(b"}\n");
+    object
+}
+
+fn member(object: &mut Vec<u8>, name: &str, value: &impl serde::Serialize) {
+    if object.len() > 1 {
+        object.push(b',');
+    }
+    object.push(b'"');
+    object.extend_from_slice(name.as_bytes());
+    object.extend_from_slice(b"\":");
+    // Texts and numbers can be written, and a vector takes what it is given.
+    let _ = serde_json::to_writer(object, value);
+}
+
+/// A name for a file that belongs to these words alone.
+pub(super) fn digest(words: &[&str]) -> String {
+    let mut context = ring::digest::Context::new(&ring::digest::SHA256);
+    for word in words {
+        context.update(word.as_bytes());
+        context.update(b"\0");
+    }
+    let octets = context.finish();
+    octets.as_ref().iter().take(8).fold(String::new(), |name, octet| name + &format!("{octet:02x}"))
 }
 
 /// A path as a shell takes it.

@@ -426,12 +426,18 @@ pub struct SecretRule {
 #[must_use]
 pub struct AuthPermit {
     reusable: bool,
+    sealed: bool,
 }
 
 impl AuthPermit {
     /// Whether the secret itself may be shown to the server (PLAIN, LOGIN, tokens), rather than only a proof (SCRAM).
     pub fn allows_reusable(&self) -> bool {
         self.reusable
+    }
+
+    /// Whether the connection is under TLS, so that a client certificate can speak (EXTERNAL).
+    pub fn is_sealed(&self) -> bool {
+        self.sealed
     }
 }
 
@@ -441,10 +447,10 @@ impl AuthPermit {
 /// Why not, for a person.
 pub fn may_authenticate(met: &Met, reach: Reach, rule: SecretRule) -> Result<AuthPermit, &'static str> {
     match met.channel {
-        Channel::Verified => Ok(AuthPermit { reusable: true }),
-        Channel::Unverified => Ok(AuthPermit { reusable: rule.allow_unverified }),
+        Channel::Verified => Ok(AuthPermit { reusable: true, sealed: true }),
+        Channel::Unverified => Ok(AuthPermit { reusable: rule.allow_unverified, sealed: true }),
         Channel::Plaintext if reach == Reach::Local && rule.explicit_mechanism && !met.follows_failed_handshake() => {
-            Ok(AuthPermit { reusable: true })
+            Ok(AuthPermit { reusable: true, sealed: false })
         }
         Channel::Plaintext => Err("the connection is not encrypted, and the account has a secret that would have to cross it"),
     }

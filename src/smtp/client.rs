@@ -13,7 +13,7 @@ use super::{
     action::Outbox,
     command,
     reply::{Capabilities, Malformed, Parser},
-    sasl::{Credentials, Exchange, Mask, Mechanism},
+    sasl::{Binding, Credentials, Exchange, Mask, Mechanism},
     transaction::{Terms, Transaction},
 };
 use crate::{
@@ -133,6 +133,8 @@ pub struct Session<'m> {
     finding: Option<Finding>,
     auth: Option<Mechanism>,
     token_refused: bool,
+    /// What a login can be bound to.
+    binding: Option<Binding>,
     retry: Option<Finding>,
     unseen: bool,
     problem: Option<Problem>,
@@ -185,6 +187,7 @@ impl<'m> Session<'m> {
             finding: None,
             auth: None,
             token_refused: false,
+            binding: None,
             retry: None,
             unseen: false,
             problem: None,
@@ -301,9 +304,15 @@ impl<'m> Session<'m> {
         self.abandon();
     }
 
-    /// The handshake is done, and this is what trust says of the peer.
-    pub fn sealed(&mut self, verdict: Verdict) {
+    /// Whether somebody is to log in, so that a channel binding is worth its computation.
+    pub fn logs_in(&self) -> bool {
+        self.plan.credentials.is_some()
+    }
+
+    /// The handshake is done; this is what trust says of the peer, and what a login can be bound to.
+    pub fn sealed(&mut self, verdict: Verdict, binding: Option<Binding>) {
         self.parser = Parser::default();
+        self.binding = binding;
         // All that was learnt in plaintext is forgotten (RFC 3207 4.2).
         self.server = Capabilities::default();
         match policy::judge(self.plan.demand, verdict) {

@@ -1,19 +1,28 @@
-//! What is said to prove who we are? (RFC 4954, 4616, 5802, 7677)
+//! What is said to prove who we are, and to whom? (RFC 4422, 4954)
 
 use std::fmt;
 
 use zeroize::Zeroizing;
 
-use crate::{error::printable, mail::policy::AuthPermit};
+use crate::error::printable;
 
+mod bearer;
+mod cram;
+mod exchange;
 mod mask;
+mod mechanism;
 mod scram;
 pub mod verifier;
 
+pub use exchange::{Exchange, Setting};
 pub use mask::Mask;
+pub use mechanism::{Choice, Mechanism, Terms, choose};
 
 /// What a mechanism says in one step, before base64; overwritten when dropped, because it may hold the secret.
 pub type Message = Zeroizing<Vec<u8>>;
+
+/// What a login can be bound to: the `tls-exporter` of a TLS 1.3 connection (RFC 9266).
+pub type Binding = [u8; 32];
 
 /// What a secret is, which decides the mechanisms that can use it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,50 +75,6 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// A SASL mechanism.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mechanism {
-    /// RFC 7677.
-    ScramSha256,
-    /// RFC 4616.
-    Plain,
-    /// draft-murchison-sasl-login.
-    Login,
-}
-
-impl Mechanism {
-    /// The registered name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::ScramSha256 => "SCRAM-SHA-256",
-            Self::Plain => "PLAIN",
-            Self::Login => "LOGIN",
-        }
-    }
-
-    /// The mechanism of that name, whatever its case.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::BEST_FIRST.into_iter().find(|mechanism| mechanism.name().eq_ignore_ascii_case(name))
-    }
-
-    /// All of them, in the order of preference: a proof rather than the secret, then one round trip rather than two.
-    pub const BEST_FIRST: [Self; 3] = [Self::ScramSha256, Self::Plain, Self::Login];
-
-    /// Whether the secret itself crosses the wire, so that whoever reads it can use it again.
-    pub fn shows_secret(self) -> bool {
-        !matches!(self, Self::ScramSha256)
-    }
-}
-
-/// Which mechanism an account wants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Choice {
-    /// The strongest that the server offers and the permit allows.
-    Auto,
-    /// This one or none.
-    Only(Mechanism),
-}
-
 /// Who logs in.
 #[derive(Clone, Debug)]
 pub struct Credentials {
@@ -121,95 +86,28 @@ pub struct Credentials {
     pub choice: Choice,
     /// `allow_unverified` of the account.
     pub allow_unverified: bool,
+    /// The host and port that the connection goes to, which OAUTHBEARER says; `None` for a unix socket.
+    pub server: Option<(String, u16)>,
 }
 
-/// Chooses a mechanism among the names that EHLO `offered` behind AUTH.
-///
-/// # Errors
-/// None of those that the account takes is offered, or those that are would show the secret where the permit forbids it.
-pub fn choose(offered: &[&str], choice: Choice, permit: &AuthPermit) -> Result<Mechanism, SaslError> {
-    let wanted = |mechanism: &Mechanism| choice == Choice::Auto || choice == Choice::Only(*mechanism);
-    let is_offered = |mechanism: &Mechanism| offered.iter().any(|name| name.eq_ignore_ascii_case(mechanism.name()));
-    let mut common = Mechanism::BEST_FIRST.into_iter().filter(wanted).filter(is_offered).peekable();
-    let Some(first) = common.peek().copied() else {
-        return Err(SaslError::NotOffered { offered: offered.join(" ") });
-    };
-    common.find(|mechanism| may_use(*mechanism, permit)).ok_or(SaslError::NotPermitted(first))
+/// What the server says is wrong, within a mechanism: a word of SCRAM, the JSON of `OAuth`. Foreign text, not escaped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Complaint(String);
+
+impl Complaint {
+    /// Most characters that anybody is shown.
+    const SHOWN: usize = 1000;
+
+    /// In one line, and not endless.
+    pub(super) fn new(text: &str) -> Self {
+        let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        Self(line.chars().take(Self::SHOWN).collect())
+    }
 }
 
-/// The client's side of one authentication: what is said, step by step. Base64 and line ends are the caller's.
-pub struct Exchange(State);
-
-enum State {
-    Plain { message: Message, said: bool },
-    Login { user: String, secret: Secret, said: u8 },
-    Scram(Box<scram::Client>),
-}
-
-impl Exchange {
-    /// Prepares an exchange. `nonce` are fresh random octets, 18 or more, which only SCRAM uses.
-    ///
-    /// # Errors
-    /// The permit does not allow this mechanism; user or secret can't be said in it.
-    pub fn new(mechanism: Mechanism, credentials: &Credentials, permit: &AuthPermit, nonce: &[u8]) -> Result<Self, SaslError> {
-        if !may_use(mechanism, permit) {
-            return Err(SaslError::NotPermitted(mechanism));
-        }
-        let Credentials { user, secret, .. } = credentials;
-        Ok(Self(match mechanism {
-            Mechanism::Plain => State::Plain { message: plain(user, secret)?, said: false },
-            Mechanism::Login => State::Login { user: user.clone(), secret: secret.clone(), said: 0 },
-            Mechanism::ScramSha256 => State::Scram(Box::new(scram::Client::new(user, secret, nonce)?)),
-        }))
-    }
-
-    /// The initial response that may stand beside AUTH; `None` where the server speaks first. Asking for it counts as saying it:
-    /// a caller that can't (the line would be too long, RFC 4954 section 4) doesn't ask, and gives it as first answer.
-    pub fn initial(&mut self) -> Option<Message> {
-        match &mut self.0 {
-            State::Plain { message, said } => {
-                *said = true;
-                Some(message.clone())
-            }
-            State::Login { .. } => None,
-            State::Scram(client) => Some(client.first()),
-        }
-    }
-
-    /// The answer to one 334 and its decoded challenge.
-    ///
-    /// # Errors
-    /// The server breaks the exchange or can't prove that it knows the password: answer `*` and give up.
-    pub fn answer(&mut self, challenge: &[u8]) -> Result<Message, SaslError> {
-        match &mut self.0 {
-            State::Plain { message, said: said @ false } => {
-                *said = true;
-                Ok(message.clone())
-            }
-            // The prompts differ from server to server ("Username:", "User Name\0", nothing); their order does not.
-            State::Login { user, said: said @ 0, .. } => {
-                *said = 1;
-                Ok(Zeroizing::new(user.clone().into_bytes()))
-            }
-            State::Login { secret, said: said @ 1, .. } => {
-                *said = 2;
-                Ok(Zeroizing::new(secret.expose().as_bytes().to_vec()))
-            }
-            State::Scram(client) => client.answer(challenge),
-            State::Plain { .. } | State::Login { .. } => Err(SaslError::Broken("another challenge after everything was said")),
-        }
-    }
-
-    /// To be asked when the server says 235: whether it may. `data` is what a server sent along with it, decoded.
-    ///
-    /// # Errors
-    /// The server skipped a step, or never proved that it knows the password (SCRAM): treat it as an impostor.
-    pub fn finished(&mut self, data: Option<&[u8]>) -> Result<(), SaslError> {
-        match &mut self.0 {
-            State::Plain { said: true, .. } | State::Login { said: 2, .. } => Ok(()),
-            State::Scram(client) => client.finished(data),
-            State::Plain { .. } | State::Login { .. } => Err(SaslError::Broken("success before anything was proven")),
-        }
+impl fmt::Display for Complaint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
 
@@ -220,15 +118,17 @@ pub enum SaslError {
     NotOffered {
         /// What it offers, separated by spaces; empty: no AUTH at all.
         offered: String,
+        /// What the account would need for what is offered.
+        lacks: Option<Kind>,
     },
     /// This mechanism shows the secret, and the connection is not verified.
     NotPermitted(Mechanism),
+    /// This mechanism binds the login to the channel, and the connection has none to bind it to.
+    Unbindable(Mechanism),
     /// User or secret can't be said in this mechanism, and why.
     Unfit(&'static str),
     /// The server broke the mechanism's rules, and how.
     Broken(&'static str),
-    /// The server named an error within SCRAM; foreign text.
-    Server(String),
     /// The server could not prove that it knows the password: an impostor, or a man in the middle.
     Impostor(&'static str),
 }
@@ -236,16 +136,18 @@ pub enum SaslError {
 impl fmt::Display for SaslError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotOffered { offered } if offered.is_empty() => f.write_str("the server does not offer AUTH"),
-            Self::NotOffered { offered } => {
+            Self::NotOffered { offered, .. } if offered.is_empty() => f.write_str("the server does not offer AUTH"),
+            Self::NotOffered { offered, .. } => {
                 write!(f, "the server offers no mechanism that the account takes, only {}", printable(offered))
             }
             Self::NotPermitted(mechanism) => {
                 write!(f, "{} would show the secret to a server that is not verified", mechanism.name())
             }
+            Self::Unbindable(mechanism) => {
+                write!(f, "{} binds the login to TLS 1.3, which this connection does not have", mechanism.name())
+            }
             Self::Unfit(why) => f.write_str(why),
             Self::Broken(how) => write!(f, "the server broke the exchange: {how}"),
-            Self::Server(word) => write!(f, "the server ended the exchange: {}", printable(word)),
             Self::Impostor(how) => write!(f, "the server did not prove that it knows the password: {how}"),
         }
     }
@@ -253,8 +155,24 @@ impl fmt::Display for SaslError {
 
 impl std::error::Error for SaslError {}
 
-fn may_use(mechanism: Mechanism, permit: &AuthPermit) -> bool {
-    permit.allows_reusable() || !mechanism.shows_secret()
+impl SaslError {
+    /// What to do about it, where that can be said.
+    pub fn advice(&self) -> Option<&'static str> {
+        match self {
+            Self::NotOffered { lacks: Some(Kind::Token), .. } => {
+                Some("this server takes no passwords, only access tokens (OAuth): say with token_command where one comes from")
+            }
+            Self::NotOffered { lacks: Some(Kind::Password), .. } => {
+                Some("this server takes no access tokens, only passwords: say with password_command or password_file where it is")
+            }
+            Self::NotOffered { offered, .. } if offered.is_empty() => {
+                Some("is this the port for submission (587 or 465)? a server that needs no login takes an account without auth")
+            }
+            Self::NotOffered { .. } => Some("leave mechanism out, to take the best that both sides know"),
+            Self::Unbindable(_) => Some("leave mechanism out, or name the one without -PLUS"),
+            _ => None,
+        }
+    }
 }
 
 /// RFC 4616: no authorization identity, NUL, user, NUL, password.

@@ -13,7 +13,10 @@ use self::{
     command::Command,
     fault::{Faults, Step, Twist},
 };
-use super::sasl::verifier::{Entropy, Login, Verifier};
+use super::sasl::{
+    Binding,
+    verifier::{Entropy, Login, Verifier},
+};
 use crate::error::printable;
 
 mod body;
@@ -121,6 +124,8 @@ pub struct Server {
     /// The name the client gave, and whether with EHLO or LHLO.
     hello: Option<(String, bool)>,
     user: Option<String>,
+    /// What a login can be bound to.
+    binding: Option<Binding>,
     transaction: Option<Transaction>,
     /// [`Action::Begin`] was issued and neither Deliver nor Discard yet.
     begun: bool,
@@ -153,6 +158,7 @@ impl Server {
             actions: Vec::new(),
             hello: None,
             user: None,
+            binding: None,
             transaction: None,
             begun: false,
             octets: 0,
@@ -180,6 +186,11 @@ impl Server {
             self.input.extend_from_slice(octets);
         }
         self.run()
+    }
+
+    /// TLS is up, or about to be told of by [`Server::sealed`], and this is the channel that a login can be bound to (RFC 9266).
+    pub fn bind(&mut self, binding: Option<Binding>) {
+        self.binding = binding;
     }
 
     /// TLS is up: everything learnt before is forgotten, what arrived before it included (RFC 3207 section 4.2).

@@ -90,17 +90,31 @@ impl Authority {
             Flaw::UnknownCa => params.signed_by(&key, &Self::new("an authority nobody knows").0),
             _ => params.signed_by(&key, &self.0),
         };
-        let certificate = certificate.unwrap();
-        Identity {
+        Identity::new(&certificate.unwrap(), &key)
+    }
+
+    /// A client's certificate, which names `user`.
+    pub(crate) fn client(&self, user: &str) -> Identity {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, user);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        let key = KeyPair::generate().unwrap();
+        Identity::new(&params.signed_by(&key, &self.0).unwrap(), &key)
+    }
+}
+
+impl Identity {
+    fn new(certificate: &rcgen::Certificate, key: &KeyPair) -> Self {
+        Self {
             certificate: certificate.der().clone(),
             certificate_pem: certificate.pem(),
             key_pem: key.serialize_pem(),
             key: key.serialize_der(),
         }
     }
-}
 
-impl Identity {
     /// A TLS server that shows it.
     pub(crate) fn server(&self) -> Arc<ServerConfig> {
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(self.key.clone()));

@@ -1,7 +1,7 @@
 //! How is a dialogue of the client machine written down and played? (text in, report out; no socket, no clock)
 //!
 //! A script is lines: `C:` what the client must say (lines in a row are one flight), `S:` what the server answers (lines in a row
-//! arrive in one read), `TLS ok|untrusted|failed|lost`, `lost`, `S!` for what arrives while the client is still talking (`S!raw` without
+//! arrive in one read), `TLS ok|untrusted|bindable|failed|lost`, `lost`, `S!` for what arrives while the client is still talking (`S!raw` without
 //! a line end), and `S~` for what was heard of a server that broke the link in the middle of the flight.
 
 use std::io;
@@ -126,9 +126,13 @@ impl Setup {
         self
     }
 
-    pub(crate) fn login(mut self, choice: Choice) -> Self {
-        let secret = Secret::new("pass-w0rd".into());
-        self.plan.credentials = Some(Credentials { user: "me".into(), secret, choice, allow_unverified: false });
+    pub(crate) fn login(self, choice: Choice) -> Self {
+        self.secret(Secret::new("pass-w0rd".into()), choice)
+    }
+
+    pub(crate) fn secret(mut self, secret: Secret, choice: Choice) -> Self {
+        let server = Some(("mx".to_owned(), 587));
+        self.plan.credentials = Some(Credentials { user: "me".into(), secret, choice, allow_unverified: false, server });
         self
     }
 
@@ -184,10 +188,11 @@ impl Setup {
                     }
                 }
                 Action::Handshake => match lines.next().unwrap_or("(end of script)") {
-                    "TLS ok" => session.sealed(Ok(Standing::Proven)),
-                    "TLS first use" => session.sealed(Ok(Standing::FirstUse)),
-                    "TLS unchecked" => session.sealed(Ok(Standing::Unchecked)),
-                    "TLS untrusted" => session.sealed(Err(Finding::new(Failure::CertificateNotTrusted, "unknown issuer"))),
+                    "TLS ok" => session.sealed(Ok(Standing::Proven), None),
+                    "TLS first use" => session.sealed(Ok(Standing::FirstUse), None),
+                    "TLS unchecked" => session.sealed(Ok(Standing::Unchecked), None),
+                    "TLS untrusted" => session.sealed(Err(Finding::new(Failure::CertificateNotTrusted, "unknown issuer")), None),
+                    "TLS bindable" => session.sealed(Ok(Standing::Proven), Some([5; 32])),
                     "TLS failed" => session.unsealed("handshake failure"),
                     other => panic!("the client shakes hands, the script has: {other}"),
                 },

@@ -80,7 +80,7 @@ fn a_password_is_shown_to_no_key_that_nobody_vouched_for() {
         ("mechanism = \"PLAIN\"", [(75, ""), (75, "")], false),
         ("mechanism = \"LOGIN\"", [(75, ""), (75, "")], false),
         ("mechanism = \"PLAIN\", allow_unverified = true", [(0, "PLAIN"), (0, "PLAIN")], true),
-        ("mechanism = \"auto\"", [(0, "SCRAM-SHA-256"), (0, "SCRAM-SHA-256")], true),
+        ("mechanism = \"auto\"", [(0, "SCRAM-SHA-256-PLUS"), (0, "SCRAM-SHA-256-PLUS")], true),
         ("mechanism = \"SCRAM-SHA-256\"", [(0, "SCRAM-SHA-256"), (0, "SCRAM-SHA-256")], true),
     ];
     for (mechanism, expected, is_remembered) in table {

@@ -186,7 +186,7 @@ impl Connection {
         let choice = Choice::Only(if situation.login == Login::Scram { Mechanism::ScramSha256 } else { Mechanism::Plain });
         let secret = || Secret::new(PASSWORD.to_owned());
         let allow_unverified = situation.login == Login::PlainToAnybody;
-        let credentials = Credentials { user: USER.to_owned(), secret: secret(), choice, allow_unverified };
+        let credentials = Credentials { user: USER.to_owned(), secret: secret(), choice, allow_unverified, server: None };
         let logs_in = situation.login != Login::Nobody;
         let plan = Plan {
             server: "mx.test:25".to_owned(),
@@ -309,7 +309,7 @@ impl Connection {
         self.sealed = true;
         let actions = if self.situation.start == Start::Implicit { self.server.greet() } else { self.server.sealed() };
         self.serve(actions);
-        self.session.sealed(verdict);
+        self.session.sealed(verdict, None);
     }
 }
 

@@ -12,6 +12,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use ring::hmac;
+
 use crate::common::{
     PASSWORD, Run, Scratch, Sealpost, USER,
     certificate::{Authority, Flaw},
@@ -19,7 +22,7 @@ use crate::common::{
 };
 
 /// The services besides those of the matrix; `tests/system/smarthost` says what the words of a name mean.
-const SERVICES: [&str; 10] = [
+const SERVICES: [&str; 14] = [
     "plain",
     "plain-auth",
     "plain-small",
@@ -28,9 +31,16 @@ const SERVICES: [&str; 10] = [
     "starttls-good-auth-scram",
     "starttls-selfsigned-auth",
     "starttls-selfsigned-auth-scram",
+    "starttls-good-auth-all",
+    "starttls-selfsigned-auth-all",
+    "starttls-good-auth-cyrus",
+    "submission",
     "implicit-good-auth",
     "implicit-expired-auth",
 ];
+
+/// What access tokens are signed with.
+const TOKEN_KEY: &str = "the key of the tokens of the system tests";
 
 /// Longest wait for a mail that Postfix took.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -73,7 +83,7 @@ impl Smarthost {
             return Err("Postfix wants root".to_owned());
         }
         let missing = |program: &&&str| !["/usr/sbin", "/usr/bin"].iter().any(|d| Path::new(d).join(program).exists());
-        if let Some(program) = ["postfix", "dovecot", "strace"].iter().find(missing) {
+        if let Some(program) = ["postfix", "dovecot", "strace", "../lib/dovecot/submission", "saslpasswd2"].iter().find(missing) {
             return Err(format!("{program} is not installed (tests/run as root installs it)"));
         }
         let directory = fresh_directory();
@@ -82,6 +92,7 @@ impl Smarthost {
             .arg(&directory)
             .env("SMARTHOST_USER", USER)
             .env("SMARTHOST_PASSWORD", PASSWORD)
+            .env("SMARTHOST_KEY", TOKEN_KEY)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -98,11 +109,26 @@ impl Smarthost {
         *self.ports.get(service).unwrap_or_else(|| panic!("no service {service}"))
     }
 
+    /// A file of the smarthost's directory, as a configuration names it.
+    pub(crate) fn file(&self, name: &str) -> String {
+        format!("\"{}\"", self.directory.join(name).display())
+    }
+
     /// A sealpost whose account uses `service`; `tls` and `auth` are the lines of those tables, no `auth` no login.
     pub(crate) fn client(&self, service: &str, account: &str, tls: &str, auth: &str) -> Sealpost {
+        let auth = if auth.is_empty() { String::new() } else { format!("user = {USER:?}\n{auth}") };
+        self.client_with(service, account, tls, &auth)
+    }
+
+    /// The same without a user but the one in `auth`.
+    pub(crate) fn certified(&self, service: &str, tls: &str, auth: &str) -> Sealpost {
+        self.client_with(service, "", tls, auth)
+    }
+
+    fn client_with(&self, service: &str, account: &str, tls: &str, auth: &str) -> Sealpost {
         let port = self.port(service);
         let ca = self.directory.join("ca.pem").display().to_string();
-        let auth = if auth.is_empty() { String::new() } else { format!("[accounts.relay.auth]\nuser = {USER:?}\n{auth}\n") };
+        let auth = if auth.is_empty() { String::new() } else { format!("[accounts.relay.auth]\n{auth}\n") };
         let head = format!("[accounts.relay]\nhost = \"127.0.0.1\"\nport = {port}\nfrom = \"cron@client.test\"\n{account}\n");
         // Generous: the machine may be busy, and no test here waits for a deadline to pass.
         Sealpost::with_limits("reply_timeout = \"8s\"", &format!("{head}[accounts.relay.tls]\nca_file = {ca:?}\n{tls}\n{auth}"))
@@ -127,6 +153,15 @@ impl Smarthost {
         let Ok(entries) = fs::read_dir(self.directory.join("mail/box/new")) else { return Vec::new() };
         entries.filter_map(|e| fs::read(e.ok()?.path()).ok()).filter(|bytes| contains(bytes, mark.as_bytes())).collect()
     }
+}
+
+/// An access token for `user` that is good until `expires`, seconds of 1970 (RFC 7519, 7515).
+pub(crate) fn token(user: &str, expires: u64) -> String {
+    let claims = format!(r#"{{"sub":"{user}","iat":1600000000,"exp":{expires},"scope":"mail"}}"#);
+    let [head, claims] = [r#"{"typ":"JWT","alg":"HS256"}"#, &claims].map(|part| URL_SAFE_NO_PAD.encode(part));
+    let signed = format!("{head}.{claims}");
+    let signature = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, TOKEN_KEY.as_bytes()), signed.as_bytes());
+    format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
 }
 
 /// A message with `body`, and its Message-ID, which is nobody else's.
@@ -164,6 +199,14 @@ fn fresh_directory() -> PathBuf {
 /// Writes certificates and the list of services, each with a port that is free now.
 fn services(directory: &Path) -> HashMap<String, u16> {
     let authority = Authority::new("the authority of the system tests");
+    let submission = authority.identity(Flaw::None);
+    fs::write(directory.join("submission.pem"), submission.key_pem + &submission.certificate_pem).unwrap();
+    let clients = Authority::new("the authority of the clients");
+    fs::write(directory.join("clients.pem"), clients.pem()).unwrap();
+    for (file, authority) in [("client.pem", &clients), ("stranger.pem", &Authority::new("nobody's"))] {
+        let client = authority.client(USER);
+        fs::write(directory.join(file), client.key_pem + &client.certificate_pem).unwrap();
+    }
     fs::write(directory.join("ca.pem"), authority.pem()).unwrap();
     let matrix = Flaw::ALL.iter().flat_map(|flaw| ["starttls", "implicit"].map(|start| format!("{start}-{}", word(*flaw))));
     let names: Vec<String> = matrix.chain(SERVICES.iter().map(|s| (*s).to_owned())).collect();

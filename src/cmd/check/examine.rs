@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    look::{Login, Looker, Way},
+    look::{Looker, Way},
     opinions::{self, Opinion},
     records::{self, Records},
 };
@@ -16,8 +16,8 @@ use crate::{
     cmd::{
         addressing::{self, MailDomain},
         deliver::{
-            Delivery,
             before::{self, Astray, Before},
+            login::{self, Login},
             no_connection, withheld,
         },
     },
@@ -34,7 +34,7 @@ use crate::{
         address::ReversePath,
         policy::{self, Channel, SecretRule},
     },
-    smtp::sasl::{self, Choice, Mechanism},
+    smtp::sasl::{self, Choice, Mechanism, Terms},
 };
 
 /// Nobody asked the DNS.
@@ -222,7 +222,7 @@ pub(super) fn examine_at<'c>(
 impl<'c> Outset<'c> {
     pub(super) fn of(world: &dyn World, config: &Config, wanted: &'c Account) -> Self {
         let sender = addressing::sender(None, wanted, &MailDomain::new(world, config));
-        Self { wanted, sender, credentials: Delivery::credentials(world, wanted) }
+        Self { wanted, sender, credentials: login::fetch(world, config, wanted) }
     }
 
     /// What keeps a send from looking for a server at all.
@@ -311,7 +311,9 @@ fn mechanism(sight: &Sight, auth: &Auth) -> Option<Result<Mechanism, String>> {
     let permit = policy::may_authenticate(met, sight.reach, rule);
     let offered: Vec<&str> = server.auth.iter().map(String::as_str).collect();
     let chosen = permit.map_err(str::to_owned).and_then(|permit| {
-        let chosen = sasl::choose(&offered, auth.choice, &permit);
+        let bindable = sight.tls.as_ref().is_some_and(|tls| tls.bindable);
+        let (choice, kind) = (auth.choice, auth.source.kind());
+        let chosen = sasl::choose(&Terms { offered: &offered, choice, kind, permit: &permit, bindable });
         chosen.map_err(|error| error.to_string())
     });
     Some(chosen)

@@ -9,7 +9,12 @@ use std::{
 
 use super::examine::{Contact, Examination, Visit};
 use crate::{
-    cmd::deliver::{Delivery, after, before::Before, problem_of},
+    cmd::deliver::{
+        Delivery, after,
+        before::Before,
+        login::{self, Login},
+        problem_of,
+    },
     host::{
         config::{Account, Config, Protocol},
         dial::{self, Unreachable},
@@ -19,7 +24,7 @@ use crate::{
         world::World,
     },
     mail::policy::{self, Channel, Demand, Policy, Prior, Start},
-    smtp::{client::Report, sasl::Credentials},
+    smtp::client::Report,
 };
 
 /// A person waits: no answer is waited for longer, however patient a send would be.
@@ -33,8 +38,6 @@ const CURIOSITIES: Duration = Duration::from_secs(30);
 /// Submission, by STARTTLS and under TLS from the first byte (RFC 6409 3.1, RFC 8314 3.3).
 const SUBMISSION: u16 = 587;
 const SUBMISSIONS: u16 = 465;
-
-pub(super) type Login = (Credentials, [u8; 18]);
 
 /// Another port, or another beginning of TLS, that was tried.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -143,15 +146,22 @@ impl<'a> Looker<'a> {
         })
     }
 
-    /// One session, and where policy answers a failed handshake so, another one in plaintext, with the same server.
+    /// One session, and where policy answers a failed handshake so, another one in plaintext, with the same server; so also with a new
+    /// token for one that was refused.
     fn visits(&self, link: Link, address: Option<SocketAddr>, patience: Patience, login: Option<&Login>) -> Vec<Visit> {
         let mut prior = self.before.prior.clone();
         let mut connector = Cow::Borrowed(&self.connector);
+        let (mut login, mut renewed) = (login.cloned(), false);
         let mut visits = Vec::new();
         let mut link = Some(link);
         while let Some(open) = link.take() {
-            let sight = self.session(&connector, open, patience, (self.before.demand, &prior), login);
-            if let (Some(finding), None) = (&sight.report.retry_in_plaintext, &prior.failed_handshake) {
+            let sight = self.session(&connector, open, patience, (self.before.demand, &prior), login.as_ref());
+            if sight.report.token_refused && !std::mem::replace(&mut renewed, true) {
+                // As a send does, which tells the same of a token that can't be renewed.
+                if login::renew(self.world, self.config, self.account, &mut login).unwrap_or(false) {
+                    link = self.again(address, patience);
+                }
+            } else if let (Some(finding), None) = (&sight.report.retry_in_plaintext, &prior.failed_handshake) {
                 prior.failed_handshake = Some(finding.clone());
                 link = self.again(address, patience);
             } else if let Some(finding) = sight.report.finding.clone().filter(|_| sight.report.unseen)

@@ -5,7 +5,10 @@ use std::{path::Path, time::Duration};
 use serde_json::{Value, json};
 
 use crate::{
-    host::config::{Account, Aliases, Auth, Config, FromPolicy, Memory, Protocol, SecretSource, Target, Timeouts, Tls, Trace},
+    host::config::{
+        Account, Aliases, Auth, ClientSecret, Config, FromPolicy, Keep, Memory, OAuth, Protocol, SecretSource, Target, Timeouts,
+        Tls, Trace,
+    },
     mail::policy::{OnDowngrade, Request},
     smtp::sasl::Choice,
 };
@@ -205,9 +208,40 @@ fn auth(list: &mut List, auth: &Auth) {
         SecretSource::File(path) => list.add("password_file", shown(path), ""),
         SecretSource::Command(command) => list.add("password_command", command, ""),
         SecretSource::Environment(name) => list.add("password_env", name, ""),
+        SecretSource::Credential(name) => list.add("credential", name, ""),
+        SecretSource::Keyring => list.add("keyring", true, ""),
+        SecretSource::Netrc => list.add("netrc", true, ""),
+        SecretSource::TokenCommand { command, cache } => {
+            list.add("token_command", command, "");
+            list.add("token_cache", cache, "");
+        }
         SecretSource::Prompt => list.add("password", Value::Null, "asked on the terminal"),
+        SecretSource::OAuth(_) | SecretSource::Nowhere => {}
     }
     list.add("allow_unverified", auth.allow_unverified, "");
+    if let SecretSource::OAuth(client) = &auth.source {
+        list.within(format!("{}.oauth", list.table), list.account.clone().as_deref());
+        oauth(list, client);
+    }
+}
+
+fn oauth(list: &mut List, client: &OAuth) {
+    list.add("client_id", &client.client_id, "");
+    match &client.client_secret {
+        ClientSecret::None => list.add("client_secret", Value::Null, "the provider asks for none"),
+        ClientSecret::Inline(_) => list.add("client_secret", "***", ""),
+        ClientSecret::File(path) => list.add("client_secret_file", shown(path), ""),
+    }
+    list.add("scope", &client.scope, "none");
+    list.add("token_endpoint", &client.token.url, "");
+    list.add("authorization_endpoint", client.authorization.as_ref().map(|endpoint| &endpoint.url), "none");
+    list.add("device_endpoint", client.device.as_ref().map(|endpoint| &endpoint.url), "none");
+    list.add("ca_file", client.ca_file.as_deref().map(shown), "the system's store");
+    match &client.keep {
+        Keep::State => list.add("token_file", Value::Null, "a file in the state directory"),
+        Keep::File(path) => list.add("token_file", shown(path), ""),
+        Keep::Keyring => list.add("keyring", true, ""),
+    }
 }
 
 fn shown(path: &Path) -> String {

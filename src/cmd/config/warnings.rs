@@ -7,7 +7,8 @@ use crate::{
     host::{
         config::{Account, Aliases, Auth, Config, Origin, SecretSource, Target},
         dns::Resolver,
-        memory, secrets,
+        memory, oauth,
+        secrets::{self, Errand},
         world::World,
     },
     mail::policy::{Policy, Trust},
@@ -39,7 +40,7 @@ pub(super) fn of(world: &dyn World, config: &Config) -> Vec<String> {
             tls(account),
             fallbacks(config, account),
             files(account),
-            account.auth.as_ref().map_or_else(Vec::new, |auth| login(world, account, auth)),
+            account.auth.as_ref().map_or_else(Vec::new, |auth| login(world, config, account, auth)),
         ];
         warnings.extend(of_account.into_iter().flatten().map(|warning| format!("account {}: {warning}", account.name)));
     }
@@ -110,7 +111,7 @@ fn files(account: &Account) -> Vec<String> {
     warnings
 }
 
-fn login(world: &dyn World, account: &Account, auth: &Auth) -> Vec<String> {
+fn login(world: &dyn World, config: &Config, account: &Account, auth: &Auth) -> Vec<String> {
     let demand = account.tls.demand;
     let mut warnings = Vec::new();
     if demand.policy == Policy::Opportunistic && !matches!(demand.trust, Trust::Pin | Trust::Tofu) {
@@ -123,17 +124,32 @@ fn login(world: &dyn World, account: &Account, auth: &Auth) -> Vec<String> {
     if auth.allow_unverified {
         warnings.push("allow_unverified: the password may be shown to a server that nobody verified".to_owned());
     }
-    match &auth.source {
-        // Reading a file or a variable harms nothing; running a command might ask somebody for something.
-        SecretSource::File(_) | SecretSource::Environment(_) => {
-            warnings.extend(secrets::fetch(world, &account.name, auth).err().map(|error| advised(&error)));
-        }
-        SecretSource::Prompt => {
-            warnings.push("the password is asked for on the terminal: cron and daemons have none".to_owned());
-        }
-        SecretSource::Command(_) | SecretSource::Inline(_) => {}
-    }
+    warnings.extend(secret(&Errand { world, config, account, auth }));
     warnings
+}
+
+/// What is wrong with the place of the secret, as far as looking harms nothing: a command or a keyring might ask somebody for something.
+fn secret(errand: &Errand<'_>) -> Option<String> {
+    let problem = match &errand.auth.source {
+        SecretSource::File(_) | SecretSource::Environment(_) | SecretSource::Netrc => secrets::fetch(errand).err(),
+        // A unit's credentials are not there when somebody checks its configuration.
+        SecretSource::Credential(_) if errand.world.env("CREDENTIALS_DIRECTORY").is_some() => secrets::fetch(errand).err(),
+        SecretSource::OAuth(client) => match oauth::is_agreed(errand, client) {
+            Ok(true) => None,
+            Ok(false) => Some(oauth::nobody_agreed(errand, client)),
+            Err(error) => Some(error),
+        },
+        SecretSource::Prompt => {
+            return Some("the password is asked for on the terminal: cron and daemons have none".to_owned());
+        }
+        SecretSource::Command(_)
+        | SecretSource::Inline(_)
+        | SecretSource::Credential(_)
+        | SecretSource::Keyring
+        | SecretSource::TokenCommand { .. }
+        | SecretSource::Nowhere => None,
+    };
+    problem.map(|error| advised(&error))
 }
 
 fn advised(error: &Error) -> String {

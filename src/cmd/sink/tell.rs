@@ -59,11 +59,16 @@ pub(super) fn configuration(options: &Options, address: SocketAddr, ca_file: Opt
     lines.push(format!("start = \"{}\"", if options.implicit { "implicit" } else { "starttls" }));
     lines.extend(options.requiretls.then(|| "requiretls = true".to_owned()));
     lines.extend(ca_file.map(|path| format!("ca_file = {}", quoted(&path.to_string_lossy()))));
-    if let (Some(user), Some(file)) = (&options.user, &options.password_file) {
+    if let (Some(user), Some(file)) = (&options.user, options.password_file.as_ref().or(options.token_file.as_ref())) {
         let file = fs::canonicalize(file).unwrap_or_else(|_| file.clone());
+        let file = file.to_string_lossy();
         lines.push("\n[accounts.sink.auth]".to_owned());
         lines.push(format!("user = {}", quoted(user)));
-        lines.push(format!("password_file = {}", quoted(&file.to_string_lossy())));
+        lines.push(if options.token_file.is_some() {
+            format!("token_command = {}", quoted(&format!("cat '{}'", file.replace('\'', "'\\''"))))
+        } else {
+            format!("password_file = {}", quoted(&file))
+        });
     }
     lines.push(String::new());
     lines.join("\n")

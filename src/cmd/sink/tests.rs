@@ -39,6 +39,18 @@ fn the_printed_configuration_can_be_read_and_says_what_was_asked_for() {
 }
 
 #[test]
+fn the_printed_configuration_fetches_a_token_whatever_its_file_is_called() {
+    let options = options(&["--user", "t", "--token-file", "/x/o'brien's \"token\""]);
+    let text = configuration(&options, "127.0.0.1:4465".parse().unwrap(), None);
+    let config = config::parse(&Pretend::default(), Path::new("config.toml"), &text).unwrap();
+    let source = &config.accounts[0].auth.as_ref().unwrap().source;
+    assert!(
+        matches!(source, SecretSource::TokenCommand { command, .. } if command == r#"cat '/x/o'\''brien'\''s "token"'"#),
+        "{source:?}"
+    );
+}
+
+#[test]
 fn faults_are_known_by_name_and_explained_in_help() {
     assert_eq!(options(&["--fault", "expired", "--fault", "slow"]).fault.len(), 2);
     let help = <Line as clap::CommandFactory>::command().render_long_help().to_string();
@@ -46,9 +58,14 @@ fn faults_are_known_by_name_and_explained_in_help() {
     for fault in &FAULTS {
         assert!(help.contains(fault.name) && help.contains(fault.about), "{}", fault.name);
     }
-    for wrong in
-        [&["--fault", "nonsense"][..], &["--user", "x"], &["--cert", "x"], &["--count", "0"], &["--listen", "mail.example:25"]]
-    {
+    for wrong in [
+        &["--fault", "nonsense"][..],
+        &["--user", "x"],
+        &["--user", "x", "--password-file", "y", "--token-file", "z"],
+        &["--cert", "x"],
+        &["--count", "0"],
+        &["--listen", "mail.example:25"],
+    ] {
         assert!(Line::try_parse_from([&["sink"], wrong].concat()).is_err(), "{wrong:?}");
     }
 }
@@ -119,9 +136,11 @@ fn an_address_may_be_a_port_alone() {
 
 #[test]
 fn a_fault_that_could_never_strike_is_refused_with_what_it_needs() {
-    let table: [(&[&str], &str); 5] = [
+    let table: [(&[&str], &str); 7] = [
         (&["--fault", "auth-535"], "--user"),
         (&["--fault", "bad-scram"], "--user"),
+        (&["--fault", "bad-scram", "--user", "x", "--token-file", "y"], "--password-file"),
+        (&["--fault", "token-refused", "--user", "x", "--password-file", "y"], "--token-file"),
         (&["--implicit", "--fault", "no-starttls"], "--implicit"),
         (&["--fault", "plaintext-on-implicit"], "--implicit"),
         (&["--fault", "expired", "--cert", "x", "--key", "y"], "--cert"),
@@ -132,7 +151,8 @@ fn a_fault_that_could_never_strike_is_refused_with_what_it_needs() {
         assert!(error.advice().unwrap().contains(hint), "{words:?}");
     }
     for fault in &FAULTS {
-        let mut words = vec!["--user", "x", "--password-file", "y", "--fault", fault.name];
+        let secret = if fault.premise() == Some(Premise::Token) { "--token-file" } else { "--password-file" };
+        let mut words = vec!["--user", "x", secret, "y", "--fault", fault.name];
         words.extend((fault.premise() == Some(Premise::Implicit)).then_some("--implicit"));
         assert!(possible(&options(&words), fault).is_ok(), "{}", fault.name);
     }

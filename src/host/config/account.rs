@@ -3,14 +3,13 @@
 use std::{net::IpAddr, os::unix::ffi::OsStrExt as _, path::PathBuf};
 
 use super::{
-    Account, Auth, Backend, FromPolicy, Protocol, SecretSource, Target, Tls, Version, WITHOUT_NATIVE_TLS, keys,
+    Account, Backend, FromPolicy, Protocol, Target, Tls, Version, WITHOUT_NATIVE_TLS, auth, keys,
     section::{Found, Section},
     values::{self, Fault, Host, shown},
 };
 use crate::{
     error::Error,
     mail::policy::{Demand, OnDowngrade, Policy, Request, Start, Tlsa, Trust},
-    smtp::sasl::{Choice, Mechanism, Secret},
 };
 
 /// Submission under STARTTLS (RFC 6409).
@@ -30,10 +29,7 @@ pub(super) fn read(name: &str, section: &Section<'_>) -> Result<Account, Error> 
     let target = target(section, protocol, start.as_ref().map(|found| found.value))?;
     let tls = tls(&tls_section, &target, start)?;
     refuse_leak(section, &target, &tls)?;
-    let auth = auth(&auth_section)?;
-    if let Some(auth) = &auth {
-        refuse_impossible_auth(&auth_section, &target, &tls, auth)?;
-    }
+    let auth = auth::read(&auth_section, &target, &tls)?;
     let from_policies = [("free", FromPolicy::Free), ("login", FromPolicy::Login), ("fixed", FromPolicy::Fixed)];
     let from_policy = section.word("from_policy", &from_policies)?;
     let from = section.parsed("from", values::address)?.map(|found| found.value);
@@ -332,90 +328,8 @@ fn client_identity(section: &Section<'_>) -> Result<Option<(PathBuf, PathBuf)>, 
     }
 }
 
-fn auth(section: &Section<'_>) -> Result<Option<Auth>, Error> {
-    if !section.is_written() {
-        return Ok(None);
-    }
-    for (key, what) in [
-        ("credential", "a systemd credential"),
-        ("keyring", "the keyring"),
-        ("netrc", "netrc"),
-        ("token_command", "a token (XOAUTH2, OAUTHBEARER)"),
-    ] {
-        if let Some(place) = section.place(key) {
-            let instead = "use `password_command`, `password_file`, `password_env` or `password`";
-            return Err(place.error(Fault::later(what, instead)));
-        }
-    }
-    let user = section.string("user")?.ok_or_else(|| section.missing("user", "the login", "cron@example.com"))?;
-    let choice = section.parsed("mechanism", mechanism)?.map_or(Choice::Auto, |found| found.value);
-    let allow_unverified = section.boolean("allow_unverified")?.unwrap_or(false);
-    Ok(Some(Auth { user, choice, source: source(section)?, allow_unverified }))
-}
-
-fn mechanism(text: &str) -> Result<Choice, Fault> {
-    const LATER: [&str; 6] = ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-1", "CRAM-MD5", "XOAUTH2", "OAUTHBEARER", "EXTERNAL"];
-    let name = text.to_ascii_uppercase();
-    let name = if name == "AUTO" { "auto" } else { &name };
-    if LATER.contains(&name) {
-        return Err(Fault::later(name, "use `auto`, `SCRAM-SHA-256`, `PLAIN` or `LOGIN`"));
-    }
-    values::word(
-        name,
-        &[
-            ("auto", Choice::Auto),
-            ("SCRAM-SHA-256", Choice::Only(Mechanism::ScramSha256)),
-            ("PLAIN", Choice::Only(Mechanism::Plain)),
-            ("LOGIN", Choice::Only(Mechanism::Login)),
-        ],
-    )
-}
-
-/// Where the secret lives; asked on the terminal where nothing is said.
-fn source(section: &Section<'_>) -> Result<SecretSource, Error> {
-    let sources = ["password_command", "password_file", "password_env", "password"];
-    let mut written = sources.iter().filter_map(|key| Some((*key, section.place(key)?)));
-    let Some((key, _)) = written.next() else { return Ok(SecretSource::Prompt) };
-    if let Some((other, place)) = written.next() {
-        let fault = Fault::new(format!("`{other}` contradicts `{key}`"));
-        return Err(place.error(fault.hint("say once where the password is")));
-    }
-    let source = match key {
-        "password_command" => section.string(key)?.map(SecretSource::Command),
-        "password_file" => section.path(key)?.map(SecretSource::File),
-        "password_env" => section.parsed(key, variable)?.map(|found| SecretSource::Environment(found.value)),
-        _ => section.parsed(key, |text| Ok(SecretSource::Inline(Secret::new(text.to_owned()))))?.map(|found| found.value),
-    };
-    Ok(source.unwrap_or(SecretSource::Prompt))
-}
-
-fn variable(text: &str) -> Result<String, Fault> {
-    // A `$` or `=` is not shown: somebody may have written the password itself here.
-    if text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
-        return Ok(text.to_owned());
-    }
-    Err(Fault::new("it is not the name of a variable").hint("write the name alone, like `RELAY_PASSWORD`"))
-}
-
-/// Refuses an account whose secret could never be used: better now than at three in the morning.
-fn refuse_impossible_auth(section: &Section<'_>, target: &Target, tls: &Tls, auth: &Auth) -> Result<(), Error> {
-    if tls.demand.policy != Policy::Off {
-        return Ok(());
-    }
-    let fault = if !is_local(target) {
-        Fault::new("the password could never be sent: the TLS policy is \"off\", and a secret crosses no network in plaintext")
-            .hint("set the policy to \"required\", or leave the login out; for a server on this machine, give its loopback address")
-    } else if auth.choice == Choice::Auto {
-        Fault::new("the password could never be sent: without TLS the mechanism must be named, even on this machine")
-            .hint(format!("set `{}` to \"PLAIN\", or use TLS", section.called("mechanism")))
-    } else {
-        return Ok(());
-    };
-    Err(section.error(fault))
-}
-
 /// Whether the target is on this machine by its very name (RFC 6761 6.3).
-fn is_local(target: &Target) -> bool {
+pub(super) fn is_local(target: &Target) -> bool {
     match target {
         Target::Unix(_) => true,
         Target::Address(address, _) => address.to_canonical().is_loopback(),

@@ -35,7 +35,7 @@ const fn variable_of(table: &'static Table, key: &'static str, names: &'static [
 }
 
 /// `SEALPOST_PASSWORD` stands for `password_env`: the secret is fetched from where it is, when it is needed.
-const VARIABLES: [Variable; 41] = [
+const VARIABLES: [Variable; 46] = [
     variable_of(&keys::ACCOUNT, "host", &["SEALPOST_HOST", "SMTP_HOST", "SMTP_SERVER", "SMTP_HOSTNAME", "SMTP_ADDRESS"]),
     variable_of(&keys::ACCOUNT, "port", &["SEALPOST_PORT", "SMTP_PORT"]),
     variable_of(&keys::ACCOUNT, "protocol", &["SEALPOST_PROTOCOL"]),
@@ -53,6 +53,11 @@ const VARIABLES: [Variable; 41] = [
     variable_of(&keys::AUTH, "password_env", &["SEALPOST_PASSWORD", "SMTP_PASSWORD", "SMTP_PASS", "SMTP_AUTH_PASSWORD"]),
     variable_of(&keys::AUTH, "password_file", &["SEALPOST_PASSWORD_FILE", "SMTP_PASSWORD_FILE", "SMTP_PASS_FILE"]),
     variable_of(&keys::AUTH, "password_command", &["SEALPOST_PASSWORD_COMMAND"]),
+    variable_of(&keys::AUTH, "credential", &["SEALPOST_CREDENTIAL"]),
+    variable_of(&keys::AUTH, "keyring", &["SEALPOST_KEYRING"]),
+    variable_of(&keys::AUTH, "netrc", &["SEALPOST_NETRC"]),
+    variable_of(&keys::AUTH, "token_command", &["SEALPOST_TOKEN_COMMAND"]),
+    variable_of(&keys::AUTH, "token_cache", &["SEALPOST_TOKEN_CACHE"]),
     variable_of(&keys::AUTH, "mechanism", &["SEALPOST_MECHANISM", "SMTP_AUTH_MECHANISM"]),
     variable_of(&keys::AUTH, "allow_unverified", &["SEALPOST_ALLOW_UNVERIFIED"]),
     variable_of(&keys::TLS, "start", &["SEALPOST_TLS_START"]),

@@ -1,13 +1,17 @@
 //! Which configuration is in force, and may it be read? (sealpost.toml(5), "FILES")
 
 use std::{
+    borrow::Cow,
     fs::File,
     io::{self, Read as _},
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
 
-use super::{Account, Config, Origin, SecretSource, Trace, environment::Environment, names, page::Page, read};
+use toml::de::{DeTable, DeValue};
+use zeroize::Zeroize as _;
+
+use super::{Auth, Config, Origin, Trace, environment::Environment, names, page::Page, read};
 use crate::{
     error::{Error, Exit},
     host::{careful, secrets, world::World},
@@ -93,14 +97,27 @@ fn from_environment<T>(world: &dyn World, and: impl FnOnce(Parsed<'_>) -> T) -> 
 fn from_file<T>(world: &dyn World, (path, mut file): Opened, and: impl FnOnce(Parsed<'_>) -> T) -> Result<(Config, T), Error> {
     let (text, metadata) = contents(&path, &mut file)?;
     let text = utf8(&path, text.as_slice())?;
-    let table = Page::parse(&path, text)?;
+    let mut table = Page::parse(&path, text)?;
     let page = Page::File { path: &path, text };
-    let config = read::config(&page, &table, Origin::File(path.clone()), world)?;
-    let is_secret = |account: &Account| matches!(&account.auth, Some(auth) if matches!(auth.source, SecretSource::Inline(_)));
-    if config.accounts.iter().any(is_secret) {
+    let config = read::config(&page, &table, Origin::File(path.clone()), world);
+    let more = and((&page, &table));
+    wipe(&mut table);
+    let config = config?;
+    if config.accounts.iter().filter_map(|account| account.auth.as_ref()).any(Auth::is_written_out) {
         secrets::refuse_readable(world, &path, &file, &metadata, "it holds a password")?;
     }
-    Ok((config, and((&page, &table))))
+    Ok((config, more))
+}
+
+/// Overwrites the texts that are no pieces of the file, which is overwritten itself: those with escapes, passwords among them.
+fn wipe(table: &mut DeTable<'_>) {
+    for (_, value) in table.iter_mut() {
+        match value.get_mut() {
+            DeValue::String(Cow::Owned(text)) => text.zeroize(),
+            DeValue::Table(table) => wipe(table),
+            _ => {}
+        }
+    }
 }
 
 /// Opens the file in force, `None` being the environment; the places before it are named.

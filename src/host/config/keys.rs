@@ -92,21 +92,44 @@ pub(super) const AUTH: Table = Table {
         "keyring",
         "netrc",
         "token_command",
+        "token_cache",
+        "oauth",
+    ],
+};
+
+pub(super) const OAUTH: Table = Table {
+    header: "[accounts.NAME.auth.oauth]",
+    keys: &[
+        "provider",
+        "tenant",
+        "client_id",
+        "client_secret",
+        "client_secret_file",
+        "scope",
+        "token_endpoint",
+        "authorization_endpoint",
+        "device_endpoint",
+        "ca_file",
+        "token_file",
+        "keyring",
     ],
 };
 
 /// Every table, to find where a misplaced key belongs.
-pub(super) const TABLES: [&Table; 9] = [&TOP, &LOG, &MEMORY, &QUEUE, &LIMITS, &DNS, &ACCOUNT, &TLS, &AUTH];
+pub(super) const TABLES: [&Table; 10] = [&TOP, &LOG, &MEMORY, &QUEUE, &LIMITS, &DNS, &ACCOUNT, &TLS, &AUTH, &OAUTH];
 
-/// The one key whose value is a secret.
-pub(super) const SECRET: &str = "password";
+/// The keys whose value is a secret.
+const SECRETS: [&str; 2] = ["password", "client_secret"];
+
+/// The keys whose value may hold one of those, in braces.
+const TABLES_WITHIN: [&str; 3] = ["accounts", "auth", "oauth"];
 
 /// Whether `key` is, or by its spelling was meant to be, one whose value is no secret.
 pub(super) fn is_harmless(key: &str) -> bool {
-    // Tables may hold anything, in braces.
+    let hidden = || SECRETS.into_iter().chain(TABLES_WITHIN);
     let names =
-        || TABLES.iter().flat_map(|table| table.keys.iter().copied()).filter(|name| ![SECRET, "accounts", "auth"].contains(name));
+        || TABLES.iter().flat_map(|table| table.keys.iter().copied()).filter(|name| !hidden().any(|hidden| hidden == *name));
     let folded = key.to_lowercase();
-    let may_be_secret = folded.contains("pas") || folded.contains("pw") || nearest(key, [SECRET]).is_some();
-    names().any(|name| name == key) || (!may_be_secret && nearest(key, names()).is_some())
+    let alike = ["pas", "pw", "secret"].iter().any(|part| folded.contains(part));
+    names().any(|name| name == key) || (!alike && nearest(key, hidden()).is_none() && nearest(key, names()).is_some())
 }

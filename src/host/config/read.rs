@@ -95,6 +95,13 @@ impl Log {
     }
 }
 
+impl Config {
+    /// Where sealpost keeps what it has to remember; the caller may have no place for it.
+    pub fn state_dir(&self, world: &dyn World) -> Option<PathBuf> {
+        state(&self.origin, world, Path::new("/var/lib/sealpost"))
+    }
+}
+
 fn default_log(origin: &Origin, world: &dyn World) -> Option<PathBuf> {
     state(origin, world, Path::new("/var/log/sealpost")).map(|directory| directory.join("log.jsonl"))
 }

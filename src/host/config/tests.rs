@@ -136,8 +136,44 @@ fn each_way_to_a_password_is_read() {
     assert!(matches!(source("password = \"x\""), SecretSource::Inline(secret) if secret.expose() == "x"));
     assert!(matches!(source("password_env = \"RELAY\""), SecretSource::Environment(name) if name == "RELAY"));
     assert!(matches!(source("password_command = \"pass show x\""), SecretSource::Command(command) if command == "pass show x"));
+    assert!(matches!(source("credential = \"relay\""), SecretSource::Credential(name) if name == "relay"));
+    assert!(matches!(source("keyring = true"), SecretSource::Keyring));
+    assert!(matches!(source("netrc = true"), SecretSource::Netrc));
+    assert!(matches!(source("netrc = false"), SecretSource::Prompt));
+    let command = |line: &str| match source(line) {
+        SecretSource::TokenCommand { command, cache } => (command, cache),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(command("token_command = \"pizauth show x\""), ("pizauth show x".to_owned(), true));
+    assert_eq!(command("token_command = \"x\"\ntoken_cache = false"), ("x".to_owned(), false));
     assert!(matches!(source(""), SecretSource::Prompt));
     assert!(!format!("{:?}", source("password = \"hunter2\"")).contains("hunter2"));
+}
+
+#[test]
+fn providers_are_known_by_name_and_others_by_their_endpoints() {
+    let client = |lines: &str| {
+        let text = format!("[accounts.relay.auth]\nuser = \"me\"\n[accounts.relay.auth.oauth]\nclient_id = \"x\"\n{lines}\n");
+        match account(&text).unwrap().auth.unwrap().source {
+            SecretSource::OAuth(client) => client,
+            other => panic!("{other:?}"),
+        }
+    };
+    let url = |endpoint: &Option<Endpoint>| endpoint.as_ref().map(|endpoint| endpoint.url.clone());
+    let google = client("provider = \"google\"\nclient_secret = \"hunter2\"");
+    assert_eq!(google.token.url, "https://oauth2.googleapis.com/token");
+    assert_eq!((url(&google.device), google.scope.as_str()), (None, "https://mail.google.com/"));
+    assert!(!format!("{google:?}").contains("hunter2"));
+    let microsoft = client("provider = \"microsoft\"\ntenant = \"example.com\"\nkeyring = true");
+    assert_eq!(url(&microsoft.device).unwrap(), "https://login.microsoftonline.com/example.com/oauth2/v2.0/devicecode");
+    assert_eq!((microsoft.keep, microsoft.redirect_host), (Keep::Keyring, "localhost"));
+    let own = client(
+        "token_endpoint = \"https://id.example.com/t\"\ndevice_endpoint = \"https://id.example.com/d\"\ntoken_file = \"t.json\"",
+    );
+    assert_eq!((own.scope.as_str(), url(&own.authorization)), ("", None));
+    assert_eq!(own.keep, Keep::File("/etc/sealpost/t.json".into()));
+    // What is written comes before what is known.
+    assert_eq!(client("provider = \"google\"\nscope = \"mail\"").scope, "mail");
 }
 
 #[test]

@@ -14,7 +14,7 @@ use super::{Delivery, Event, Kept, Shared, Store, Tls, maildir::Draft};
 use crate::{
     mail::tls::Facts,
     smtp::{
-        sasl::verifier::Entropy,
+        sasl::{Binding, verifier::Entropy},
         server::{self, Action, Seal, Server, Stored, Transaction, fault::Link},
     },
 };
@@ -147,6 +147,7 @@ impl<'a> Connection<'a> {
                 return Err(left_early());
             }
         }
+        self.server.bind(channel_binding(&tls));
         self.tls = Some(Box::new(tls));
         Ok(Next::On)
     }
@@ -264,6 +265,13 @@ impl<'a> Connection<'a> {
         let _ = self.events.send(Event::Delivered(Box::new(delivery)));
         Stored::Kept(word)
     }
+}
+
+/// `tls-exporter` (RFC 9266), as [`crate::host::tls::Handshake::channel_binding`] has it for the client.
+fn channel_binding(tls: &ServerConnection) -> Option<Binding> {
+    let sealed = tls.protocol_version() == Some(ProtocolVersion::TLSv1_3);
+    let export = || tls.export_keying_material([0; 32], b"EXPORTER-Channel-Binding", None).ok();
+    if sealed { export() } else { None }
 }
 
 fn left_early() -> io::Error {

@@ -1,7 +1,7 @@
-//! What does a password command print, and how is one that hangs or fails dealt with?
+//! What does a command print that knows a secret, and how is one that hangs or fails dealt with?
 
 use std::{
-    io,
+    io::{self, Write as _},
     os::{fd::AsFd, unix::process::CommandExt as _},
     process::{Child, Command, ExitStatus, Stdio},
     time::{Duration, Instant},
@@ -14,10 +14,10 @@ use rustix::{
 };
 use zeroize::Zeroizing;
 
-use super::{LONGEST, buffer};
+use super::{Errand, LONGEST, buffer};
 use crate::{
     error::{Error, Exit},
-    host::world::World,
+    host::config::SecretSource,
 };
 
 /// How much of what the command complains about is passed on, in octets.
@@ -26,54 +26,102 @@ pub(super) const COMPLAINT: usize = 1024;
 /// How long to wait before asking again whether the command ended, where the kernel can't wake us (before Linux 5.3).
 const GLANCE: Duration = Duration::from_millis(20);
 
-/// Variables, by how they begin, that hold secrets of ours: the command has no need of them.
-const HIDDEN: [&str; 3] = ["SEALPOST_PASSWORD", "SMTP_PASS", "SMTP_AUTH_PASSWORD"];
+/// Variables that are settings of ours, by how they begin: some hold secrets, and a command has need of none.
+const OURS: [&str; 3] = ["SEALPOST_", "SMTP_PASS", "SMTP_AUTH_PASSWORD"];
 
-/// Runs `command` by the shell and returns what it printed, as far as a secret may be long.
+/// What a program said, and how it ended.
+pub(super) struct Said {
+    pub(super) status: ExitStatus,
+    pub(super) stdout: Zeroizing<Vec<u8>>,
+    stderr: Zeroizing<Vec<u8>>,
+}
+
+/// A command line of the shell.
+pub(super) fn shell(line: &str) -> Command {
+    let mut shell = Command::new("/bin/sh");
+    shell.arg("-c").arg(line);
+    shell
+}
+
+/// Runs the command and returns what it printed, as far as a secret may be long.
 ///
 /// # Errors
 /// `EX_TEMPFAIL`: it can't be run, failed (with what it said on stderr), or took longer than `patience`; then it is killed
 /// together with its children.
-pub(super) fn output(world: &dyn World, command: &str, patience: Duration, doing: &str) -> Result<Zeroizing<Vec<u8>>, Error> {
-    let failed = |because: String| Error::new(Exit::TempFail, doing, because);
-    let mut shell = Command::new("/bin/sh");
-    shell.arg("-c").arg(command).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
-    for name in hidden(world) {
-        shell.env_remove(name);
+pub(super) fn output(errand: &Errand<'_>, command: Command, patience: Duration) -> Result<Zeroizing<Vec<u8>>, Error> {
+    let said = run(errand, command, b"", patience)?;
+    if said.status.success() { Ok(said.stdout) } else { Err(said.failure(errand)) }
+}
+
+/// Runs the command with `input` on its standard input, without the variables that are ours.
+///
+/// # Errors
+/// `EX_TEMPFAIL`: it can't be run, or took longer than `patience`; then it is killed together with its children.
+pub(super) fn run(errand: &Errand<'_>, mut command: Command, input: &[u8], patience: Duration) -> Result<Said, Error> {
+    let failed = |because: String| Error::new(Exit::TempFail, errand.doing(), because);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+    for name in hidden(errand) {
+        command.env_remove(name);
     }
-    let mut running = Running::start(&mut shell).map_err(|error| failed(format!("the command can't be run: {error}")))?;
-    let status = match running.wait(Instant::now() + patience) {
-        Ok(Some(status)) => status,
+    let mut running = Running::start(&mut command, input).map_err(|error| failed(format!("the command can't be run: {error}")))?;
+    match running.wait(Instant::now() + patience) {
+        Ok(Some(status)) => Ok(Said { status, stdout: running.stdout.text, stderr: running.stderr.text }),
         Ok(None) => {
             running.kill();
             let because = format!("the command did not end within {} s", patience.as_secs());
-            return Err(
-                failed(because).hint("it must not wait for somebody: does it ask on the terminal, or for a locked keyring?")
-            );
+            Err(failed(because).hint("it must not wait for somebody: does it ask on the terminal, or for a locked keyring?"))
         }
         Err(error) => {
             running.kill();
-            return Err(failed(format!("the command can't be followed: {error}")));
+            Err(failed(format!("the command can't be followed: {error}")))
         }
-    };
-    if status.success() {
-        return Ok(std::mem::replace(&mut running.stdout.text, Zeroizing::new(Vec::new())));
     }
-    let complaint = complaint(&String::from_utf8_lossy(&running.stderr.text), &String::from_utf8_lossy(&running.stdout.text));
-    let complaint = if complaint.is_empty() { String::new() } else { format!(": {complaint}") };
-    Err(failed(format!("the command failed ({status}){complaint}")).hint("run it by hand, as the same user, to see why"))
+}
+
+impl Said {
+    /// The error that quotes what the command complained about.
+    pub(super) fn failure(&self, errand: &Errand<'_>) -> Error {
+        let complaint = complaint(&self.stderr, &self.stdout);
+        let complaint = if complaint.is_empty() { String::new() } else { format!(": {complaint}") };
+        Error::new(Exit::TempFail, errand.doing(), format!("the command failed ({}){complaint}", self.status))
+            .hint("run it by hand, as the same user, to see why")
+    }
+
+    /// Whether it complained about anything.
+    pub(super) fn is_silent(&self) -> bool {
+        self.stderr.is_empty()
+    }
 }
 
 /// What the command said on stderr, in one line, without what it printed: a shell that traces (`set -x`) says the secret again.
-fn complaint(said: &str, printed: &str) -> String {
-    let secret = printed.lines().next().unwrap_or_default().trim();
-    let said = if secret.is_empty() { said.to_owned() } else { said.replace(secret, "***") };
+fn complaint(said: &[u8], printed: &[u8]) -> String {
+    /// Shorter words are no secrets, and masked they would make nonsense of a complaint.
+    const SHORTEST: usize = 6;
+    let mut said = Zeroizing::new(String::from_utf8_lossy(said).into_owned());
+    let printed = Zeroizing::new(String::from_utf8_lossy(printed).into_owned());
+    let first = printed.lines().next().unwrap_or_default().trim();
+    // JSON has its secrets between quotation marks.
+    let words =
+        printed.split(|c: char| c.is_whitespace() || c.is_control() || "\"'".contains(c)).filter(|word| word.len() >= SHORTEST);
+    for secret in std::iter::once(first).chain(words).filter(|secret| !secret.is_empty()) {
+        if said.contains(secret) {
+            said = Zeroizing::new(said.replace(secret, "***"));
+        }
+    }
     said.trim().replace('\n', " / ")
 }
 
-/// The names of variables that hold secrets.
-pub(super) fn hidden(world: &dyn World) -> impl Iterator<Item = String> {
-    world.env_names().into_iter().filter(|name| HIDDEN.iter().any(|hidden| name.starts_with(hidden)))
+/// The names of variables that a command must not see: our settings, the passwords of all accounts, and what a web server made of
+/// the header fields of a request (`Proxy:` becomes `HTTP_PROXY`, which sends a program that fetches a token through a stranger).
+pub(super) fn hidden(errand: &Errand<'_>) -> Vec<String> {
+    let is_cgi = errand.world.env("GATEWAY_INTERFACE").is_some();
+    let sources = errand.config.accounts.iter().filter_map(|account| account.auth.as_ref()).map(|auth| &auth.source);
+    let named: Vec<&String> =
+        sources.filter_map(|source| if let SecretSource::Environment(name) = source { Some(name) } else { None }).collect();
+    let is_hidden = |name: &String| {
+        OURS.iter().any(|ours| name.starts_with(ours)) || named.contains(&name) || (is_cgi && name.starts_with("HTTP_"))
+    };
+    errand.world.env_names().into_iter().filter(is_hidden).collect()
 }
 
 /// A command and what has been read of it so far.
@@ -85,8 +133,12 @@ struct Running {
 }
 
 impl Running {
-    fn start(shell: &mut Command) -> io::Result<Self> {
-        let mut child = shell.spawn()?;
+    fn start(command: &mut Command, input: &[u8]) -> io::Result<Self> {
+        let mut child = command.spawn()?;
+        if let Some(mut stdin) = child.stdin.take() {
+            // What it is given fits into the pipe, so that nobody waits; whoever does not read it has no need of it.
+            let _unread = stdin.write_all(input);
+        }
         let ended = pid(&child).and_then(|pid| rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok());
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         let stdout = Pipe::new(stdout.map(OwnedFd::from), buffer(), LONGEST + 2)?;

@@ -8,7 +8,7 @@ use crate::{
         policy::{self, Channel, Unpromised},
         tls::{Failure, Finding},
     },
-    smtp::{action::Action, command},
+    smtp::{action::Action, advice, command, sasl::Kind},
 };
 
 impl Session<'_> {
@@ -129,7 +129,8 @@ impl Session<'_> {
         let (fate, exit) = if reply.is_permanent() { (Fate::Refused, permanent) } else { (Fate::Deferred, Exit::TempFail) };
         let reply = reply.shortened();
         let because = format!("the server refused {what}: {reply}");
-        self.stop(Problem { fate, exit, because, hint: None, reply: Some(reply) });
+        let hint = advice::after_refusal(&reply).filter(|_| !matches!(self.state, State::Auth { .. })).map(str::to_owned);
+        self.stop(Problem { fate, exit, because, hint, reply: Some(reply) });
     }
 
     pub(super) fn violated(&mut self, what: &str, hint: Option<String>) {
@@ -138,7 +139,8 @@ impl Session<'_> {
     }
 
     /// Ends the session with what is known; QUIT is said where the dialogue is in step.
-    pub(super) fn stop(&mut self, problem: Problem) {
+    pub(super) fn stop(&mut self, mut problem: Problem) {
+        self.explain_login(&mut problem);
         if let State::Mail(transaction) = &mut self.state {
             transaction.lost(problem.exit, &mut self.out);
             self.outcomes = Some(transaction.outcomes());
@@ -150,6 +152,20 @@ impl Session<'_> {
         self.state = State::Ended;
         if in_step && !hung_up {
             self.farewell();
+        }
+    }
+
+    /// Where it is a login that ends: what the server said within it, what can be done, and whether it was the token.
+    fn explain_login(&mut self, problem: &mut Problem) {
+        let State::Auth { mechanism, exchange, .. } = &self.state else { return };
+        let complaint = exchange.complaint();
+        if let Some(complaint) = complaint {
+            problem.because.push_str(&format!("; it gave as reason: {complaint}"));
+        }
+        let refused = complaint.is_some() || problem.reply.as_ref().is_some_and(Reply::is_permanent);
+        self.token_refused = refused && mechanism.takes() == Kind::Token;
+        if problem.hint.is_none() {
+            problem.hint = advice::after_login(*mechanism, problem.reply.as_ref(), complaint).map(str::to_owned);
         }
     }
 

@@ -15,10 +15,12 @@ use crate::{
     smtp::{
         action::Action,
         reply::Capabilities,
-        sasl::{self, Exchange, Kind, SaslError},
+        sasl::{self, Exchange, SaslError, Setting},
     },
 };
 
+/// A command line, CRLF included (RFC 5321 4.5.3.1.4); an initial response that makes AUTH longer waits for a challenge.
+const LONGEST_LINE: usize = 512;
 /// Most 334 challenges of one AUTH; the longest mechanism needs three.
 const CHALLENGES: u8 = 8;
 
@@ -119,12 +121,12 @@ impl Session<'_> {
             Err(why) => return self.unsafe_secret(why),
         };
         let offered: Vec<&str> = self.server.auth.iter().map(String::as_str).collect();
-        let exchange = sasl::choose(&offered, credentials.choice, &permit)
-            .and_then(|mechanism| Ok((mechanism, Exchange::new(mechanism, credentials, &permit, &self.plan.nonce)?)));
-        match exchange {
+        let setting = Setting { offered: &offered, permit: &permit, binding: self.binding, nonce: &self.plan.nonce };
+        match Exchange::begin(credentials, &setting) {
             Ok((mechanism, mut exchange)) => {
                 let mut words = Zeroizing::new(format!("AUTH {}", mechanism.name()));
-                if let Some(initial) = exchange.initial() {
+                let room = LONGEST_LINE - words.len() - " \r\n".len();
+                if let Some(initial) = exchange.initial(room / 4 * 3) {
                     words.push(' ');
                     words.push_str(&encode(&initial));
                 }
@@ -133,7 +135,8 @@ impl Session<'_> {
             }
             Err(error @ SaslError::NotPermitted(_)) => self.unsafe_secret(&error.to_string()),
             Err(error) => {
-                self.stop(Problem { fate: Fate::Refused, exit: Exit::NoPerm, because: error.to_string(), hint: None, reply: None });
+                let (because, hint) = (error.to_string(), error.advice().map(str::to_owned));
+                self.stop(Problem { fate: Fate::Refused, exit: Exit::NoPerm, because, hint, reply: None });
             }
         }
     }
@@ -166,11 +169,7 @@ impl Session<'_> {
             _ if reply.is_positive() || reply.code / 100 == 3 => {
                 self.violated(&format!("the server ended AUTH with {reply}"), None);
             }
-            _ => {
-                let secret = self.plan.credentials.as_ref().map(|credentials| credentials.secret.kind());
-                self.token_refused = secret == Some(Kind::Token) && reply.is_permanent();
-                self.rejected(&format!("the login by {}", mechanism.name()), reply, Exit::NoPerm);
-            }
+            _ => self.rejected(&format!("the login by {}", mechanism.name()), reply, Exit::NoPerm),
         }
     }
 }

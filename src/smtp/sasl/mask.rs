@@ -5,12 +5,12 @@ use std::{borrow::Cow, fmt};
 use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
 use zeroize::Zeroizing;
 
-use super::{Credentials, plain};
+use super::{Credentials, Kind, bearer, plain};
 
 /// What stands in a secret's place.
 const HIDDEN: &str = "***";
 
-/// Hides a secret in foreign text: as it is, and as PLAIN and LOGIN say it in base64.
+/// Hides a secret in foreign text: as it is, and as each mechanism that shows it says it in base64.
 #[derive(Clone, Default)]
 pub struct Mask(Vec<Zeroizing<String>>);
 
@@ -19,8 +19,13 @@ impl Mask {
     pub fn new(credentials: &Credentials) -> Self {
         let Credentials { user, secret, .. } = credentials;
         let mut forms = vec![Zeroizing::new(secret.expose().to_owned()), Zeroizing::new(STANDARD_NO_PAD.encode(secret.expose()))];
-        // What PLAIN can't say, no server was told that way.
-        forms.extend(plain(user, secret).map(|message| Zeroizing::new(STANDARD_NO_PAD.encode(&message))));
+        let messages = match secret.kind() {
+            Kind::Password => [plain(user, secret).ok(), None],
+            Kind::Token => [bearer::oauthbearer(credentials).ok(), bearer::xoauth2(user, secret).ok()],
+            Kind::Nothing => return Self::default(),
+        };
+        // What a mechanism can't say, no server was told that way.
+        forms.extend(messages.into_iter().flatten().map(|message| Zeroizing::new(STANDARD_NO_PAD.encode(&message))));
         forms.retain(|form| !form.is_empty());
         forms.sort_by_key(|form| std::cmp::Reverse(form.len()));
         Self(forms)

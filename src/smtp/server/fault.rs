@@ -3,6 +3,8 @@
 //! Faults are data: each is one row that says at which step of the session what is said instead. The server asks the table at
 //! each step, and knows no fault by name.
 
+use crate::smtp::sasl::verifier::Lie;
+
 /// One thing that goes wrong.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Fault {
@@ -57,8 +59,8 @@ enum Effect {
     Mangle(&'static str),
     /// SIZE announces this many octets, and more are refused.
     Size(u64),
-    /// The SCRAM signature is wrong.
-    Forge,
+    /// Who verifies the login lies like this.
+    Lie(Lie),
     /// Not the dialogue's: the listener's.
     Link(Link),
 }
@@ -91,8 +93,10 @@ pub enum Link {
 /// What a server must do, or the fault never strikes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Premise {
-    /// Demand a login.
+    /// Demand a login with a password.
     Login,
+    /// Demand a login with an access token.
+    Token,
     /// Begin TLS by STARTTLS.
     Starttls,
     /// Begin TLS before the greeting.
@@ -118,7 +122,7 @@ impl Faults {
 
     /// Whether the connection itself is to be spoilt like this.
     pub fn spoils(&self, link: Link) -> bool {
-        self.has(Effect::Link(link))
+        self.0.iter().any(|fault| fault.effect == Effect::Link(link))
     }
 
     pub(super) fn at(&self, step: Step) -> Option<Twist> {
@@ -151,12 +155,8 @@ impl Faults {
         self.first(|effect| if let Effect::Mangle(word) = effect { Some(word) } else { None })
     }
 
-    pub(super) fn forges(&self) -> bool {
-        self.has(Effect::Forge)
-    }
-
-    fn has(&self, effect: Effect) -> bool {
-        self.0.iter().any(|fault| fault.effect == effect)
+    pub(super) fn lie(&self) -> Option<Lie> {
+        self.first(|effect| if let Effect::Lie(lie) = effect { Some(lie) } else { None })
     }
 
     fn first<T>(&self, pick: impl Fn(Effect) -> Option<T>) -> Option<T> {
@@ -173,7 +173,8 @@ impl Fault {
     /// What it needs; most need nothing.
     pub fn premise(&self) -> Option<Premise> {
         match self.effect {
-            Effect::At(Step::Auth, _) | Effect::Forge | Effect::Hide("AUTH") => Some(Premise::Login),
+            Effect::Lie(Lie::Token) => Some(Premise::Token),
+            Effect::At(Step::Auth, _) | Effect::Lie(_) | Effect::Hide("AUTH" | "-PLUS") => Some(Premise::Login),
             Effect::At(Step::Starttls, _) | Effect::Trail(Step::Starttls, _) | Effect::Hide("STARTTLS") | Effect::Mangle(_) => {
                 Some(Premise::Starttls)
             }
@@ -199,7 +200,7 @@ const fn cut(step: Step, text: &'static str) -> Effect {
 }
 
 /// Every fault there is.
-pub static FAULTS: [Fault; 45] = [
+pub static FAULTS: [Fault; 53] = [
     row("greeting-554", "the greeting is 554, and the connection ends", cut(Step::Greeting, "554 5.3.2 no service here\r\n")),
     row("greeting-421", "the greeting is 421, and the connection ends", cut(Step::Greeting, "421 4.3.2 come back later\r\n")),
     row("silent-greeting", "no greeting ever comes", answer(Step::Greeting, "")),
@@ -233,7 +234,15 @@ pub static FAULTS: [Fault; 45] = [
     row("plaintext-on-implicit", "the implicit TLS port speaks plaintext", Effect::Link(Link::Plaintext)),
     row("auth-535", "every login is refused for good", answer(Step::Auth, "535 5.7.8 authentication failed\r\n")),
     row("auth-454", "logging in fails for now", answer(Step::Auth, "454 4.7.0 temporary authentication failure\r\n")),
-    row("bad-scram", "the server's SCRAM signature is wrong: an impostor", Effect::Forge),
+    row("auth-garbage", "the challenge of a login is no base64", answer(Step::Auth, "334 what?\r\n")),
+    row("auth-hasty", "every login is granted before the server has proven anything", Effect::Lie(Lie::Hasty)),
+    row("auth-endless", "the server asks on and on in a login", Effect::Lie(Lie::Endless)),
+    row("bad-scram", "the server's SCRAM signature is wrong: an impostor", Effect::Lie(Lie::Signature)),
+    row("scram-nonce", "the server's SCRAM nonce does not extend the client's", Effect::Lie(Lie::Nonce)),
+    row("scram-few", "SCRAM with a single iteration, to guess the password from", Effect::Lie(Lie::Iterations(1))),
+    row("scram-many", "SCRAM with 2000000000 iterations, to keep the client busy", Effect::Lie(Lie::Iterations(2_000_000_000))),
+    row("no-plus", "SCRAM-...-PLUS is stripped from the offer, as between the two", Effect::Hide("-PLUS")),
+    row("token-refused", "the right access token is refused", Effect::Lie(Lie::Token)),
     row("mail-451", "MAIL is deferred", answer(Step::Mail, "451 4.3.0 not now\r\n")),
     row("mail-550", "MAIL is refused", answer(Step::Mail, "550 5.7.1 sender refused\r\n")),
     row("rcpt-451", "the first recipient of each message is deferred", answer(Step::FirstRecipient, "451 4.2.1 mailbox busy\r\n")),

@@ -37,9 +37,15 @@ impl Server {
         keywords.extend(self.settings.faults.mangled().filter(|_| self.settings.seal == Seal::Offered).map(str::to_owned));
         keywords.push(format!("SIZE {}", self.message_size()));
         if self.offers("AUTH") {
-            keywords.push(format!("AUTH {}", Mechanism::BEST_FIRST.map(Mechanism::name).join(" ")));
+            keywords.push(format!("AUTH {}", self.mechanisms().join(" ")));
         }
         keywords
+    }
+
+    fn mechanisms(&self) -> Vec<&'static str> {
+        let Some(auth) = &self.settings.auth else { return Vec::new() };
+        let bindable = self.binding.is_some() && !self.settings.faults.hides("-PLUS");
+        Verifier::offered(auth.login.password.kind(), bindable).map(Mechanism::name).collect()
     }
 
     /// Whether this client may use what belongs to `keyword`.
@@ -87,13 +93,13 @@ impl Server {
         let Some(auth) = self.settings.auth.clone().filter(|_| self.offers("AUTH")) else {
             return self.mistake("502 5.5.1 AUTH is not offered");
         };
-        let Some(mechanism) = Mechanism::from_name(mechanism) else {
-            return self.mistake("504 5.5.4 unknown mechanism");
-        };
+        let mechanism = Mechanism::from_name(mechanism).filter(|mechanism| self.mechanisms().contains(&mechanism.name()));
+        let lie = self.settings.faults.lie();
+        let verifier = mechanism.and_then(|mechanism| Verifier::new(mechanism, auth.login, auth.entropy, self.binding, lie));
+        let Some(verifier) = verifier else { return self.mistake("504 5.5.4 unknown mechanism") };
         if self.plays(Step::Auth) {
             return;
         }
-        let verifier = Verifier::new(mechanism, auth.login, auth.entropy, !self.settings.faults.forges());
         let prompt = verifier.prompt();
         self.phase = Phase::Auth(Box::new(verifier));
         match initial {

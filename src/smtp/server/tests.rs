@@ -11,7 +11,7 @@ use crate::{
         policy::{Demand, OnDowngrade, Policy, Reach, Request, SecretRule, Start, Tlsa, Trust, judge, may_authenticate},
         tls::Standing,
     },
-    smtp::sasl::{Choice, Credentials, Exchange, Mechanism, Secret},
+    smtp::sasl::{Choice, Credentials, Exchange, Secret, Setting},
 };
 
 fn settings() -> Settings {
@@ -411,7 +411,7 @@ fn a_login_is_offered_under_tls_only_and_needed_before_mail() {
         S: 250-ENHANCEDSTATUSCODES
         S: 250-CHUNKING
         S: 250-SIZE 100
-        S: 250 AUTH SCRAM-SHA-256 PLAIN LOGIN
+        S: 250 AUTH SCRAM-SHA-256 SCRAM-SHA-1 PLAIN LOGIN CRAM-MD5
         C: MAIL FROM:<a@b>
         S: 530 5.7.0 log in first
         C: AUTH KERBEROS
@@ -530,7 +530,7 @@ fn scram_runs_through_the_dialogue_and_a_forged_signature_is_noticed_by_its_clie
             [Action::Say(reply)] => String::from_utf8(reply.clone()).unwrap(),
             other => panic!("{other:?}"),
         };
-        let mut reply = say(format!("AUTH SCRAM-SHA-256 {}", BASE64.encode(client.initial().unwrap())));
+        let mut reply = say(format!("AUTH SCRAM-SHA-256 {}", BASE64.encode(client.initial(500).unwrap())));
         let outcome = loop {
             let Some(challenge) = reply.strip_prefix("334 ") else { break client.finished(None) };
             match client.answer(&BASE64.decode(challenge.trim_end()).unwrap()) {
@@ -555,8 +555,9 @@ fn scram_client() -> Exchange {
     let rule = SecretRule { allow_unverified: false, explicit_mechanism: false };
     let permit = may_authenticate(&judge(demand, Ok(Standing::Proven)).unwrap(), Reach::Network, rule).unwrap();
     let secret = Secret::new("pw".to_owned());
-    let credentials = Credentials { user: "tim".to_owned(), secret, choice: Choice::Auto, allow_unverified: false };
-    Exchange::new(Mechanism::ScramSha256, &credentials, &permit, &[3; 18]).unwrap()
+    let credentials = Credentials { user: "tim".to_owned(), secret, choice: Choice::Auto, allow_unverified: false, server: None };
+    let setting = Setting { offered: &["SCRAM-SHA-256"], permit: &permit, binding: None, nonce: &[3; 18] };
+    Exchange::begin(&credentials, &setting).unwrap().1
 }
 
 #[test]

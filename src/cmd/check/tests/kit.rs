@@ -66,6 +66,7 @@ pub(super) fn sight(foreign: &str) -> Sight {
             chain: vec![certificate; 2],
             ders: vec![Vec::new().into(); 12],
             verdict: Err(finding.clone()),
+            bindable: true,
         }),
         met: None,
         reach: Reach::Network,

@@ -27,7 +27,7 @@ fn the_manual_names_every_key_and_every_variable() {
 fn every_example_of_the_manual_is_a_configuration() {
     let examples: Vec<&str> =
         MANUAL.split("\n.Bd -literal -offset indent\n").skip(1).map(|rest| rest.split("\n.Ed\n").next().unwrap()).collect();
-    assert_eq!(examples.len(), 8);
+    assert_eq!(examples.len(), 13);
     for example in examples {
         super::read(example).unwrap_or_else(|error| panic!("{example}\n{}", error.render("manual")));
     }

@@ -1,0 +1,170 @@
+//! How is a form sent to a server of HTTP, and its answer read? (RFC 9110, 9112; one POST a connection, for OAuth tokens)
+
+use std::time::{Duration, Instant};
+
+use zeroize::Zeroizing;
+
+use super::{
+    config::{Account, Endpoint, Tls},
+    dial,
+    net::{Link, Lost},
+    tls::{Connector, Known},
+};
+use crate::{
+    error::{Error, Exit},
+    mail::tls::Standing,
+    smtp::client::Flight,
+};
+
+pub mod answer;
+
+pub use answer::Answer;
+use answer::Reader;
+
+/// From the name's resolution to the answer's last octet.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The pairs of a form as it is sent (`application/x-www-form-urlencoded`); overwritten when dropped.
+pub struct Form(Zeroizing<String>);
+
+impl Form {
+    /// A form of these pairs.
+    pub fn new(pairs: &[(&str, &str)]) -> Self {
+        // An octet becomes three at most: the buffer never grows, and leaves no copy behind.
+        let room = pairs.iter().map(|(name, value)| 3 * (name.len() + value.len()) + 2).sum();
+        let mut text = Zeroizing::new(String::with_capacity(room));
+        for (name, value) in pairs {
+            if !text.is_empty() {
+                text.push('&');
+            }
+            encode(&mut text, name);
+            text.push('=');
+            encode(&mut text, value);
+        }
+        Self(text)
+    }
+
+    /// The form as text, for the query of an address.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Sends the form by POST, by the account's way into the network, and returns the answer, whatever its status. A redirect is not
+/// followed: it would carry the secrets of the form to wherever it points.
+///
+/// # Errors
+/// `EX_TEMPFAIL`: the server can't be reached, is not the one that it should be, breaks off, takes too long, or speaks no HTTP.
+pub fn post(account: &Account, endpoint: &Endpoint, ca_file: Option<&std::path::Path>, form: &Form) -> Result<Answer, Error> {
+    let deadline = Instant::now() + PATIENCE;
+    let mut link = dial::dial_for(account, &endpoint.target, PATIENCE).map_err(|why| failed(endpoint, &why.to_string()))?;
+    if endpoint.secure {
+        let tls = Tls::verified(ca_file.map(std::path::Path::to_path_buf));
+        let connector = Connector::new(&tls, &endpoint.target, Known::Nothing)?;
+        let handshake = link.seal(connector.start()?, deadline).map_err(|why| failed(endpoint, &why.to_string()))?;
+        match handshake.verdict() {
+            Ok(Standing::Proven) => {}
+            Ok(_) => return Err(failed(endpoint, "nobody vouches for its certificate")),
+            Err(finding) => return Err(failed(endpoint, &finding.to_string())),
+        }
+    }
+    let head = format!(
+        "POST {} HTTP/1.1\r\nHost: {}\r\nAccept: application/json\r\nUser-Agent: sealpost/{}\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        endpoint.path,
+        endpoint.authority,
+        env!("CARGO_PKG_VERSION"),
+        form.0.len()
+    );
+    let flight = Flight { head: head.as_bytes(), content: form.0.as_bytes(), tail: b"", masked: None };
+    let answer = link.say(flight, deadline).map_err(|lost| lost.to_string()).and_then(|()| read(&mut link, deadline));
+    link.wipe();
+    answer.map_err(|why| failed(endpoint, &why))
+}
+
+fn read(link: &mut Link, deadline: Instant) -> Result<Answer, String> {
+    let mut reader = Reader::default();
+    loop {
+        let answer = match link.hear(deadline) {
+            Ok(octets) => reader.push(octets),
+            Err(Lost::Broken(why)) => return reader.end().map_err(|fault| format!("connection lost: {why} ({fault})")),
+            Err(lost) => return Err(lost.to_string()),
+        };
+        if let Some(answer) = answer.map_err(|fault| fault.to_string())? {
+            return Ok(answer);
+        }
+    }
+}
+
+fn failed(endpoint: &Endpoint, why: &str) -> Error {
+    Error::new(Exit::TempFail, format!("asking {}", endpoint.url), why)
+}
+
+/// RFC 3986 2.3: what is not unreserved is written as its octets.
+fn encode(text: &mut String, value: &str) {
+    for octet in value.bytes() {
+        match octet {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => text.push(char::from(octet)),
+            _ => {
+                text.push('%');
+                text.extend(
+                    [octet >> 4, octet & 15]
+                        .iter()
+                        .filter_map(|digit| char::from_digit((*digit).into(), 16))
+                        .map(|d| d.to_ascii_uppercase()),
+                );
+            }
+        }
+    }
+}
+
+/// What `value` of a form or a query stands for; `None` where its octets are no text.
+pub fn decode(value: &str) -> Option<Zeroizing<String>> {
+    let mut octets = Zeroizing::new(Vec::with_capacity(value.len()));
+    let mut rest = value.bytes();
+    while let Some(octet) = rest.next() {
+        octets.push(match octet {
+            b'+' => b' ',
+            b'%' => {
+                let mut digit = || char::from(rest.next()?).to_digit(16);
+                u8::try_from(digit()? << 4 | digit()?).ok()?
+            }
+            octet => octet,
+        });
+    }
+    std::str::from_utf8(&octets).ok().map(|text| Zeroizing::new(text.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_form_is_written_as_browsers_write_it() {
+        assert_eq!(
+            Form::new(&[("a", "b c"), ("scope", "https://x/é"), ("e", "")]).as_str(),
+            "a=b%20c&scope=https%3A%2F%2Fx%2F%C3%A9&e="
+        );
+        assert_eq!(Form::new(&[]).as_str(), "");
+    }
+
+    #[test]
+    fn a_value_that_is_no_text_is_none() {
+        for value in ["%", "%4", "%zz", "%ff", "a%"] {
+            assert_eq!(decode(value), None, "{value}");
+        }
+        assert_eq!(decode("a+b%2Bc").unwrap().as_str(), "a b+c");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_again(name in "\\PC{0,10}", value in ".{0,30}") {
+            let form = Form::new(&[(&name, &value)]);
+            let (before, after) = form.as_str().split_once('=').unwrap();
+            prop_assert_eq!(&*decode(before).unwrap(), &name);
+            prop_assert_eq!(&*decode(after).unwrap(), &value);
+            prop_assert!(form.0.capacity() >= form.0.len());
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Is a provider understood, whatever it answers?
