@@ -4,6 +4,7 @@ use std::{
     borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
+    time::{Duration, Instant},
 };
 
 use proptest::prelude::*;
@@ -14,13 +15,16 @@ use super::{
     *,
 };
 use crate::{
+    cmd::deliver::Delivery,
     error::is_treacherous,
     host::{
-        dial::Unreachable,
+        dial::{self, Unreachable},
         listen::{Settings, Sink},
+        probe::{self, Patience},
+        tls::{Connector, Known},
         world::Pretend,
     },
-    mail::policy::{Channel, Start},
+    mail::policy::{Channel, Prior, Start},
     smtp::server::fault::Faults,
 };
 
@@ -159,4 +163,20 @@ fn the_manual_lists_every_key_of_the_object_and_no_other() {
     let mut found = BTreeMap::new();
     keys("object", &value, &mut found);
     assert_eq!(found, documented());
+}
+
+#[test]
+fn a_look_is_over_when_its_time_is_over_however_long_an_answer_may_take() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let (begun, address) = (Instant::now(), silent.local_addr().unwrap());
+    let config = config("");
+    let account = &config.accounts[0];
+    let link = dial::race(&[address], None, begun + Duration::from_secs(5)).unwrap();
+    let known = (account.tls.demand, &Prior::default());
+    let plan = Delivery::plan(&Pretend::default(), &config, account, &link, None, known);
+    let connector = Connector::new(&account.tls, &account.target, Known::Nothing).unwrap();
+    let patience = Patience { timeouts: config.limits.timeouts, until: begun + Duration::from_millis(200) };
+    let sight = probe::run(link, &connector, patience, plan);
+    assert_eq!(sight.report.problem.unwrap().because, "no answer in time: the greeting did not come");
+    assert!(begun.elapsed() < Duration::from_secs(5));
 }
