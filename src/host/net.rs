@@ -148,7 +148,12 @@ impl Link {
     /// Why it failed; the connection is dead.
     pub fn seal(&mut self, handshake: Handshake, deadline: Instant) -> Result<&Handshake, Broken> {
         let mut handshake = Box::new(handshake);
+        let late = || Broken::Failed("no answer to the TLS handshake in time".to_owned());
         while handshake.is_handshaking() {
+            // Messages that say nothing may come without end, and then nothing is waited for.
+            if Instant::now() >= deadline {
+                return Err(late());
+            }
             let step = if handshake.wants_write() {
                 handshake.write_tls(&mut self.socket).map(|_| PollFlags::OUT)
             } else {
@@ -169,7 +174,7 @@ impl Link {
                 Err(error) => {
                     let wish = if handshake.wants_write() { PollFlags::OUT } else { PollFlags::IN };
                     would_block(error).and_then(|()| self.socket.wait(wish, deadline)).map_err(|lost| match lost {
-                        Lost::TimedOut => Broken::Failed("no answer to the TLS handshake in time".to_owned()),
+                        Lost::TimedOut => late(),
                         other => Broken::Failed(format!("during the TLS handshake: {other}")),
                     })?;
                 }

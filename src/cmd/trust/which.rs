@@ -66,7 +66,9 @@ fn with_server<'c>(config: &'c Config, text: &str) -> Result<Option<&'c Account>
 /// Whether a remembered name is meant by what was written: in full, or without the port.
 fn fits(name: &str, text: &str) -> bool {
     let text = text.strip_suffix('.').unwrap_or(text);
-    let host = name.rsplit_once(':').map_or(name, |(host, _)| host);
+    // What is behind `srv:` or `unix:` is no port.
+    let numbered = name.rsplit_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()));
+    let host = numbered.map_or(name, |(host, _)| host);
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     [name, host, bare].iter().any(|form| form.eq_ignore_ascii_case(text))
 }
@@ -144,7 +146,7 @@ mod tests {
     #[test]
     fn a_host_without_a_port_stands_for_all_of_its_ports() {
         let mut servers = Servers::default();
-        for name in ["relay.test:25", "relay.test:465", "[::1]:25", "unix:/run/x", "my.relay.test:25"] {
+        for name in ["relay.test:25", "relay.test:465", "[::1]:25", "unix:/run/x", "my.relay.test:25", "srv:relay.test"] {
             servers.entry(name);
         }
         let found = |text| remembered(&config(), &servers, text).map_err(|error| error.exit());
@@ -153,6 +155,8 @@ mod tests {
         assert_eq!(found("relay"), Ok(vec!["relay.test:25".to_owned()]));
         assert_eq!(found("::1"), Ok(vec!["[::1]:25".to_owned()]));
         assert_eq!(found("unix:/run/x"), Ok(vec!["unix:/run/x".to_owned()]));
+        assert_eq!(found("SRV:relay.test"), Ok(vec!["srv:relay.test".to_owned()]));
+        assert_eq!(found("srv"), Err(Exit::NoInput));
         assert_eq!(found("test"), Err(Exit::NoInput));
         assert_eq!(found(""), Err(Exit::NoInput));
     }

@@ -660,6 +660,25 @@ fn records_that_say_nothing_do_not_keep_the_deadline_from_being_looked_at() {
 }
 
 #[test]
+fn a_handshake_that_never_gets_anywhere_ends_at_its_deadline() {
+    // HelloRequest, which OpenSSL passes over before TLS 1.3 as often as it comes.
+    let nothing = [22, 3, 3, 0, 4, 0, 0, 0, 0].repeat(1000);
+    for settings in with_each_backend(&settings(Trust::Any)) {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        let begun = Instant::now();
+        let nothing = nothing.clone();
+        let talking =
+            std::thread::spawn(move || while begun.elapsed() < Duration::from_secs(10) && theirs.write_all(&nothing).is_ok() {});
+        let mut link = Link::new(ours.into(), None);
+        assert!(link.seal(handshake(&settings), begun + Duration::from_millis(300)).is_err());
+        assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+        drop(link);
+        talking.join().unwrap();
+    }
+}
+
+#[test]
 fn what_is_no_file_is_told_at_once() {
     let directory = tempfile::tempdir().unwrap();
     let fifo = directory.path().join("fifo");

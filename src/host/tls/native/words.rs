@@ -81,7 +81,7 @@ pub(super) fn explain(error: &str, start: Start, oldest: config::Version) -> Str
             "bad signature" | "digest check failed" => {
                 return "the server could not prove that it holds its certificate's key: the signature is wrong".to_owned();
             }
-            weak if weak.ends_with("too small") || weak.ends_with("too weak") => {
+            weak if weak.ends_with("key too small") || weak.ends_with("too weak") => {
                 return format!("{weak}: this system's OpenSSL wants more (its security level)");
             }
             _ => {}
@@ -150,6 +150,7 @@ mod tests {
             ("wrong version number", "in plaintext after STARTTLS"),
             ("bad signature", "could not prove that it holds"),
             ("dh key too small", "dh key too small: this system's OpenSSL wants more"),
+            ("record too small", "OpenSSL: record too small"),
             ("unexpected message", "OpenSSL: unexpected message"),
         ];
         for (reason, part) in table {
