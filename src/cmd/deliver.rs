@@ -164,11 +164,7 @@ impl<'a> Delivery<'a> {
         content: &mut dyn Content,
     ) -> Ended {
         let deadline = Instant::now() + budget;
-        let demand = account.tls.demand.of_message(self.tls_waived);
-        if demand.request == Request::Waive {
-            self.narrator.note("the message says TLS-Required: No: what the server's domain publishes makes TLS no duty for it");
-        }
-        let mut before = match before::find_out(self.world, self.config, account, demand, budget) {
+        let mut before = match before::find_out(self.world, self.config, account, self.demand(account), budget) {
             Ok(before) => before,
             Err(finding) => return self.withhold(account, envelope, &finding),
         };
@@ -216,6 +212,15 @@ impl<'a> Delivery<'a> {
                 _ => return ended,
             }
         }
+    }
+
+    /// What the account asks of TLS for this message.
+    fn demand(&self, account: &Account) -> Demand {
+        let demand = account.tls.demand.of_message(self.tls_waived);
+        if demand.request == Request::Waive {
+            self.narrator.note("the message says TLS-Required: No: what the server's domain publishes makes TLS no duty for it");
+        }
+        demand
     }
 
     fn attempt(

@@ -191,8 +191,11 @@ fn what_is_remembered_counts_as_it_does_for_a_send_and_a_check_adds_nothing_to_i
         ("trust = \"any\"", &["no-starttls"], "starttls-not-supported"),
     ];
     for (tls, faults, wanted) in rows {
-        let first = sink(&[], false, false);
-        let sealpost = configured(&first, tls, "");
+        // No client calls from there, so that nobody takes the port between the first sink and the second.
+        let apart = Settings { address: "127.0.0.2:0".parse().unwrap(), ..Settings::default() };
+        let first = Sink::start(apart).unwrap();
+        let port = first.address.port();
+        let sealpost = Sealpost::new(&format!("[accounts.relay]\nhost = \"127.0.0.2\"\nport = {port}\ntls = {{ {tls} }}\n"));
         assert_eq!(check(&sealpost, &[]).code, 0, "{tls}");
         assert!(!sealpost.scratch.path().join("memory.json").exists(), "{tls}: a check remembers");
         assert_eq!(compare(&sealpost), Vec::<String>::new(), "{tls}, the first time");

@@ -31,13 +31,22 @@ fn world() -> Option<&'static World> {
 /// What becomes of a datagram that asks: those that answer.
 type Trick = fn(&[u8], &dyn Fn() -> Vec<u8>) -> Vec<Vec<u8>>;
 
+/// A port for datagrams and connections, held from the start.
+fn pair() -> (UdpSocket, TcpListener) {
+    loop {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        if let Ok(socket) = UdpSocket::bind(listener.local_addr().unwrap()) {
+            return (socket, listener);
+        }
+    }
+}
+
 impl World {
     /// A server of datagrams that asks the resolver, and answers as `trick` says; by TCP it passes everything on.
     fn liar(&self, trick: Trick) -> SocketAddr {
         let resolver = self.dns.resolver;
-        let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
-        let socket = UdpSocket::bind(address).unwrap();
-        let listener = TcpListener::bind(address).unwrap();
+        let (socket, listener) = pair();
+        let address = listener.local_addr().unwrap();
         thread::spawn(move || {
             let mut buffer = [0; 4096];
             while let Ok((length, peer)) = socket.recv_from(&mut buffer) {

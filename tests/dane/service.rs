@@ -264,7 +264,7 @@ fn what_makes_no_sense_with_a_service_is_a_configuration_error() {
         ("host = \"srv:example.com\"\nprotocol = \"lmtp\"", "SRV records name servers of SMTP"),
         ("host = \"srv:example.com\"\nproxy = \"socks5://127.0.0.1:9050\"", "beside the proxy"),
         ("host = \"srv:\"", "it is empty"),
-        ("host = \"srv:192.0.2.1:25\"", "letters, digits"),
+        ("host = \"srv:192.0.2.1:25\"", "holds a port"),
     ] {
         let run = send("", account, "");
         assert_eq!(run.code, 78, "{run:?}");
