@@ -79,6 +79,11 @@ fn every_fault_ends_in_the_right_exit_code_record_and_advice() {
         let run = suffer(fault, &format!("backend = {backend:?}, "));
         let name = format!("{name}, {backend}");
         let seen = (run.code, run.field("/status"), run.field("/tls/result"), run.field("/tls/failure"));
+        // Who can't bind a login to the channel can't notice that somebody took the offer away.
+        let (exit, status, result) = match (fault.name, *backend) {
+            ("no-plus", "native-tls") => (0, "sent", "verified"),
+            _ => (exit, status, result),
+        };
         if seen != (exit, status, result, failure) {
             wrong.push(format!("{name}: {seen:?}\n{}", run.stderr));
         }
