@@ -22,6 +22,7 @@ const SELDOM: &[&[&str]] = &[
     &["sealpost", "cmd", "check"],
     &["sealpost", "cmd", "config"],
     &["sealpost", "cmd", "demo"],
+    &["sealpost", "cmd", "ink"],
     &["sealpost", "cmd", "log"],
     &["sealpost", "cmd", "report"],
     &["sealpost", "cmd", "screen"],

@@ -85,6 +85,7 @@ pub mod cmd {
     pub mod dispatch;
     pub mod flags;
     pub mod getopt;
+    pub mod ink;
     pub mod log;
     pub mod report;
     pub mod screen;

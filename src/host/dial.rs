@@ -126,7 +126,7 @@ pub fn dial_for(account: &Account, target: &Target, budget: Duration) -> Result<
 pub fn addresses(account: &Account, known: &[IpAddr], budget: Duration) -> Result<Vec<SocketAddr>, Unreachable> {
     match &account.target {
         _ if account.proxy.is_some() => Ok(Vec::new()),
-        Target::Name(_, port) if !known.is_empty() => Ok(interleave(known, *port)),
+        Target::Name(..) if !known.is_empty() => Ok(ordered(account, known)),
         Target::Name(name, port) => resolve(name, *port, Instant::now() + budget),
         Target::Address(address, port) => Ok(vec![SocketAddr::new(*address, *port)]),
         Target::Service(_) | Target::Unix(_) => Ok(Vec::new()),

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{COMMAND, Ending, SCENES, Scene, promises};
 use crate::{
-    cmd::wrap::wrapped,
+    cmd::{ink::Ink, wrap::wrapped},
     error::printable,
     host::listen::{Delivery, Kept},
 };
@@ -26,17 +26,6 @@ const HEADER_LINES: usize = 8;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Style {
     pub(super) colour: bool,
-}
-
-/// What colour says; without colour nothing is lost.
-#[derive(Clone, Copy, Debug)]
-enum Ink {
-    Plain,
-    Title,
-    Label,
-    Good,
-    Doubtful,
-    Bad,
 }
 
 impl Style {
@@ -144,16 +133,7 @@ impl Style {
     }
 
     fn dyed(self, ink: Ink, text: &str) -> String {
-        let code = match ink {
-            Ink::Plain => return text.to_owned(),
-            Ink::Title => "1",
-            Ink::Label => "36",
-            Ink::Good => "1;32",
-            Ink::Doubtful => "1;33",
-            Ink::Bad => "1;31",
-        };
-        let blank = text.trim().is_empty();
-        if self.colour && !blank { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+        ink.dye(text, self.colour)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::{fmt::Write as _, time::Duration};
 
+pub(super) use crate::cmd::ink::Ink;
 use crate::{cmd::wrap::wrapped, error::printable};
 
 /// The page fits into a terminal of this width.
@@ -19,17 +20,6 @@ const LONGEST: usize = 800;
 #[derive(Clone, Copy, Debug)]
 pub(in crate::cmd::check) struct Style {
     pub(in crate::cmd::check) colour: bool,
-}
-
-/// What colour says; without colour nothing is lost.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Ink {
-    Plain,
-    Title,
-    Label,
-    Good,
-    Doubtful,
-    Bad,
 }
 
 impl Style {
@@ -65,16 +55,7 @@ impl Style {
     }
 
     fn dyed(self, ink: Ink, text: &str) -> String {
-        let code = match ink {
-            Ink::Plain => return text.to_owned(),
-            Ink::Title => "1",
-            Ink::Label => "36",
-            Ink::Good => "1;32",
-            Ink::Doubtful => "1;33",
-            Ink::Bad => "1;31",
-        };
-        let blank = text.trim().is_empty();
-        if self.colour && !blank { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+        ink.dye(text, self.colour)
     }
 }
 
