@@ -85,8 +85,10 @@ pub mod cmd {
     pub mod deliver;
     pub mod demo;
     pub mod dispatch;
+    mod door;
     pub mod flags;
     pub mod getopt;
+    mod hand_over;
     pub mod ink;
     pub mod log;
     pub mod report;

@@ -6,6 +6,8 @@ use super::{
     addressing::{self, MailDomain},
     caller::complain,
     deliver::{Delivered, Delivery},
+    door::{self, Door},
+    hand_over::hand_over,
     sendmail::{Refusal, Submission},
 };
 use crate::{
@@ -14,6 +16,7 @@ use crate::{
         config::{self, Account, Config, Log},
         journal::{self, Journal, Record, Rejection, Sockets, Span},
         narrate::{Level, Narrator},
+        net::Link,
         store::{self, Draft, Input, Intake, Message, Options},
         world::{Machine, World},
     },
@@ -26,23 +29,28 @@ use crate::{
         recipients::{ResentToNobody, header_recipients},
         words,
     },
-    smtp::advice,
+    smtp::{advice, command::Handover},
 };
 
 /// Sends the message on standard input; the code for the caller. Silent when all is well.
 pub fn run(program: &str, submission: &Submission) -> Exit {
     let world = Machine;
     let begun = Instant::now();
-    let config = match config::load(&world, submission.config.as_deref()) {
-        Ok(config) => config,
+    let door = match door::find(&world, submission.config.as_deref()) {
+        Ok(door) => door,
         Err(error) => {
             store::drain(io::stdin().as_fd());
             return Desk::without_config(&world, program, submission, begun).reject(&error, None, &[]);
         }
     };
-    let desk = Desk::new(&world, program, submission, &config.log, begun);
+    let Door { config, service } = door;
+    let (service, mut link) = service.map(|service| (service.account, service.link)).unzip();
+    let desk = Desk { service: service.as_ref(), ..Desk::new(&world, program, submission, &config.log, begun) };
     match desk.prepare(&config) {
-        Ok(mut ready) => desk.send(&config, &mut ready),
+        Ok(mut ready) => match &mut link {
+            Some(link) => desk.hand_over(&config, link, &mut ready),
+            None => desk.send(&config, &mut ready),
+        },
         Err(Refused { error, account, unread }) => {
             if unread {
                 store::drain(io::stdin().as_fd());
@@ -68,6 +76,8 @@ struct Desk<'a> {
     world: &'a dyn World,
     program: &'a str,
     asked: &'a Submission,
+    /// Stands for every account where the service takes the message.
+    service: Option<&'a Account>,
     journal: Journal,
     narrator: Narrator,
     id: journal::Id,
@@ -108,6 +118,7 @@ impl<'a> Desk<'a> {
             world,
             program,
             asked,
+            service: None,
             journal: Journal::new(log, asked.tag.as_deref(), Sockets::default()),
             narrator: Narrator::new(level),
             id: journal::Id::new(world.timestamp(), random),
@@ -122,7 +133,10 @@ impl<'a> Desk<'a> {
     }
 
     /// Reads the message whole and finds out from whom, to whom and through whom it goes.
-    fn prepare<'c>(&self, config: &'c Config) -> Result<Ready<'c>, Refused<'c>> {
+    fn prepare<'c>(&self, config: &'c Config) -> Result<Ready<'c>, Refused<'c>>
+    where
+        'a: 'c,
+    {
         let early = |error| Refused { error, account: None, unread: true };
         let domain = MailDomain::new(self.world, config);
         let asked = self.asked.sender.as_deref().map(|text| addressing::asked_sender(text, &domain));
@@ -163,7 +177,13 @@ impl<'a> Desk<'a> {
     }
 
     /// `-a`, else the account whose `match` covers the sender, else the default one.
-    fn choose<'c>(&self, config: &'c Config, sender: Option<&ReversePath>) -> Result<&'c Account, Error> {
+    fn choose<'c>(&self, config: &'c Config, sender: Option<&ReversePath>) -> Result<&'c Account, Error>
+    where
+        'a: 'c,
+    {
+        if let Some(service) = self.service {
+            return Ok(service);
+        }
         let address = sender.filter(|sender| **sender != ReversePath::Null).map(ToString::to_string);
         config.choose(self.asked.account.as_deref(), address.as_deref())
     }
@@ -220,6 +240,27 @@ impl<'a> Desk<'a> {
             return Exit::Ok;
         }
         complain(self.program, self.asked.errors, &explain(exit, ready.account, &delivered))
+    }
+
+    /// Gives the message to the service, which logs what becomes of it; nothing is said or logged here when it has taken it.
+    fn hand_over(&self, config: &Config, link: &mut Link, ready: &mut Ready<'_>) -> Exit {
+        if self.begun.elapsed() > door::PATIENT
+            && let Err(error) = door::again(ready.account, link)
+        {
+            return self.reject(&error, None, &[]);
+        }
+        let told = Handover { account: self.asked.account.clone(), default_sender: ready.asked.is_none() };
+        let means = (self.world, config, &self.narrator);
+        let handed = hand_over(means, (ready.account, link), told, &ready.envelope, &mut ready.message);
+        let error = match handed {
+            Ok(delivered) => match exit_code(&delivered.outcomes) {
+                Exit::Ok => return Exit::Ok,
+                exit => explain(exit, ready.account, &delivered),
+            },
+            Err(error) => error,
+        };
+        let recipients: Vec<Address> = ready.envelope.recipients.iter().map(|recipient| recipient.address.clone()).collect();
+        self.reject(&error, None, &recipients)
     }
 
     /// Logs and says why nothing was attempted.
