@@ -81,6 +81,7 @@ pub mod cmd {
     pub mod args;
     pub mod caller;
     pub mod check;
+    pub mod completing;
     pub mod config;
     pub mod deliver;
     pub mod demo;
@@ -89,6 +90,7 @@ pub mod cmd {
     pub mod getopt;
     pub mod ink;
     pub mod log;
+    pub mod reception;
     pub mod report;
     pub mod screen;
     pub mod selection;

@@ -1,10 +1,11 @@
 //! How does a message get from standard input to the smarthost? (sendmail(8))
 
-use std::{cell::OnceCell, io, os::fd::AsFd, path::PathBuf, time::Instant};
+use std::{io, os::fd::AsFd, path::PathBuf, time::Instant};
 
 use super::{
     addressing::{self, MailDomain},
     caller::complain,
+    completing::{Completer, from_field},
     deliver::{Delivered, Delivery},
     sendmail::{Refusal, Submission},
 };
@@ -14,17 +15,14 @@ use crate::{
         config::{self, Account, Config, Log},
         journal::{self, Journal, Record, Rejection, Sockets, Span},
         narrate::{Level, Narrator},
-        store::{self, Draft, Input, Intake, Message, Options},
+        store::{self, Input, Intake, Message, Options},
         world::{Machine, World},
     },
     mail::{
         address::{Address, ReversePath},
         envelope::Envelope,
-        list,
-        message::Completion,
         outcome::{Fate, Outcome, exit_code},
         recipients::{ResentToNobody, header_recipients},
-        words,
     },
     smtp::advice,
 };
@@ -158,7 +156,15 @@ impl<'a> Desk<'a> {
         };
         let recipients = addressing::recipients(self.asked, named, &domain, config).map_err(late)?;
         let envelope = Envelope { sender, recipients, dsn: self.asked.dsn.clone() };
-        let (message, message_id) = self.complete(draft, account, &envelope.sender, &domain).map_err(late)?;
+        let completer = Completer {
+            world: self.world,
+            domain: &domain,
+            id: self.id,
+            full_name: self.asked.full_name.as_deref(),
+            gateway: self.asked.gateway,
+            trace: None,
+        };
+        let (message, message_id) = completer.complete(draft, account, &envelope.sender).map_err(late)?;
         Ok(Ready { account, asked, envelope, message, message_id })
     }
 
@@ -166,39 +172,6 @@ impl<'a> Desk<'a> {
     fn choose<'c>(&self, config: &'c Config, sender: Option<&ReversePath>) -> Result<&'c Account, Error> {
         let address = sender.filter(|sender| **sender != ReversePath::Null).map(ToString::to_string);
         config.choose(self.asked.account.as_deref(), address.as_deref())
-    }
-
-    /// Adds what the header lacks; each value is made only where it is missing.
-    fn complete(
-        &self,
-        draft: Draft,
-        account: &Account,
-        sender: &ReversePath,
-        domain: &MailDomain<'_>,
-    ) -> Result<(Message, String), Error> {
-        let made_id = OnceCell::new();
-        let message_id = || made_id.get_or_init(|| format!("<{}@{}>", self.id, domain.name())).clone();
-        let seen_id = draft.fields().find(|f| f.is("Message-ID")).map(|f| f.text().trim().to_owned());
-        let own = match sender {
-            ReversePath::Address(address) => address.clone(),
-            ReversePath::Null => domain.own_address()?,
-        };
-        let author = |address: &Address| addressing::author(self.world, self.asked.full_name.as_deref(), address);
-        let from = || author(&own);
-        let replaced = account.from.as_ref().filter(|_| account.rewrite_from && !covered(&draft, account)).map(author);
-        let completion = Completion {
-            date: &|| self.world.now().strftime("%a, %d %b %Y %H:%M:%S %z").to_string(),
-            message_id: &message_id,
-            from: &from,
-            replace_from: replaced.as_deref(),
-            qualify: &|value| list::qualify_header(value, domain.name()),
-            unstructured: &words::unstructured,
-            phrase: &words::phrase,
-            gateway: self.asked.gateway,
-        };
-        let message = draft.complete(&completion)?;
-        let id = seen_id.or_else(|| made_id.get().cloned()).unwrap_or_default();
-        Ok((message, id))
     }
 
     fn send(&self, config: &Config, ready: &mut Ready<'_>) -> Exit {
@@ -292,16 +265,6 @@ fn told(refused: &[&Outcome], otherwise: &str) -> String {
         told.push(format!("and {} more", refused.len() - MOST));
     }
     told.join("; ")
-}
-
-fn from_field(draft: &Draft) -> Option<&[u8]> {
-    draft.fields().find(|f| f.is("From")).map(|f| f.value)
-}
-
-/// Whether the account may use every author of the From field: `from` itself or what `match` covers.
-fn covered(draft: &Draft, account: &Account) -> bool {
-    let authors = from_field(draft).map(list::parse_bytes).unwrap_or_default();
-    authors.mailboxes.iter().all(|author| account.covers(&author.spec.to_string()))
 }
 
 fn resent(error: ResentToNobody) -> Error {

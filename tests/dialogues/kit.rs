@@ -88,7 +88,7 @@ pub(crate) fn setup() -> Setup {
         },
         envelope: Envelope {
             sender: ReversePath::Address(address("me@a.test")),
-            recipients: vec![Recipient { address: address("you@b.test"), original: None }],
+            recipients: vec![Recipient { address: address("you@b.test"), original: None, notify: None }],
             dsn: Dsn::default(),
         },
         text: Text::new("Subject: x\r\n\r\nhi\r\n"),
@@ -117,7 +117,8 @@ impl Setup {
     }
 
     pub(crate) fn to(mut self, recipients: &[&str]) -> Self {
-        self.envelope.recipients = recipients.iter().map(|r| Recipient { address: address(r), original: None }).collect();
+        self.envelope.recipients =
+            recipients.iter().map(|r| Recipient { address: address(r), original: None, notify: None }).collect();
         self
     }
 
