@@ -19,8 +19,8 @@ pub enum Moment {
 /// Why something was not taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// The whole reply: code, enhanced code and words.
-    pub reply: String,
+    /// Code and enhanced code of the reply.
+    pub code: &'static str,
     /// What the log keeps.
     pub error: Error,
 }
@@ -38,17 +38,17 @@ impl Refusal {
             (Exit::DataErr | Exit::Usage, Moment::Message) => "554 5.6.0",
             _ => "451 4.3.0",
         };
-        Self::with(code, error)
+        Self { code, error }
     }
 
-    /// A refusal by this code, `451 4.3.0` or its like.
-    pub fn with(code: &str, error: Error) -> Self {
-        let mut words = error.summary();
+    /// The whole reply.
+    pub fn reply(&self) -> String {
+        let mut words = self.error.summary();
         if words.len() > WORDS {
             let cut = (0..=WORDS).rev().find(|at| words.is_char_boundary(*at)).unwrap_or(0);
             words.truncate(cut);
             words.push_str("...");
         }
-        Self { reply: format!("{code} {words}"), error }
+        format!("{} {words}", self.code)
     }
 }

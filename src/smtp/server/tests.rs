@@ -644,7 +644,7 @@ proptest! {
 fn whoever_holds_the_connection_may_refuse_a_sender_or_a_recipient_and_pipelining_waits_for_it() {
     play(
         Settings { consult: true, ..settings() },
-        r#"
+        r"
         C: HELO x
         S: 250 sink.example
         C: MAIL FROM:<no@b>
@@ -662,7 +662,7 @@ fn whoever_holds_the_connection_may_refuse_a_sender_or_a_recipient_and_pipelinin
         S: 500 5.5.2 unknown command
         S: 354 end with a dot on a line of its own
         - begin <a@b> to yes
-        "#,
+        ",
     );
 }
 
