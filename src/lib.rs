@@ -48,6 +48,7 @@ pub mod smtp {
 
 /// The machine: every effect, each behind a small type.
 pub mod host {
+    pub mod alarm;
     pub mod alias_file;
     mod careful;
     pub mod config;

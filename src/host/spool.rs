@@ -33,6 +33,7 @@ mod claim;
 mod content;
 mod entry;
 mod format;
+mod lead;
 mod list;
 mod sync;
 mod write;
@@ -42,6 +43,7 @@ pub use self::{
     claim::{Claim, Claimed},
     content::Stored,
     entry::{Entry, Head, State},
+    lead::Lead,
     list::{Found, Waiting},
 };
 use crate::error::{Error, Exit};
