@@ -91,6 +91,7 @@ pub mod cmd {
     pub mod ink;
     pub mod log;
     pub mod report;
+    pub mod runner;
     pub mod screen;
     pub mod selection;
     pub mod sendmail;

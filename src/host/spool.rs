@@ -35,6 +35,7 @@ mod entry;
 mod format;
 mod lead;
 mod list;
+mod pauses;
 mod sync;
 mod write;
 
@@ -45,6 +46,7 @@ pub use self::{
     entry::{Entry, Head, State},
     lead::Lead,
     list::{Found, Waiting},
+    pauses::{Pause, Pauses},
 };
 use crate::error::{Error, Exit};
 

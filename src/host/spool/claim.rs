@@ -135,10 +135,14 @@ impl<'s> Claim<'s> {
     /// Everybody has it, or knows that it failed: it leaves the queue.
     ///
     /// # Errors
-    /// It can't be removed, or that may not survive a power cut.
-    pub fn finish(self) -> Result<(), Error> {
-        let directory = self.spool.directory(self.place);
-        let removed = directory.and_then(|d| Ok(unlinkat(&d.fd, self.id.to_string(), AtFlags::empty())?));
+    /// It can't be removed, or that may not survive a power cut; it may be tried again.
+    pub fn finish(&self) -> Result<(), Error> {
+        let removed = self.spool.directory(self.place).and_then(|directory| {
+            match unlinkat(&directory.fd, self.id.to_string(), AtFlags::empty()) {
+                Ok(()) | Err(Errno::NOENT) => Ok(()),
+                Err(error) => Err(error.into()),
+            }
+        });
         removed.and_then(|()| self.spool.settle(self.place)).map_err(|error| self.trouble("removing", &error))
     }
 
