@@ -65,6 +65,9 @@ const SELDOM: &[&[&str]] = &[
     &["sealpost", "smtp", "sasl", "bearer"],
     &["sealpost", "smtp", "sasl", "cram"],
     &["md5"],
+    // What only a queue needs, which sends one message after the other.
+    &["sealpost", "cmd", "deliver", "kept"],
+    &["sealpost", "smtp", "client", "kept"],
     // What is said of logins that fail.
     &["sealpost", "smtp", "advice"],
     // What a client can do and ours does not, or not with most servers.

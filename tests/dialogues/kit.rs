@@ -4,7 +4,7 @@
 //! arrive in one read), `TLS ok|untrusted|bindable|failed|lost`, `lost`, `S!` for what arrives while the client is still talking (`S!raw` without
 //! a line end), and `S~` for what was heard of a server that broke the link in the middle of the flight.
 
-use std::io;
+use std::{io, sync::Arc};
 
 use sealpost::{
     mail::{
@@ -85,6 +85,7 @@ pub(crate) fn setup() -> Setup {
             reach: Reach::Network,
             nonce: [7; 18],
             batch: 100,
+            keep: false,
         },
         envelope: Envelope {
             sender: ReversePath::Address(address("me@a.test")),
@@ -143,7 +144,7 @@ impl Setup {
     /// Plays the script; panics where the client says something else than it says here.
     pub(crate) fn play(mut self, script: &str) -> Report {
         let mut lines = script.lines().map(str::trim).filter(|l| !l.is_empty()).peekable();
-        let mut session = Session::new(self.plan, &self.envelope, self.text.facts());
+        let mut session = Session::new(self.plan, Arc::new(self.envelope), self.text.facts());
         for _ in 0..10_000 {
             match session.next_action() {
                 Action::Say => {
@@ -204,6 +205,7 @@ impl Setup {
                     let last = self.text.fill(session.content(), limit).unwrap();
                     session.fetched(last);
                 }
+                Action::Idle => panic!("nobody keeps it"),
                 Action::Done => {
                     assert_eq!(lines.next(), None, "the client ended before the script");
                     return session.report();
