@@ -80,6 +80,7 @@ pub mod cmd {
     pub mod addressing;
     pub mod aliases;
     pub mod args;
+    pub mod background;
     pub mod caller;
     pub mod check;
     pub mod config;

@@ -1,6 +1,6 @@
 //! How is it written down what became of a message, so that a crash anywhere loses nothing and repeats as little as can be?
 
-use super::{Runner, debts::Debt, lock};
+use super::{Runner, debts::Debt, lock, transition};
 use crate::{
     error::{Error, Exit},
     host::{
@@ -67,7 +67,9 @@ impl<'a> Runner<'a> {
         let error = Error::new(Exit::TempFail, doing, format!("the configuration has no account {name} any more"))
             .hint(format!("write [accounts.{name}] again, or remove the message: sealpost queue remove {}", claim.id));
         self.complain(Some((claim.id, &claim.entry)), &error);
-        let state = self.untried(&claim.entry, &error);
+        let (setting, entry) = (self.setting, &claim.entry);
+        let mut state = transition::untried(setting.world, &setting.config.queue, entry, &error);
+        transition::expire(self.now(), &setting.config.queue, entry, &mut state);
         self.settle(claim, state);
     }
 }

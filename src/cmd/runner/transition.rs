@@ -4,11 +4,14 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::Runner;
 use crate::{
     cmd::deliver::Delivered,
     error::Error,
-    host::spool::{Entry, State},
+    host::{
+        config::Queue,
+        spool::{Entry, State},
+        world::World,
+    },
     mail::{
         outcome::{Fate, Outcome},
         queued::{Last, Standing},
@@ -44,51 +47,46 @@ fn standings(entry: &Entry, outcomes: &[Outcome], problem: Option<&Last>) -> Vec
     stands.collect()
 }
 
-impl Runner<'_> {
-    /// How a message stands after an attempt: who has it, who will be tried when, who is given up.
-    pub(super) fn transition(&self, entry: &Entry, delivered: &Delivered) -> State {
-        let problem = delivered.problem.as_ref().map(last);
-        let mut state = self.after_try(entry, problem.clone());
-        state.recipients = standings(entry, &delivered.outcomes, problem.as_ref());
-        self.expire(entry, &mut state);
-        state
-    }
+/// How a message stands after an attempt: who has it, who will be tried when.
+pub(in crate::cmd) fn after(world: &dyn World, queue: &Queue, entry: &Entry, delivered: &Delivered) -> State {
+    let problem = delivered.problem.as_ref().map(last);
+    let mut state = after_try(world, queue, entry, problem.clone());
+    state.recipients = standings(entry, &delivered.outcomes, problem.as_ref());
+    state
+}
 
-    /// The same for a message that could not even be tried.
-    pub(super) fn untried(&self, entry: &Entry, problem: &Error) -> State {
-        let mut state = self.after_try(entry, Some(last(problem)));
-        self.expire(entry, &mut state);
-        state
-    }
+/// The same for a message that could not even be tried.
+pub(super) fn untried(world: &dyn World, queue: &Queue, entry: &Entry, problem: &Error) -> State {
+    after_try(world, queue, entry, Some(last(problem)))
+}
 
-    fn after_try(&self, entry: &Entry, problem: Option<Last>) -> State {
-        let now = self.now();
-        let attempts = entry.state.attempts.saturating_add(1);
-        let next = later(now, self.interval(attempts));
-        State { attempts, tried: Some(now), next, problem, ..entry.state.clone() }
+/// Gives up whom a message has not reached for too long.
+pub(super) fn expire(now: Timestamp, queue: &Queue, entry: &Entry, state: &mut State) {
+    let age = now.duration_since(entry.head.arrived);
+    if age < SignedDuration::try_from(queue.max_age).unwrap_or(SignedDuration::MAX) {
+        return;
     }
-
-    fn expire(&self, entry: &Entry, state: &mut State) {
-        let age = self.now().duration_since(entry.head.arrived);
-        if age < SignedDuration::try_from(self.setting.config.queue.max_age).unwrap_or(SignedDuration::MAX) {
-            return;
-        }
-        for standing in &mut state.recipients {
-            if let Standing::Waiting(last) = standing {
-                *standing = Standing::Failed(last.take().unwrap_or_default());
-            }
+    for standing in &mut state.recipients {
+        if let Standing::Waiting(last) = standing {
+            *standing = Standing::Failed(last.take().unwrap_or_default());
         }
     }
+}
 
-    fn interval(&self, attempts: u32) -> Duration {
-        let queue = &self.setting.config.queue;
-        let mut octets = [0; 4];
-        // Without randomness many come at once, and that is all.
-        let _ = self.setting.world.random(&mut octets);
-        let whole = queue.retry_first.saturating_mul(1 << attempts.saturating_sub(1).min(20)).min(queue.retry_most);
-        let jitter = f64::from(u32::from_ne_bytes(octets)) / f64::from(u32::MAX);
-        whole.mul_f64(0.9 + 0.2 * jitter)
-    }
+fn after_try(world: &dyn World, queue: &Queue, entry: &Entry, problem: Option<Last>) -> State {
+    let now = world.timestamp();
+    let attempts = entry.state.attempts.saturating_add(1);
+    let next = later(now, interval(world, queue, attempts));
+    State { attempts, tried: Some(now), next, problem, ..entry.state.clone() }
+}
+
+fn interval(world: &dyn World, queue: &Queue, attempts: u32) -> Duration {
+    let mut octets = [0; 4];
+    // Without randomness many come at once, and that is all.
+    let _ = world.random(&mut octets);
+    let whole = queue.retry_first.saturating_mul(1 << attempts.saturating_sub(1).min(20)).min(queue.retry_most);
+    let jitter = f64::from(u32::from_ne_bytes(octets)) / f64::from(u32::MAX);
+    whole.mul_f64(0.9 + 0.2 * jitter)
 }
 
 /// A time, so much later.

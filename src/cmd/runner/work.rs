@@ -2,7 +2,7 @@
 
 use std::{sync::atomic::Ordering, time::Duration};
 
-use super::{Runner, lane::Lane, sender, transition};
+use super::{Runner, SHORT, lane::Lane, sender, transition};
 use crate::{
     cmd::deliver::{Delivered, Delivery, Kept},
     error::{Error, Exit},
@@ -50,6 +50,18 @@ impl<'a> Runner<'a> {
         self.alarm.ring();
     }
 
+    /// Tries a message that was added just now, here and now; what can't be written down is tried for some seconds.
+    pub fn try_now(&self, claim: Claim<'a>) {
+        let lane = self.lane(&claim.entry.head.account);
+        match lane.account {
+            Some(account) => drop(self.attempt(Box::new(claim), account, None, &mut None)),
+            None => self.postpone(Box::new(claim)),
+        }
+        while !self.pay_debts() && self.in_debt() == Some(false) {
+            self.alarm.wait(Some(SHORT));
+        }
+    }
+
     fn handle(&self, lane: &Lane<'a>, id: Id, kept: &mut Option<Kept>) {
         let claim = match self.setting.spool.claim(Place::Queue, id) {
             Ok(Claimed::Ours(claim)) => claim,
@@ -79,7 +91,8 @@ impl<'a> Runner<'a> {
     /// Whether a message is still to be tried: somebody may have done so since it was met.
     fn is_wanted(&self, claim: &Claim<'a>) -> bool {
         let Entry { state, .. } = &claim.entry;
-        let is_due = if self.wish.now { state.tried.is_none_or(|tried| tried < self.began) } else { self.is_due(state.next, self.now()) };
+        let is_due =
+            if self.wish.now { state.tried.is_none_or(|tried| tried < self.began) } else { self.is_due(state.next, self.now()) };
         is_due && self.wish.only.is_none_or(|only| only(claim.id, &claim.entry))
     }
 
@@ -110,8 +123,7 @@ impl<'a> Runner<'a> {
         let sender = |account: &Account| sender::of(setting.world, setting.config, &entry.head, account);
         let resting = |name: &str| self.is_resting(name);
         let mut settled = |outcomes: &[Outcome]| claim.note(transition::meanwhile(&entry, outcomes));
-        let mut delivery =
-            Delivery::new(setting.world, setting.config, setting.journal, setting.narrator, submission, &sender);
+        let mut delivery = Delivery::new(setting.world, setting.config, setting.journal, setting.narrator, submission, &sender);
         delivery.attempts = entry.state.attempts;
         delivery.settled = Some(&mut settled);
         delivery.resting = Some(&resting);
@@ -122,7 +134,8 @@ impl<'a> Runner<'a> {
         // As long as it is open the message is locked.
         drop(content);
         let is_narrowed = self.learn(account, &delivered, lane);
-        let mut state = self.transition(&entry, &delivered);
+        let mut state = transition::after(setting.world, &setting.config.queue, &entry, &delivered);
+        transition::expire(self.now(), &setting.config.queue, &entry, &mut state);
         if is_narrowed {
             // It was its turn, and there was no room for one connection more.
             state.next = self.now();
@@ -142,7 +155,7 @@ impl<'a> Runner<'a> {
                 self.pause(ailing, *trouble, delivered.problem.as_ref());
             }
         }
-        if delivered.troubles.iter().all(|(name, _)| *name != account.name) && !self.is_paused(account) {
+        if delivered.troubles.iter().all(|(name, _)| *name != account.name) && !self.is_resting(&account.name) {
             self.resume(account);
         }
         is_narrowed
