@@ -1,6 +1,7 @@
 //! What in the queue is due, and when is the next look due?
 
 use std::{
+    ffi::OsStr,
     io,
     sync::atomic::Ordering,
     thread::Scope,
@@ -138,8 +139,8 @@ impl<'a> Runner<'a> {
     }
 
     /// Puts aside what is no message, and says so.
-    pub(super) fn set_aside(&self, name: &str, why: &str) {
-        let doing = format!("setting aside {name} of the queue in {}", self.setting.spool.path().display());
+    pub(super) fn set_aside(&self, name: &OsStr, why: &str) {
+        let doing = format!("setting aside {} of the queue in {}", name.to_string_lossy(), self.setting.spool.path().display());
         match self.setting.spool.set_aside(Place::Queue, name) {
             Ok(()) => {
                 self.complain(None, &Error::new(Exit::DataErr, doing, format!("it {why}")).hint("it is in odd/ now; look at it"))
