@@ -91,7 +91,9 @@ fn drain(config: Option<&OsStr>) -> Result<(), Error> {
     let config = config::load(&world, config.map(Path::new))?;
     let Some(dir) = &config.queue.dir else { return Ok(()) };
     let Some(spool) = Spool::open(dir)? else { return Ok(()) };
-    let Some(lead) = spool.lead_on(lock)? else { return Ok(()) };
+    // Started by hand, it has to take the lead itself.
+    let handed = spool.lead_on(lock)?;
+    let Some(lead) = handed.map_or_else(|| spool.lead(), |lead| Ok(Some(lead)))? else { return Ok(()) };
     let journal = Journal::new(&config.log, None, Sockets::default());
     let setting = Setting { world: &world, config: &config, spool: &spool, journal: &journal, narrator: &Narrator::default() };
     Runner::new(setting, Wish::default())?.run(Some(lead), Until::Drained { patience: PATIENCE });
