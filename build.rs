@@ -35,6 +35,7 @@ const SELDOM: &[&[&str]] = &[
     &["sealpost", "host", "ledger"],
     &["sealpost", "host", "listen"],
     &["sealpost", "host", "probe"],
+    &["sealpost", "host", "spool"],
     &["sealpost", "smtp", "sasl", "verifier"],
     &["sealpost", "smtp", "server"],
     &["flate2"],
@@ -65,6 +66,9 @@ const SELDOM: &[&[&str]] = &[
     &["sealpost", "smtp", "sasl", "bearer"],
     &["sealpost", "smtp", "sasl", "cram"],
     &["md5"],
+    // What only a queue needs, which sends one message after the other.
+    &["sealpost", "cmd", "deliver", "kept"],
+    &["sealpost", "smtp", "client", "kept"],
     // What is said of logins that fail.
     &["sealpost", "smtp", "advice"],
     // What a client can do and ours does not, or not with most servers.

@@ -48,6 +48,7 @@ pub mod smtp {
 
 /// The machine: every effect, each behind a small type.
 pub mod host {
+    pub mod alarm;
     pub mod alias_file;
     mod careful;
     pub mod config;
@@ -79,6 +80,7 @@ pub mod cmd {
     pub mod addressing;
     pub mod aliases;
     pub mod args;
+    pub mod background;
     pub mod caller;
     pub mod check;
     pub mod completing;
@@ -92,6 +94,7 @@ pub mod cmd {
     pub mod log;
     pub mod reception;
     pub mod report;
+    pub mod runner;
     pub mod screen;
     pub mod selection;
     pub mod sendmail;

@@ -24,13 +24,19 @@ use crate::{
 pub struct MailDomain<'a> {
     world: &'a dyn World,
     config: &'a Config,
+    login: Option<&'a str>,
     name: OnceCell<String>,
 }
 
 impl<'a> MailDomain<'a> {
     /// The domain of this configuration on this machine.
     pub fn new(world: &'a dyn World, config: &'a Config) -> Self {
-        Self { world, config, name: OnceCell::new() }
+        Self { world, config, login: None, name: OnceCell::new() }
+    }
+
+    /// The same for who has this login, whoever is asking.
+    pub fn of(world: &'a dyn World, config: &'a Config, login: &'a str) -> Self {
+        Self { login: Some(login), ..Self::new(world, config) }
     }
 
     /// `mail_domain`, else /etc/mailname, else the host's full name.
@@ -43,7 +49,7 @@ impl<'a> MailDomain<'a> {
 
     /// The caller's login.
     pub fn login(&self) -> String {
-        self.world.user().login
+        self.login.map_or_else(|| self.world.user().login, str::to_owned)
     }
 
     /// The caller's own address: the login that the kernel knows, never what the environment claims.
@@ -89,11 +95,24 @@ pub fn header_sender(from: Option<&[u8]>, domain: &MailDomain<'_>) -> Result<Opt
 /// # Errors
 /// The caller's own address is wanted and can't be made (`EX_CONFIG`).
 pub fn sender(asked: Option<ReversePath>, account: &Account, domain: &MailDomain<'_>) -> Result<ReversePath, Error> {
+    sender_under(account.from_policy.unwrap_or(FromPolicy::Free), asked, account, domain)
+}
+
+/// The same where the policy is known.
+///
+/// # Errors
+/// Those of [`sender`].
+pub fn sender_under(
+    policy: FromPolicy,
+    asked: Option<ReversePath>,
+    account: &Account,
+    domain: &MailDomain<'_>,
+) -> Result<ReversePath, Error> {
     let own = || match &account.from {
         Some(from) => Ok(from.clone()),
         None => domain.own_address(),
     };
-    let allowed = match (account.from_policy.unwrap_or(FromPolicy::Free), asked) {
+    let allowed = match (policy, asked) {
         (FromPolicy::Free, asked) => asked,
         (FromPolicy::Login, Some(ReversePath::Address(address))) => {
             let login = domain.own_address()?;
