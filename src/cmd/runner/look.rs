@@ -10,7 +10,7 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Runner, SKIPPED, lock};
+use super::{Runner, SKIPPED, lock, transition::schedule};
 use crate::{
     error::{Error, Exit},
     host::{
@@ -100,9 +100,7 @@ impl<'a> Runner<'a> {
 
     /// Due is what should have left by now, and what is further ahead than any schedule puts it: the clock was set back.
     pub(super) fn is_due(&self, due: Timestamp, now: Timestamp) -> bool {
-        let most = SignedDuration::try_from(self.setting.config.queue.retry_most).unwrap_or(SignedDuration::MAX);
-        let ahead = due.duration_since(now);
-        ahead <= SignedDuration::ZERO || ahead > most.saturating_mul(2)
+        schedule(&self.setting.config.queue).is_due(due, now)
     }
 
     /// How long until something is due.

@@ -1,37 +1,37 @@
 //! Which accounts are left alone for now, and since when do they fare better?
 
-use std::time::Duration;
+use jiff::Timestamp;
 
-use jiff::{SignedDuration, Timestamp};
-
-use super::{Runner, lock, transition::later};
+use super::{
+    Runner, lock,
+    transition::{chance, later},
+};
 use crate::{
     error::Error,
     host::{
         config::{Account, Config, Queue},
         memory,
         spool::{Pause, Pauses},
+        world::World,
     },
-    mail::outcome::Trouble,
+    mail::{outcome::Trouble, retry::Backoff},
 };
 
 /// When this account is tried again; `None`: now.
-pub(in crate::cmd) fn end_of_pause(config: &Config, pauses: &Pauses, account: &Account, now: Timestamp) -> Option<Timestamp> {
+pub(in crate::cmd) fn end_of_pause(pauses: &Pauses, account: &Account, now: Timestamp) -> Option<Timestamp> {
     if pauses.is_empty() {
         return None;
     }
     let pause = pauses.of(&account.name, &memory::name(account))?;
-    // What ends later than any pause lasts is of a clock that was set back.
-    let most = SignedDuration::try_from(config.queue.retry_most).unwrap_or(SignedDuration::MAX);
-    (pause.until > now && pause.until.duration_since(now) <= most.saturating_mul(2)).then_some(pause.until)
+    (!Backoff::REFUSED.is_over(pause.until, now)).then_some(pause.until)
 }
 
 /// When somebody takes the messages of this account again, itself or one that it falls back to; `None`: now.
 pub(in crate::cmd) fn end_of_pauses(config: &Config, pauses: &Pauses, account: &Account, now: Timestamp) -> Option<Timestamp> {
-    let own = end_of_pause(config, pauses, account, now)?;
+    let own = end_of_pause(pauses, account, now)?;
     let fallbacks = account.fallback.iter().filter_map(|name| config.account(name));
     // An account without a pause has no end of one.
-    let ends = fallbacks.map(|fallback| end_of_pause(config, pauses, fallback, now));
+    let ends = fallbacks.map(|fallback| end_of_pause(pauses, fallback, now));
     Some(ends.collect::<Option<Vec<_>>>()?.into_iter().fold(own, Timestamp::min))
 }
 
@@ -46,20 +46,29 @@ pub(in crate::cmd) fn pause(
     pauses: &mut Pauses,
     account: &Account,
     (trouble, problem): (Trouble, Option<&Error>),
-    now: Timestamp,
+    world: &dyn World,
 ) {
+    let (now, chance) = (world.timestamp(), chance(world));
     let server = memory::name(account);
     let before = pauses.of(&account.name, &server).map_or(0, |pause| pause.times);
     let times = before.saturating_add(1);
-    let until = later(now, length(&config.queue, trouble, times));
+    let until = later(now, backoff(&config.queue, trouble).after(times, chance));
     let because = problem.map_or("it does not work", Error::because).to_owned();
     pauses.set(&account.name, Some(Pause { server, until, times, because }));
 }
 
-/// Each pause is twice the last one. Accounts get locked after some refused logins within minutes, so these wait longer.
-fn length(queue: &Queue, trouble: Trouble, times: u32) -> Duration {
-    let first = if trouble == Trouble::LoginRefused { queue.retry_first * 15 } else { queue.retry_first };
-    first.saturating_mul(1 << (times - 1).min(20)).min(queue.retry_most)
+/// How long an account is left alone; never longer at first than a message would be.
+fn backoff(queue: &Queue, trouble: Trouble) -> Backoff {
+    let hasty = |backoff: Backoff| Backoff {
+        first: backoff.first.min(queue.retry_first),
+        most: backoff.most.min(queue.retry_most),
+        ..backoff
+    };
+    match trouble {
+        Trouble::LoginRefused | Trouble::Unusable => Backoff::REFUSED,
+        Trouble::Busy => hasty(Backoff::BUSY),
+        Trouble::Unreachable | Trouble::Broken | Trouble::TlsUnmet | Trouble::Unpromised(_) => hasty(Backoff::UNREACHABLE),
+    }
 }
 
 impl Runner<'_> {
@@ -77,13 +86,18 @@ impl Runner<'_> {
     /// Whether the account of this name is left alone.
     pub(super) fn is_resting(&self, name: &str) -> bool {
         let account = self.setting.config.account(name);
-        account.is_some_and(|account| end_of_pause(self.setting.config, &lock(&self.pauses), account, self.now()).is_some())
+        account.is_some_and(|account| end_of_pause(&lock(&self.pauses), account, self.now()).is_some())
+    }
+
+    /// How often this account was tried in a row in vain.
+    pub(super) fn failures(&self, account: &Account) -> u32 {
+        lock(&self.pauses).of(&account.name, &memory::name(account)).map_or(0, |pause| pause.times)
     }
 
     /// An account does not work.
     pub(super) fn pause(&self, account: &Account, trouble: Trouble, problem: Option<&Error>) {
         let mut pauses = lock(&self.pauses);
-        pause(self.setting.config, &mut pauses, account, (trouble, problem), self.now());
+        pause(self.setting.config, &mut pauses, account, (trouble, problem), self.setting.world);
         let noted = pauses.of(&account.name, &memory::name(account)).cloned();
         drop(pauses);
         self.write_pause(account, noted);

@@ -2,7 +2,12 @@
 
 use std::{sync::atomic::Ordering, time::Duration};
 
-use super::{Runner, SHORT, lane::Lane, sender, transition};
+use super::{
+    Runner, SHORT,
+    lane::Lane,
+    sender,
+    transition::{self, Step},
+};
 use crate::{
     cmd::deliver::{Delivered, Delivery, Kept},
     error::{Error, Exit},
@@ -107,13 +112,14 @@ impl<'a> Runner<'a> {
         let entry = claim.entry.clone();
         let envelope = entry.waiting();
         if envelope.recipients.is_empty() {
-            self.settle(claim, entry.state);
+            self.settle(claim, Step::new(&entry, entry.state.clone()));
             return None;
         }
-        let mut content = match claim.content() {
+        let content = claim.reserve().and_then(|()| claim.content().map_err(|error| unreadable(&error)));
+        let mut content = match content {
             Ok(content) => content,
             Err(error) => {
-                self.complain(Some((claim.id, &entry)), &unreadable(&error));
+                self.complain(Some((claim.id, &entry)), &error);
                 self.skip(claim.id);
                 return None;
             }
@@ -134,13 +140,13 @@ impl<'a> Runner<'a> {
         // As long as it is open the message is locked.
         drop(content);
         let is_narrowed = self.learn(account, &delivered, lane);
-        let mut state = transition::after(setting.world, &setting.config.queue, &entry, &delivered);
-        transition::expire(self.now(), &setting.config.queue, &entry, &mut state);
+        let mut step = transition::after(setting.world, &setting.config.queue, &entry, &delivered);
         if is_narrowed {
             // It was its turn, and there was no room for one connection more.
-            state.next = self.now();
+            step.state.next = self.now();
         }
-        self.settle(claim, state);
+        let step = step.aged(&setting.config.queue, &entry, self.now(), self.failures(account));
+        self.settle(claim, step);
         Some(delivered)
     }
 

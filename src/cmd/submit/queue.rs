@@ -36,7 +36,7 @@ impl Desk<'_> {
         if is_resting || self.asked.delivery == sendmail::Delivery::QueueOnly {
             return self.queue_and_send(config, dir, ready);
         }
-        let rests = |name: &str| config.account(name).is_some_and(|a| pausing::end_of_pause(config, &pauses, a, now).is_some());
+        let rests = |name: &str| config.account(name).is_some_and(|a| pausing::end_of_pause(&pauses, a, now).is_some());
         let mut fault = None;
         let mut keep = |delivered: &Delivered, ready: &mut Ready<'_>| match self.keep(config, dir, delivered, ready) {
             Ok(is_kept) => is_kept,
@@ -49,7 +49,7 @@ impl Desk<'_> {
         let exit = exit_code(&delivered.outcomes);
         if exit == Exit::Ok {
             if let Some(spool) = spool {
-                self.after_success(config, &spool, &pauses, account);
+                self.after_success(&spool, &pauses, account);
             }
             return Exit::Ok;
         }
@@ -71,7 +71,7 @@ impl Desk<'_> {
             return Ok(false);
         }
         let mut entry = self.entry(ready);
-        entry.state = transition::after(self.world, &config.queue, &entry, delivered);
+        entry.state = transition::after(self.world, &config.queue, &entry, delivered).state;
         // The caller gets the code of who was refused.
         entry.state.told = true;
         let spool = Spool::make(dir)?;
@@ -165,7 +165,7 @@ impl Desk<'_> {
         for (account, trouble) in ailing {
             let noted = spool.change_pauses(|pauses| {
                 let problem = delivered.problem.as_ref();
-                pausing::pause(config, pauses, account, (trouble, problem), self.world.timestamp());
+                pausing::pause(config, pauses, account, (trouble, problem), self.world);
             });
             if let Err(error) = noted {
                 self.narrator.note(&error.summary());
@@ -174,9 +174,9 @@ impl Desk<'_> {
     }
 
     /// An account that works is worth another try for what waits.
-    fn after_success(&self, config: &Config, spool: &Spool, pauses: &Pauses, account: &Account) {
+    fn after_success(&self, spool: &Spool, pauses: &Pauses, account: &Account) {
         let now = self.world.timestamp();
-        let is_new = pausing::is_known(pauses, account) && pausing::end_of_pause(config, pauses, account, now).is_none();
+        let is_new = pausing::is_known(pauses, account) && pausing::end_of_pause(pauses, account, now).is_none();
         if is_new && let Err(error) = spool.change_pauses(|pauses| pauses.set(&account.name, None)) {
             self.narrator.note(&error.summary());
         }
