@@ -8,6 +8,7 @@ pub mod error;
 pub mod mail {
     pub mod address;
     pub mod aliases;
+    pub mod bounce;
     pub mod content;
     pub mod envelope;
     pub mod fold;
@@ -22,6 +23,7 @@ pub mod mail {
     pub mod qp;
     pub mod queued;
     pub mod recipients;
+    pub mod retry;
     pub mod scan;
     pub mod tls;
     pub mod words;
@@ -48,6 +50,7 @@ pub mod smtp {
 
 /// The machine: every effect, each behind a small type.
 pub mod host {
+    pub mod alarm;
     pub mod alias_file;
     mod careful;
     pub mod config;
@@ -79,8 +82,10 @@ pub mod cmd {
     pub mod addressing;
     pub mod aliases;
     pub mod args;
+    pub mod background;
     pub mod caller;
     pub mod check;
+    pub mod completing;
     pub mod config;
     pub mod deliver;
     pub mod demo;
@@ -88,10 +93,11 @@ pub mod cmd {
     mod door;
     pub mod flags;
     pub mod getopt;
-    mod hand_over;
     pub mod ink;
     pub mod log;
+    pub mod reception;
     pub mod report;
+    pub mod runner;
     pub mod screen;
     pub mod selection;
     pub mod sendmail;

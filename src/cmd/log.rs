@@ -200,7 +200,8 @@ impl Page {
 }
 
 fn statuses() -> impl TypedValueParser<Value = Status> {
-    PossibleValuesParser::new(Status::ALL.map(Status::as_str)).try_map(|word| Status::parse(&word).ok_or("no such status"))
+    PossibleValuesParser::new(Status::ALL.into_iter().chain(Status::WAITING).map(Status::as_str))
+        .try_map(|word| Status::parse(&word).ok_or("no such status"))
 }
 
 fn results() -> impl TypedValueParser<Value = TlsResult> {

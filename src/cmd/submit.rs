@@ -1,13 +1,17 @@
 //! How does a message get from standard input to the smarthost? (sendmail(8))
 
-use std::{cell::OnceCell, io, os::fd::AsFd, path::PathBuf, time::Instant};
+mod explain;
+mod hand_over;
+mod queue;
+mod send;
+
+use std::{io, os::fd::AsFd, path::PathBuf, time::Instant};
 
 use super::{
     addressing::{self, MailDomain},
     caller::complain,
-    deliver::{Delivered, Delivery},
+    completing::{Completer, from_field},
     door::{self, Door},
-    hand_over::hand_over,
     sendmail::{Refusal, Submission},
 };
 use crate::{
@@ -16,20 +20,14 @@ use crate::{
         config::{self, Account, Config, Log},
         journal::{self, Journal, Record, Rejection, Sockets, Span},
         narrate::{Level, Narrator},
-        net::Link,
-        store::{self, Draft, Input, Intake, Message, Options},
+        store::{self, Input, Intake, Message, Options},
         world::{Machine, World},
     },
     mail::{
         address::{Address, ReversePath},
         envelope::Envelope,
-        list,
-        message::Completion,
-        outcome::{Fate, Outcome, exit_code},
         recipients::{ResentToNobody, header_recipients},
-        words,
     },
-    smtp::{advice, command::Handover},
 };
 
 /// Sends the message on standard input; the code for the caller. Silent when all is well.
@@ -49,7 +47,7 @@ pub fn run(program: &str, submission: &Submission) -> Exit {
     match desk.prepare(&config) {
         Ok(mut ready) => match &mut link {
             Some(link) => desk.hand_over(&config, link, &mut ready),
-            None => desk.send(&config, &mut ready),
+            None => desk.dispatch(&config, ready),
         },
         Err(Refused { error, account, unread }) => {
             if unread {
@@ -172,7 +170,15 @@ impl<'a> Desk<'a> {
         };
         let recipients = addressing::recipients(self.asked, named, &domain, config).map_err(late)?;
         let envelope = Envelope { sender, recipients, dsn: self.asked.dsn.clone() };
-        let (message, message_id) = self.complete(draft, account, &envelope.sender, &domain).map_err(late)?;
+        let completer = Completer {
+            world: self.world,
+            domain: &domain,
+            id: self.id,
+            full_name: self.asked.full_name.as_deref(),
+            gateway: self.asked.gateway,
+            trace: None,
+        };
+        let (message, message_id) = completer.complete(draft, account, &envelope.sender).map_err(late)?;
         Ok(Ready { account, asked, envelope, message, message_id })
     }
 
@@ -186,81 +192,6 @@ impl<'a> Desk<'a> {
         }
         let address = sender.filter(|sender| **sender != ReversePath::Null).map(ToString::to_string);
         config.choose(self.asked.account.as_deref(), address.as_deref())
-    }
-
-    /// Adds what the header lacks; each value is made only where it is missing.
-    fn complete(
-        &self,
-        draft: Draft,
-        account: &Account,
-        sender: &ReversePath,
-        domain: &MailDomain<'_>,
-    ) -> Result<(Message, String), Error> {
-        let made_id = OnceCell::new();
-        let message_id = || made_id.get_or_init(|| format!("<{}@{}>", self.id, domain.name())).clone();
-        let seen_id = draft.fields().find(|f| f.is("Message-ID")).map(|f| f.text().trim().to_owned());
-        let own = match sender {
-            ReversePath::Address(address) => address.clone(),
-            ReversePath::Null => domain.own_address()?,
-        };
-        let author = |address: &Address| addressing::author(self.world, self.asked.full_name.as_deref(), address);
-        let from = || author(&own);
-        let replaced = account.from.as_ref().filter(|_| account.rewrite_from && !covered(&draft, account)).map(author);
-        let completion = Completion {
-            date: &|| self.world.now().strftime("%a, %d %b %Y %H:%M:%S %z").to_string(),
-            message_id: &message_id,
-            from: &from,
-            replace_from: replaced.as_deref(),
-            qualify: &|value| list::qualify_header(value, domain.name()),
-            unstructured: &words::unstructured,
-            phrase: &words::phrase,
-            gateway: self.asked.gateway,
-        };
-        let message = draft.complete(&completion)?;
-        let id = seen_id.or_else(|| made_id.get().cloned()).unwrap_or_default();
-        Ok((message, id))
-    }
-
-    fn send(&self, config: &Config, ready: &mut Ready<'_>) -> Exit {
-        let submission = journal::Submission {
-            message_id: Some(&ready.message_id),
-            sender: Some(&ready.envelope.sender),
-            size: Some(crate::mail::content::Content::facts(&ready.message).size),
-            ..self.submission()
-        };
-        let domain = MailDomain::new(self.world, config);
-        let sender = |account: &Account| addressing::sender(ready.asked.clone(), account, &domain);
-        let mut delivery = Delivery::new(self.world, config, &self.journal, &self.narrator, submission, &sender);
-        let delivered = delivery.run(ready.account, &ready.envelope, &mut ready.message);
-        for error in &delivery.warnings {
-            complain(self.program, self.asked.errors, error);
-        }
-        let exit = exit_code(&delivered.outcomes);
-        if exit == Exit::Ok {
-            return Exit::Ok;
-        }
-        complain(self.program, self.asked.errors, &explain(exit, ready.account, &delivered))
-    }
-
-    /// Gives the message to the service, which logs what becomes of it; nothing is said or logged here when it has taken it.
-    fn hand_over(&self, config: &Config, link: &mut Link, ready: &mut Ready<'_>) -> Exit {
-        if self.begun.elapsed() > door::PATIENT
-            && let Err(error) = door::again(ready.account, link)
-        {
-            return self.reject(&error, None, &[]);
-        }
-        let told = Handover { account: self.asked.account.clone(), default_sender: ready.asked.is_none() };
-        let means = (self.world, config, &self.narrator);
-        let handed = hand_over(means, (ready.account, link), told, &ready.envelope, &mut ready.message);
-        let error = match handed {
-            Ok(delivered) => match exit_code(&delivered.outcomes) {
-                Exit::Ok => return Exit::Ok,
-                exit => explain(exit, ready.account, &delivered),
-            },
-            Err(error) => error,
-        };
-        let recipients: Vec<Address> = ready.envelope.recipients.iter().map(|recipient| recipient.address.clone()).collect();
-        self.reject(&error, None, &recipients)
     }
 
     /// Logs and says why nothing was attempted.
@@ -284,65 +215,6 @@ impl<'a> Desk<'a> {
             queue: false,
         }
     }
-}
-
-/// What to know before a message whose end was not confirmed is sent again (RFC 1047).
-const MAY_HAVE_ARRIVED: &str = "the smarthost may have kept the message all the same: sent again, it may arrive twice";
-
-/// What the caller reads when not everybody got the message.
-fn explain(exit: Exit, account: &Account, delivered: &Delivered) -> Error {
-    let refused: Vec<&Outcome> = delivered.outcomes.iter().filter(|o| o.fate != Fate::Accepted).collect();
-    let all = delivered.outcomes.len();
-    let accepted = all - refused.len();
-    let error = match &delivered.problem {
-        Some(problem) if accepted == 0 && refused.iter().all(|o| o.reply.is_none() || o.exit == problem.exit()) => {
-            problem.clone().with_exit(exit)
-        }
-        problem => {
-            let otherwise = problem.as_ref().map_or("not sent", Error::because);
-            Error::new(exit, format!("sending through account {} ({})", account.name, account.target), told(&refused, otherwise))
-        }
-    };
-    let may_have_arrived = refused.iter().any(|o| o.fate == Fate::Unknown) && error.advice().is_none();
-    match (&delivered.setback, accepted) {
-        (None, 0) if may_have_arrived => error.hint(MAY_HAVE_ARRIVED),
-        (None, 0) => match refused.iter().find_map(|outcome| advice::after_refusal(outcome.reply.as_ref()?)) {
-            Some(advice) if error.advice().is_none() => error.hint(advice),
-            _ => error,
-        },
-        (Some(setback), 0) => error.hint(format!("the fallback was of no help: {setback}")),
-        _ => error.hint(format!("{accepted} of {all} recipients were accepted: do not send it to them again")),
-    }
-}
-
-/// The first recipients that the message did not reach and why, those with the same reason together.
-fn told(refused: &[&Outcome], otherwise: &str) -> String {
-    const MOST: usize = 5;
-    let mut groups: Vec<(String, String)> = Vec::new();
-    for outcome in refused.iter().take(MOST) {
-        let name = format!("<{}>", outcome.recipient);
-        let why = outcome.reply.as_ref().map_or_else(|| otherwise.to_owned(), ToString::to_string);
-        let what = format!("{}: {why}", outcome.fate.as_str());
-        match groups.last_mut().filter(|(_, last)| *last == what) {
-            Some((names, _)) => names.extend([", ", &name]),
-            None => groups.push((name, what)),
-        }
-    }
-    let mut told: Vec<String> = groups.into_iter().map(|(names, what)| format!("{names} {what}")).collect();
-    if refused.len() > MOST {
-        told.push(format!("and {} more", refused.len() - MOST));
-    }
-    told.join("; ")
-}
-
-fn from_field(draft: &Draft) -> Option<&[u8]> {
-    draft.fields().find(|f| f.is("From")).map(|f| f.value)
-}
-
-/// Whether the account may use every author of the From field: `from` itself or what `match` covers.
-fn covered(draft: &Draft, account: &Account) -> bool {
-    let authors = from_field(draft).map(list::parse_bytes).unwrap_or_default();
-    authors.mailboxes.iter().all(|author| account.covers(&author.spec.to_string()))
 }
 
 fn resent(error: ResentToNobody) -> Error {

@@ -116,7 +116,7 @@ mod tests {
     }
 
     fn recipient(text: &str) -> Recipient {
-        Recipient { address: address(text), original: None }
+        Recipient { address: address(text), original: None, notify: None }
     }
 
     #[test]

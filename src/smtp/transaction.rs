@@ -341,9 +341,10 @@ impl Transaction {
             self.unsaid.push_back((command::line("RSET"), Awaited::Reset));
         }
         self.unsaid.push_back((command::mail(&envelope.sender, declared), Awaited::Mail));
-        let notify = envelope.dsn.notify.filter(|_| server.dsn);
         for index in &self.batch {
-            self.unsaid.push_back((command::rcpt(&envelope.recipients[*index], notify), Awaited::Rcpt(*index)));
+            let recipient = &envelope.recipients[*index];
+            let notify = envelope.notify(recipient).filter(|_| server.dsn);
+            self.unsaid.push_back((command::rcpt(recipient, notify), Awaited::Rcpt(*index)));
         }
         if !server.chunking {
             self.unsaid.push_back((command::line("DATA"), Awaited::Go));

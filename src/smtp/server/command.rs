@@ -1,5 +1,6 @@
 //! What does one command line say? (RFC 5321 4.1, 1870, 3461, 4954, 6152, 6531, 8689)
 
+use super::asking::Wish;
 use crate::mail::envelope::{Notify, Ret};
 
 /// A command, parsed.
@@ -18,6 +19,7 @@ pub(super) enum Command {
         size: u64,
         last: bool,
     },
+    Queue(Wish),
     Rset,
     Noop,
     Vrfy,
@@ -45,6 +47,8 @@ pub(super) struct Mail {
     pub(super) requiretls: bool,
     pub(super) ret: Option<Ret>,
     pub(super) envid: Option<String>,
+    pub(super) account: Option<String>,
+    pub(super) any_sender: bool,
     /// The EHLO keywords that the parameters belong to.
     pub(super) keywords: Vec<&'static str>,
 }
@@ -96,6 +100,7 @@ impl Command {
             "RCPT" => Rcpt::parse(after_keyword(rest, "TO:")?).map(Self::Rcpt),
             "DATA" => alone(Self::Data, rest),
             "BDAT" => bdat(rest),
+            "XQUEUE" => queue(rest),
             "RSET" => alone(Self::Rset, rest),
             "NOOP" => Ok(Self::Noop),
             "VRFY" => Ok(Self::Vrfy),
@@ -136,6 +141,14 @@ impl Mail {
                 ("ENVID", Some(value)) if value.len() <= 100 => {
                     mail.envid = Some(xtext(value)?);
                     "DSN"
+                }
+                ("XACCOUNT", Some(value)) => {
+                    mail.account = Some(xtext(value)?);
+                    "XSEALPOST"
+                }
+                ("XDEFAULT", None) => {
+                    mail.any_sender = true;
+                    "XSEALPOST"
                 }
                 // Who first submitted it (RFC 4954 section 5): nothing here relays, so nobody asks.
                 ("AUTH", Some(value)) => xtext(value).map(|_| "AUTH")?,
@@ -213,6 +226,19 @@ fn bdat(rest: &str) -> Result<Command, Complaint> {
         None => (rest, false),
     };
     Ok(Command::Bdat { size: number(size)?, last })
+}
+
+fn queue(rest: &str) -> Result<Command, Complaint> {
+    let (word, name) = rest.split_once(' ').map_or((rest, None), |(word, name)| (word, Some(name.trim().to_owned())));
+    Ok(Command::Queue(match (word.to_ascii_uppercase().as_str(), name) {
+        ("LIST", None) => Wish::List,
+        ("FLUSH", None) => Wish::Flush,
+        ("SHOW", Some(name)) => Wish::Show(name),
+        ("HOLD", Some(name)) => Wish::Hold(name),
+        ("RELEASE", Some(name)) => Wish::Release(name),
+        ("REMOVE", Some(name)) => Wish::Remove(name),
+        _ => return Err(SYNTAX),
+    }))
 }
 
 fn after_keyword<'a>(rest: &'a str, keyword: &str) -> Result<&'a str, Complaint> {
