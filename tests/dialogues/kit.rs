@@ -234,7 +234,7 @@ impl Setup {
                         None => panic!("the session is idle, the script has: {line}"),
                         Some(next) => {
                             if let Some(to) = next.strip_prefix("to ") {
-                                envelope.recipients = vec![Recipient { address: address(to), original: None }];
+                                envelope.recipients = vec![Recipient { address: address(to), original: None, notify: None }];
                             } else if let Some(from) = next.strip_prefix("from ") {
                                 envelope.sender = ReversePath::Address(address(from));
                             }
