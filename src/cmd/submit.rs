@@ -4,6 +4,7 @@ mod explain;
 mod hand_over;
 mod queue;
 mod send;
+mod speak;
 
 use std::{io, os::fd::AsFd, path::PathBuf, time::Instant};
 
@@ -44,7 +45,7 @@ pub fn run(program: &str, submission: &Submission) -> Exit {
     let Door { config, service } = door;
     let (service, mut link) = service.map(|service| (service.account, service.link)).unzip();
     let desk = Desk { service: service.as_ref(), ..Desk::new(&world, program, submission, &config.log, begun) };
-    match desk.prepare(&config) {
+    let done = match desk.prepare(&config) {
         Ok(mut ready) => match &mut link {
             Some(link) => desk.hand_over(&config, link, &mut ready),
             None => desk.dispatch(&config, ready),
@@ -53,8 +54,31 @@ pub fn run(program: &str, submission: &Submission) -> Exit {
             if unread {
                 store::drain(io::stdin().as_fd());
             }
-            desk.reject(&error, account, &[])
+            return desk.reject(&error, account, &[]);
         }
+    };
+    match done {
+        Ok(()) => Exit::Ok,
+        Err(error) => complain(program, submission.errors, &error),
+    }
+}
+
+/// Speaks SMTP on standard input and output; the code for the caller.
+pub fn speak(program: &str, submission: &Submission) -> Exit {
+    let world = Machine;
+    let begun = Instant::now();
+    let door = match door::find(&world, submission.config.as_deref()) {
+        Ok(door) => door,
+        Err(error) => return Desk::without_config(&world, program, submission, begun).reject(&error, None, &[]),
+    };
+    let desk = Desk::new(&world, program, submission, &door.config.log, begun);
+    let spoken = match door.service {
+        Some(service) => speak::by_service(service.link),
+        None => speak::ourselves(&desk, &door.config),
+    };
+    match spoken {
+        Ok(()) => Exit::Ok,
+        Err(error) => complain(program, submission.errors, &error),
     }
 }
 
@@ -196,12 +220,16 @@ impl<'a> Desk<'a> {
 
     /// Logs and says why nothing was attempted.
     fn reject(&self, error: &Error, account: Option<&Account>, recipients: &[Address]) -> Exit {
+        self.log_rejection(error, account, recipients);
+        complain(self.program, self.asked.errors, error)
+    }
+
+    fn log_rejection(&self, error: &Error, account: Option<&Account>, recipients: &[Address]) {
         let span = Span { end: self.world.timestamp(), took: self.begun.elapsed() };
         let record = Record::rejected(span, &self.submission(), &Rejection { account, recipients, error });
         for unlogged in self.journal.write(&record) {
             complain(self.program, self.asked.errors, &unlogged);
         }
-        complain(self.program, self.asked.errors, error)
     }
 
     fn submission(&self) -> journal::Submission<'_> {

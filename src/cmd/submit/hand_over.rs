@@ -27,17 +27,18 @@ const TOGETHER: usize = 1_000_000;
 
 impl Desk<'_> {
     /// Gives the message to the service, which logs what becomes of it; nothing is said or logged here when it has taken it.
-    pub(super) fn hand_over(&self, config: &Config, link: &mut Link, ready: &mut Ready<'_>) -> Exit {
+    pub(super) fn hand_over(&self, config: &Config, link: &mut Link, ready: &mut Ready<'_>) -> Result<(), Error> {
         let called = if self.begun.elapsed() > door::PATIENT { door::again(ready.account, link) } else { Ok(()) };
         let error = match called.and_then(|()| self.tell_service(config, link, ready)) {
             Ok(delivered) => match exit_code(&delivered.outcomes) {
-                Exit::Ok => return Exit::Ok,
+                Exit::Ok => return Ok(()),
                 exit => explain(exit, ready.account, &delivered, false),
             },
             Err(error) => error,
         };
         let recipients: Vec<Address> = ready.envelope.recipients.iter().map(|recipient| recipient.address.clone()).collect();
-        self.reject(&error, None, &recipients)
+        self.log_rejection(&error, None, &recipients);
+        Err(error)
     }
 
     /// Accepted means that it is safe in the service's queue. Who we are the service knows by itself.
