@@ -57,6 +57,7 @@ const SELDOM: &[&[&str]] = &[
     &["sealpost", "host", "http"],
     &["sealpost", "host", "oauth"],
     &["sealpost", "host", "secrets", "fields"],
+    &["sealpost", "host", "secrets", "kerberos"],
     &["sealpost", "host", "secrets", "keyring"],
     &["sealpost", "host", "secrets", "netrc"],
     &["sealpost", "host", "secrets", "token"],
@@ -64,6 +65,8 @@ const SELDOM: &[&[&str]] = &[
     &["httparse"],
     &["sealpost", "smtp", "sasl", "bearer"],
     &["sealpost", "smtp", "sasl", "cram"],
+    &["sealpost", "smtp", "sasl", "gssapi"],
+    &["libgssapi"],
     &["md5"],
     // What is said of logins that fail.
     &["sealpost", "smtp", "advice"],

@@ -320,6 +320,9 @@ impl Version {
     }
 }
 
+/// Why `mechanism = "GSSAPI"` can't be had.
+pub(super) const WITHOUT_GSSAPI: &str = "this sealpost was built without GSSAPI (Kerberos)";
+
 /// Why `backend = "native-tls"` can't be had.
 pub(super) const WITHOUT_NATIVE_TLS: &str = "this sealpost was built without native-tls";
 
@@ -383,6 +386,8 @@ pub enum SecretSource {
     OAuth(Box<OAuth>),
     /// Asked on the terminal.
     Prompt,
+    /// A Kerberos ticket, wherever the system's library finds it.
+    Ticket,
     /// There is none: the client certificate speaks for the account.
     Nowhere,
 }
@@ -400,6 +405,7 @@ impl SecretSource {
             | Self::Netrc
             | Self::Prompt => Kind::Password,
             Self::TokenCommand { .. } | Self::OAuth(_) => Kind::Token,
+            Self::Ticket => Kind::Ticket,
             Self::Nowhere => Kind::Nothing,
         }
     }

@@ -1,4 +1,4 @@
-//! Where does the password or the token come from, and is it safe there? (sealpost(1), "TLS policy"; sealpost.toml(5))
+//! Where does the password, the token or the ticket come from, and is it safe there? (sealpost(1), "TLS policy"; sealpost.toml(5))
 
 use std::{
     fs::{File, Metadata},
@@ -23,6 +23,8 @@ use crate::{
 
 mod command;
 pub mod fields;
+#[cfg(feature = "gssapi")]
+mod kerberos;
 pub(super) mod keyring;
 pub mod netrc;
 pub(super) mod token;
@@ -51,7 +53,7 @@ pub struct Errand<'a> {
 ///
 /// # Errors
 /// `EX_CONFIG`: it is not there, is empty, or others can read it. `EX_TEMPFAIL`: a command failed or took too long, or who gives out
-/// tokens can't be reached. `EX_NOPERM`: tokens are no longer given out.
+/// tokens or tickets can't be reached, or there is no ticket. `EX_NOPERM`: tokens or tickets are not given out.
 pub fn fetch(errand: &Errand<'_>) -> Result<Secret, Error> {
     conceal();
     match &errand.auth.source {
@@ -68,8 +70,29 @@ pub fn fetch(errand: &Errand<'_>) -> Result<Secret, Error> {
         SecretSource::TokenCommand { command, cache } => token::of_command(errand, command, *cache, None),
         SecretSource::OAuth(client) => oauth::token(errand, client, None),
         SecretSource::Prompt => prompt(errand),
+        SecretSource::Ticket => ticket(errand),
         SecretSource::Nowhere => Ok(Secret::nothing()),
     }
+}
+
+/// Whether there are tickets of the account, without asking anybody for one.
+///
+/// # Errors
+/// Those of [`fetch`].
+pub fn look_for_ticket(errand: &Errand<'_>) -> Result<(), Error> {
+    #[cfg(feature = "gssapi")]
+    return kerberos::look(errand, None).map(drop);
+    #[cfg(not(feature = "gssapi"))]
+    return ticket(errand).map(drop);
+}
+
+#[cfg(feature = "gssapi")]
+use kerberos::fetch as ticket;
+
+/// No configuration comes so far.
+#[cfg(not(feature = "gssapi"))]
+fn ticket(errand: &Errand<'_>) -> Result<Secret, Error> {
+    Err(errand.fault(super::config::WITHOUT_GSSAPI))
 }
 
 /// Another token in place of one that the server refused; `None` where there is no other, so that asking again would be in vain.
@@ -88,7 +111,11 @@ pub fn renew(errand: &Errand<'_>, refused: &Secret) -> Result<Option<Secret>, Er
 impl Errand<'_> {
     /// What is being done, for an error.
     pub(super) fn doing(&self) -> String {
-        let what = if self.takes_token() { "token" } else { "password" };
+        let what = match self.auth.source.kind() {
+            Kind::Token => "token",
+            Kind::Ticket => "ticket",
+            Kind::Password | Kind::Nothing => "password",
+        };
         format!("fetching the {what} of account {}", self.account.name)
     }
 

@@ -34,7 +34,7 @@ use crate::{
         address::ReversePath,
         policy::{self, Channel, SecretRule},
     },
-    smtp::sasl::{self, Choice, Mechanism, Terms},
+    smtp::sasl::{self, Choice, Mechanism, Terms, gssapi::Holder},
 };
 
 /// Nobody asked the DNS.
@@ -55,8 +55,8 @@ pub(super) struct Examination<'c> {
     pub(super) contacts: Vec<Contact>,
     /// Which of them a send would take.
     pub(super) used: Option<usize>,
-    /// Whether the secret can be had; `None` without `[auth]`.
-    pub(super) secret: Option<Result<(), Error>>,
+    /// Whether the secret can be had, and of a ticket whose it is; `None` without `[auth]`.
+    pub(super) secret: Option<Result<Option<Holder>, Error>>,
     /// Other ports and beginnings that were tried for advice.
     pub(super) ways: Vec<Way>,
     /// What the DNS says, or why it was not asked.
@@ -232,11 +232,12 @@ impl<'c> Outset<'c> {
 
     /// What was seen before anybody looked.
     fn seen(&self, account: Cow<'c, Account>, verdict: Error) -> Examination<'c> {
-        let has_secret = self.credentials.as_ref().map(|_| ()).map_err(Clone::clone);
+        let holder = |login: &Login| login.0.secret.tickets().map(|tickets| tickets.holder().clone());
+        let secret = self.credentials.as_ref().map(|login| login.as_ref().and_then(holder)).map_err(Clone::clone);
         Examination {
             wanted: self.wanted,
             sender: self.sender.clone(),
-            secret: account.auth.as_ref().map(|_| has_secret),
+            secret: account.auth.as_ref().map(|_| secret),
             account,
             resolved: Duration::ZERO,
             contacts: Vec::new(),

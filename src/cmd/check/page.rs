@@ -1,5 +1,7 @@
 //! How is a check told on a terminal of 80 columns, whatever a hostile server says? (`NO_COLOR` is obeyed by whoever asks)
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use super::{
@@ -8,7 +10,7 @@ use super::{
     letter::Posted,
 };
 use crate::{
-    host::config::{Backend, Protocol, SecretSource, Target},
+    host::config::{Auth, Backend, Protocol, SecretSource, Target},
     mail::policy::{Channel, Policy, Request},
     smtp::sasl::Choice,
 };
@@ -89,12 +91,14 @@ impl Style {
             return self.row("login", "none is configured");
         };
         let secret = match (&seen.secret, &auth.source) {
+            (Some(Err(error)), SecretSource::Ticket) => format!("the ticket can't be had: {}", error.because()),
             (Some(Err(error)), _) => format!("the password can't be had: {}", error.because()),
+            (Some(Ok(Some(holder))), _) => format!("there is a ticket of {}, {}", holder.principal, good_for(holder.lifetime)),
             (_, SecretSource::Prompt) => "the password was asked for on the terminal".to_owned(),
             _ => "the password can be read".to_owned(),
         };
         let ink = if matches!(seen.secret, Some(Err(_))) { Ink::Bad } else { Ink::Plain };
-        let mut text = self.inked("login", "", (&format!("as {}: {secret}", auth.user), ink));
+        let mut text = self.inked("login", "", (&format!("{}: {secret}", as_whom(auth)), ink));
         let (told, ink) = match (&login.mechanism, login.accepted) {
             (None, _) => ("not tried: it did not come to that".to_owned(), Ink::Doubtful),
             (Some(Err(why)), _) => (format!("not tried: {why}"), Ink::Bad),
@@ -144,6 +148,17 @@ impl Style {
         }
         text
     }
+}
+
+/// Without a user the server makes one of the certificate or the principal.
+fn as_whom(auth: &Auth) -> String {
+    if auth.user.is_empty() { "as whom the server takes us for".to_owned() } else { format!("as {}", auth.user) }
+}
+
+/// To the minute; a keytab's ticket is got anew when it runs out.
+fn good_for(lifetime: Duration) -> String {
+    let minutes = lifetime.as_secs() / 60;
+    format!("good for {} h {} min", minutes / 60, minutes % 60)
 }
 
 /// How the server is reached where it has no address that we know.

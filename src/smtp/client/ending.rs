@@ -8,19 +8,22 @@ use crate::{
         policy::{self, Channel, Unpromised},
         tls::{Failure, Finding},
     },
-    smtp::{action::Action, advice, command, sasl::Kind},
+    smtp::{
+        action::Action,
+        advice, command,
+        sasl::{Kind, SaslError},
+    },
 };
 
 impl Session<'_> {
     /// The server could not prove that it knows the secret, or breaks the mechanism: it is not who it claims to be.
-    pub(super) fn untrue_server(&mut self, why: &str) {
+    pub(super) fn untrue_server(&mut self, error: &SaslError) {
+        let otherwise = "this is not the server that knows your password, or it is broken; check the host and its certificate";
         self.stop(Problem {
             fate: Fate::Deferred,
             exit: Exit::NoPerm,
-            because: format!("the server's side of the login does not hold: {why}"),
-            hint: Some(
-                "this is not the server that knows your password, or it is broken; check the host and its certificate".to_owned(),
-            ),
+            because: format!("the server's side of the login does not hold: {error}"),
+            hint: Some(error.advice().unwrap_or(otherwise).to_owned()),
             reply: None,
         });
         self.abandon();

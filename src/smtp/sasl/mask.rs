@@ -22,7 +22,7 @@ impl Mask {
         let messages = match secret.kind() {
             Kind::Password => [plain(user, secret).ok(), None],
             Kind::Token => [bearer::oauthbearer(credentials).ok(), bearer::xoauth2(user, secret).ok()],
-            Kind::Nothing => return Self::default(),
+            Kind::Ticket | Kind::Nothing => return Self::default(),
         };
         // What a mechanism can't say, no server was told that way.
         forms.extend(messages.into_iter().flatten().map(|message| Zeroizing::new(STANDARD_NO_PAD.encode(&message))));
