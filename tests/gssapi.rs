@@ -12,7 +12,7 @@ mod liar;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use common::{Run, USER, script::Server};
-use kit::{Realm, realm};
+use kit::{Realm, outlive, realm};
 use liar::Liar;
 
 /// A ticket for a minute of [`USER`].
@@ -86,7 +86,7 @@ fn without_a_good_ticket_for_the_server_nobody_connects_and_the_hint_helps() {
     let mut alone = realm.client("", "");
     realm.kinit(&alone, &TICKET);
     alone.environment.push(("KRB5_CONFIG".to_owned(), realm.file("unreachable.conf")));
-    realm.outlive(&expired);
+    outlive(&expired);
     for (mark, client, exit, because, hint) in [
         ("none", none, 75, "No Kerberos credentials available", "run `kinit`"),
         ("expired", expired, 75, "expired", "run `kinit`"),

@@ -50,8 +50,14 @@ impl Realm {
             return Err("Dovecot and the KDC want root".to_owned());
         }
         let missing = |program: &&&str| !["/usr/sbin", "/usr/bin"].iter().any(|d| Path::new(d).join(program).exists());
-        let needed =
-            ["krb5kdc", "kadmin.local", "kinit", "dovecot", "../lib/dovecot/submission", "../lib/dovecot/modules/auth/libmech_gssapi.so"];
+        let needed = [
+            "krb5kdc",
+            "kadmin.local",
+            "kinit",
+            "dovecot",
+            "../lib/dovecot/submission",
+            "../lib/dovecot/modules/auth/libmech_gssapi.so",
+        ];
         if let Some(program) = needed.iter().find(missing) {
             return Err(format!("{program} is not installed (tests/run as root installs it)"));
         }
@@ -121,16 +127,6 @@ impl Realm {
         assert!(child.wait().unwrap().success(), "kinit {args:?}; see {}", self.file("kdc.log"));
     }
 
-    /// Waits until the client's ticket has expired.
-    pub(crate) fn outlive(&self, client: &Sealpost) {
-        let is_good = || {
-            let mut klist = Command::new("klist");
-            klist.arg("-s").envs(client.environment.iter().map(|(name, value)| (name, value))).status().unwrap().success()
-        };
-        // Time alone ends a ticket.
-        wait_for("the ticket did not expire", || (!is_good()).then_some(()));
-    }
-
     /// Sends a message of its own, and whether it came to the sink.
     pub(crate) fn send(&self, client: &Sealpost, mark: &str) -> (Run, bool) {
         let message = format!(
@@ -157,6 +153,16 @@ impl Realm {
         let log = self.file("dovecot.log");
         wait_for(&format!("{line:?} is not in {log}"), || fs::read_to_string(&log).ok().filter(|text| text.contains(line)));
     }
+}
+
+/// Waits until the client's ticket has expired.
+pub(crate) fn outlive(client: &Sealpost) {
+    let is_good = || {
+        let mut klist = Command::new("klist");
+        klist.arg("-s").envs(client.environment.iter().map(|(name, value)| (name, value))).status().unwrap().success()
+    };
+    // Time alone ends a ticket.
+    wait_for("the ticket did not expire", || (!is_good()).then_some(()));
 }
 
 fn wait_for<T>(otherwise: &str, look: impl Fn() -> Option<T>) -> T {

@@ -78,7 +78,8 @@ fn serve(socket: &TcpStream, offer: &str) -> Option<String> {
     let mut context = ServerCtx::new(None);
     let answer = context.step(&first, None).unwrap().unwrap();
     assert_eq!(ask(&format!("334 {}", STANDARD.encode(&*answer)))?, "", "the client has nothing to add");
-    let layers: Option<Vec<u8>> = (0..offer.len()).step_by(2).map(|at| u8::from_str_radix(offer.get(at..at + 2)?, 16).ok()).collect();
+    let layers: Option<Vec<u8>> =
+        (0..offer.len()).step_by(2).map(|at| u8::from_str_radix(offer.get(at..at + 2)?, 16).ok()).collect();
     let layers = layers.map_or_else(|| offer.as_bytes().to_vec(), |layers| context.wrap(false, &layers).unwrap().to_vec());
     let choice = token(ask(&format!("334 {}", STANDARD.encode(layers)))?);
     let choice = context.unwrap(&choice).unwrap();
@@ -92,6 +93,6 @@ fn serve(socket: &TcpStream, offer: &str) -> Option<String> {
     (&*socket).write_all(b"250 2.0.0 Ok\r\n").ok()?;
     lines.next()?.ok()?;
     (&*socket).write_all(b"221 2.0.0 bye\r\n").ok()?;
-    let digits: String = choice.iter().take(4).map(|octet| format!("{octet:02x}")).collect();
+    let digits = choice.iter().take(4).fold(String::new(), |digits, octet| format!("{digits}{octet:02x}"));
     Some(digits + &String::from_utf8_lossy(choice.get(4..)?))
 }
