@@ -1,5 +1,5 @@
-//! Does a Kerberos ticket log in at a real server, and does everything else fail cleanly? (RFC 4752; MIT's KDC, Dovecot; a server that
-//! lies)
+//! Does a Kerberos ticket log in at a real server, and does everything else fail cleanly? (RFC 4752; MIT's KDC, Dovecot, Cyrus SASL in
+//! Postfix; a server that lies)
 
 #![cfg(feature = "gssapi")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what is wrong by panicking")]
@@ -55,6 +55,21 @@ fn a_ticket_logs_in_under_tls_as_the_principal_s_user_or_as_the_one_that_is_name
 }
 
 #[test]
+fn cyrus_takes_a_ticket_and_refuses_one_for_another_server() {
+    let Some(realm) = realm() else { return };
+    let ca = format!("ca_file = {:?}", realm.file("ca.pem"));
+    for (mark, tls, exit) in [("cyrus", ca.as_str(), 0), ("cyrus-key", "trust = \"any\"\nserver_name = \"strange.test\"", 77)] {
+        let client = realm.client_of(realm.postfix, tls, "");
+        realm.kinit(&client, &TICKET);
+        let (run, came) = realm.send(&client, mark);
+        assert_eq!((run.code, came), (exit, exit == 0), "{mark}: {run:?}");
+        if exit != 0 {
+            refused(&run, 77, "the login by GSSAPI", "klist");
+        }
+    }
+}
+
+#[test]
 fn a_keytab_does_in_place_of_kinit() {
     let Some(realm) = realm() else { return };
     let mut client = realm.client("", "");
@@ -66,7 +81,7 @@ fn a_keytab_does_in_place_of_kinit() {
 #[test]
 fn a_server_that_is_not_verified_may_see_a_ticket_too() {
     let Some(realm) = realm() else { return };
-    let client = realm.client_of(realm.port(), "trust = \"any\"", "");
+    let client = realm.client_of(realm.dovecot, "trust = \"any\"", "");
     realm.kinit(&client, &TICKET);
     let (run, came) = realm.send(&client, "unverified");
     assert_eq!((run.code, came), (0, true), "{run:?}");
@@ -104,7 +119,7 @@ fn without_a_good_ticket_for_the_server_nobody_connects_and_the_hint_helps() {
 fn a_server_refuses_a_ticket_that_it_can_not_read_and_a_user_that_is_not_the_principal_s() {
     let Some(realm) = realm() else { return };
     for (mark, tls, auth) in [("key", "server_name = \"strange.test\"\ntrust = \"any\"", ""), ("user", "", "user = \"other\"")] {
-        let client = if mark == "key" { realm.client_of(realm.port(), tls, auth) } else { realm.client(tls, auth) };
+        let client = if mark == "key" { realm.client_of(realm.dovecot, tls, auth) } else { realm.client(tls, auth) };
         realm.kinit(&client, &TICKET);
         let (run, came) = realm.send(&client, mark);
         refused(&run, 77, "the login by GSSAPI", "klist");

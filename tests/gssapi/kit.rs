@@ -22,10 +22,13 @@ use crate::common::{
 /// Longest wait for what another process does.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The KDC, Dovecot, and the sink behind it.
+/// The KDC, the servers that take its tickets, and the sink behind them.
 pub(crate) struct Realm {
     directory: PathBuf,
-    port: u16,
+    /// Dovecot's port.
+    pub(crate) dovecot: u16,
+    /// Postfix's, with Cyrus SASL.
+    pub(crate) postfix: u16,
     arrived: Mutex<(Sink, Vec<Vec<u8>>)>,
     /// The servers stop when this pipe closes, which the kernel does however this process ends.
     _lifeline: ChildStdin,
@@ -47,18 +50,12 @@ pub(crate) fn realm() -> Option<&'static Realm> {
 impl Realm {
     fn start() -> Result<Self, String> {
         if !rustix::process::geteuid().is_root() {
-            return Err("Dovecot and the KDC want root".to_owned());
+            return Err("Postfix, Dovecot and the KDC want root".to_owned());
         }
         let missing = |program: &&&str| !["/usr/sbin", "/usr/bin"].iter().any(|d| Path::new(d).join(program).exists());
-        let needed = [
-            "krb5kdc",
-            "kadmin.local",
-            "kinit",
-            "dovecot",
-            "../lib/dovecot/submission",
-            "../lib/dovecot/modules/auth/libmech_gssapi.so",
-        ];
-        if let Some(program) = needed.iter().find(missing) {
+        let servers = ["krb5kdc", "kadmin.local", "kinit", "postfix", "dovecot"];
+        let modules = ["../lib/dovecot/submission", "../lib/dovecot/modules/auth/libmech_gssapi.so"];
+        if let Some(program) = servers.iter().chain(&modules).find(missing) {
             return Err(format!("{program} is not installed (tests/run as root installs it)"));
         }
         let directory = fresh_directory();
@@ -67,12 +64,12 @@ impl Realm {
         fs::write(directory.join("server.pem"), server.key_pem + &server.certificate_pem).unwrap();
         fs::write(directory.join("ca.pem"), authority.pem()).unwrap();
         let sink = Sink::start(Settings::default()).unwrap();
-        // Both at once, so that they are not the same.
-        let free = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-        let [kdc, port] = free.map(|listener| listener.local_addr().unwrap().port());
+        // All at once, so that no port is given twice.
+        let free = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+        let [kdc, dovecot, postfix] = free.map(|listener| listener.local_addr().unwrap().port());
         let mut child = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/gssapi/realm"))
             .arg(&directory)
-            .args([kdc, port, sink.address.port()].map(|port| port.to_string()))
+            .args([kdc, dovecot, postfix, sink.address.port()].map(|port| port.to_string()))
             .env("REALM_USER", USER)
             .env("REALM_PASSWORD", PASSWORD)
             .stdin(Stdio::piped())
@@ -83,12 +80,7 @@ impl Realm {
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut answer).unwrap();
         // Installed and unable to start is a failure, never a reason to skip.
         assert_eq!(answer, "ready\n", "the realm did not start; see above, and the logs in {}", directory.display());
-        Ok(Self { directory, port, arrived: Mutex::new((sink, Vec::new())), _lifeline: child.stdin.take().unwrap() })
-    }
-
-    /// Dovecot's port.
-    pub(crate) fn port(&self) -> u16 {
-        self.port
+        Ok(Self { directory, dovecot, postfix, arrived: Mutex::new((sink, Vec::new())), _lifeline: child.stdin.take().unwrap() })
     }
 
     /// A file of the realm.
@@ -98,7 +90,7 @@ impl Realm {
 
     /// An account at Dovecot, with an empty ticket cache of its own; `tls` and `auth` are further lines of those tables.
     pub(crate) fn client(&self, tls: &str, auth: &str) -> Sealpost {
-        self.client_of(self.port, &format!("ca_file = {:?}\n{tls}", self.file("ca.pem")), auth)
+        self.client_of(self.dovecot, &format!("ca_file = {:?}\n{tls}", self.file("ca.pem")), auth)
     }
 
     /// The same at another server on this machine.
