@@ -46,7 +46,7 @@ const CLIENT: &str = "the realm does not know this user, or not any more: ask it
 const CLOCK: &str = "Kerberos allows five minutes: set the clock of this machine";
 const KDC: &str = "`kvno smtp/NAME` asks for the same ticket; krb5.conf(5) says where the KDC of a realm is";
 
-/// Server to server the protection is TLS; a server must prove who it is, and its offer of layers must be whole.
+/// The server must prove who it is, and its offer of layers must come whole. No confidentiality: that is what TLS is for.
 const WANTED: CtxFlags = CtxFlags::GSS_C_MUTUAL_FLAG.union(CtxFlags::GSS_C_INTEG_FLAG);
 
 struct Kerberos {
@@ -116,7 +116,8 @@ impl Tickets for Kerberos {
     }
 
     fn present(&self, host: Option<&str>) -> Result<(Box<dyn Context>, Message), NoTicket> {
-        let host = self.name.as_deref().or(host).unwrap_or("localhost");
+        let nameless = || NoTicket { because: "no ticket: the server has no name".to_owned(), hint: SPELLING, lasting: true };
+        let host = self.name.as_deref().or(host).ok_or_else(nameless)?;
         let (context, token) = begin(own()?, host)?;
         Ok((Box::new(Conversation(context)), token))
     }
