@@ -6,6 +6,8 @@ mod common;
 
 #[path = "secrets/cost.rs"]
 mod cost;
+#[path = "secrets/echo.rs"]
+mod echo;
 #[path = "secrets/hygiene.rs"]
 mod hygiene;
 #[path = "secrets/keyring.rs"]

@@ -27,7 +27,7 @@ use crate::{
         dial::{self, Unreachable},
         journal::{Journal, Record, Rejection, Span, Submission},
         memory,
-        narrate::Narrator,
+        narrate::{Narrator, Unfinished},
         net::Link,
         pump::Pump,
         tls::Connector,
@@ -241,7 +241,15 @@ impl<'a> Delivery<'a> {
         let plan = Self::plan(self.world, self.config, account, &link, credentials, (before.demand, &before.prior));
         let mut session = Session::new(plan, envelope, content.facts());
         let timeouts = self.config.limits.timeouts;
-        let mut pump = Pump { link, connector, timeouts, narrator: self.narrator, until: None, witness: None };
+        let mut pump = Pump {
+            link,
+            connector,
+            timeouts,
+            narrator: self.narrator,
+            unfinished: Unfinished::default(),
+            until: None,
+            witness: None,
+        };
         let facts = pump.run(&mut session, content);
         let mut report = session.report();
         // Nothing of the message was said, and the record of the connection that is to follow tells what this one found.

@@ -9,6 +9,8 @@ use super::{Credentials, Kind, bearer, plain};
 
 /// What stands in a secret's place.
 const HIDDEN: &str = "***";
+/// So many octets of a secret in a row are no accident.
+const TELLING: usize = 4;
 
 /// Hides a secret in foreign text: as it is, and as each mechanism that shows it says it in base64.
 #[derive(Clone, Default)]
@@ -36,6 +38,18 @@ impl Mask {
         self.0.iter().fold(Cow::Borrowed(text), |text, form| {
             if text.contains(form.as_str()) { Cow::Owned(text.replace(form.as_str(), HIDDEN)) } else { text }
         })
+    }
+
+    /// As [`Mask::hide`], for a text that breaks off: what it ends with may be the beginning of the secret, which then goes too.
+    pub fn hide_broken_off(&self, text: &str) -> String {
+        let mut shown = self.hide(text).into_owned();
+        let is_begun = |end: &str| self.0.iter().any(|form| form.starts_with(end));
+        let begun = shown.char_indices().map(|(at, _)| at).find(|at| shown.len() - at >= TELLING && is_begun(&shown[*at..]));
+        if let Some(at) = begun {
+            shown.truncate(at);
+            shown.push_str(HIDDEN);
+        }
+        shown
     }
 }
 
