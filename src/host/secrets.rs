@@ -247,8 +247,8 @@ fn from_keyring(errand: &Errand<'_>) -> Result<Secret, Error> {
     let (host, user) = (errand.host(), errand.auth.user.as_str());
     let found = keyring::look_up(errand, &keyring::of_password(&host, user))?;
     let found = found.ok_or_else(|| {
-        // A keyring that is locked and has nobody to ask says the same as one without the entry: it may work later.
-        let because = format!("the keyring gives no entry with host {host}, service smtp, user {user}");
+        // Some keyrings (KeePassXC) hide all they hold while they are locked: it may work later.
+        let because = format!("the keyring has no entry with host {host}, service smtp, user {user}");
         errand.fault(because).with_exit(Exit::TempFail).hint(keyring::advice(&host, user))
     })?;
     first_line(&found, errand, "the keyring holds")
