@@ -77,6 +77,7 @@ fn check_renews_a_refused_token_as_a_send_does() {
     let run = sealpost.command(&["check", "-C", config.to_str().unwrap()], b"");
     assert_eq!(run.code, 0, "{run:?}");
     assert!(run.stdout.contains("would send now"), "{}", run.stdout);
+    assert!(run.stdout.contains("with a new access token, as the server refused the other"), "{}", run.stdout);
     server.finish();
 }
 

@@ -4,13 +4,14 @@ use jiff::Timestamp;
 
 use super::{
     Checked,
-    examine::{Contact, Examination},
     letter::Posted,
+    seen::{Contact, Examination, Visit},
 };
 use crate::{
-    host::config::{Backend, Protocol, SecretSource, Target},
+    error::Error,
+    host::config::{Auth, Backend, Protocol, SecretSource, Target},
     mail::policy::{Channel, Policy, Request},
-    smtp::sasl::Choice,
+    smtp::sasl::{Choice, Kind},
 };
 
 mod dns;
@@ -48,8 +49,8 @@ impl Style {
         let visits = seen.used.and_then(|used| seen.contacts.get(used)).map(|contact| contact.visits.as_slice());
         let visits = visits.unwrap_or_default();
         for (index, visit) in visits.iter().enumerate() {
-            if index > 0 {
-                text += &self.row("once more", "in plaintext, as the policy allows after a failed handshake");
+            if let Some(before) = index.checked_sub(1).and_then(|before| visits.get(before)) {
+                text += &self.row("once more", why_again(before));
             }
             text += &self.visit(visit, now);
             // A verdict against the account says why itself, and the second visit has it of the first.
@@ -88,13 +89,8 @@ impl Style {
         let (Some(auth), Some(login)) = (&seen.account.auth, seen.login()) else {
             return self.row("login", "none is configured");
         };
-        let secret = match (&seen.secret, &auth.source) {
-            (Some(Err(error)), _) => format!("the password can't be had: {}", error.because()),
-            (_, SecretSource::Prompt) => "the password was asked for on the terminal".to_owned(),
-            _ => "the password can be read".to_owned(),
-        };
         let ink = if matches!(seen.secret, Some(Err(_))) { Ink::Bad } else { Ink::Plain };
-        let mut text = self.inked("login", "", (&format!("as {}: {secret}", auth.user), ink));
+        let mut text = self.inked("login", "", (&secret(auth, seen.secret.as_ref()), ink));
         let (told, ink) = match (&login.mechanism, login.accepted) {
             (None, _) => ("not tried: it did not come to that".to_owned(), Ink::Doubtful),
             (Some(Err(why)), _) => (format!("not tried: {why}"), Ink::Bad),
@@ -143,6 +139,28 @@ impl Style {
             text += &self.inked("", "", (&error.summary(), Ink::Doubtful));
         }
         text
+    }
+}
+
+/// Who logs in, and whether the secret can be had.
+fn secret(auth: &Auth, found: Option<&Result<(), Error>>) -> String {
+    let what = if auth.source.kind() == Kind::Token { "access token" } else { "password" };
+    let told = match (found, &auth.source) {
+        (Some(Err(error)), _) => format!("the {what} can't be had: {}", error.because()),
+        (_, SecretSource::Prompt) => format!("the {what} was asked for on the terminal"),
+        (_, SecretSource::Nowhere) => "by the client certificate, without a secret".to_owned(),
+        _ => format!("the {what} can be had"),
+    };
+    // Of EXTERNAL alone: then the server knows who it is from the certificate.
+    if auth.user.is_empty() { told } else { format!("as {}: {told}", auth.user) }
+}
+
+/// Why there was another connection, from what the one before it came to.
+fn why_again(before: &Visit) -> &'static str {
+    if before.sight.report.token_refused {
+        "with a new access token, as the server refused the other"
+    } else {
+        "in plaintext, as the policy allows after a failed handshake"
     }
 }
 
