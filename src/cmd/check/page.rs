@@ -151,8 +151,12 @@ fn secret(auth: &Auth, found: Option<&Result<(), Error>>) -> String {
         (_, SecretSource::Nowhere) => "by the client certificate, without a secret".to_owned(),
         _ => format!("the {what} can be had"),
     };
-    // Of EXTERNAL alone: then the server knows who it is from the certificate.
-    if auth.user.is_empty() { told } else { format!("as {}: {told}", auth.user) }
+    format!("{}: {told}", as_whom(auth))
+}
+
+/// Without a user the server makes one of the certificate.
+fn as_whom(auth: &Auth) -> String {
+    if auth.user.is_empty() { "as whom the server takes us for".to_owned() } else { format!("as {}", auth.user) }
 }
 
 /// Why there was another connection, from what the one before it came to.

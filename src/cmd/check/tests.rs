@@ -83,7 +83,7 @@ fn what_an_account_logs_in_with_is_called_by_its_name() {
         (of_user.to_owned(), Ok(()), "login      as me: the password was asked for on the terminal\n"),
         (format!("{of_user}token_command = \"t\""), Ok(()), "login      as me: the access token can be had\n"),
         (format!("{of_user}token_command = \"t\""), gone(), "login      as me: the access token can't be had: it is gone\n"),
-        (certificate.to_owned(), Ok(()), "login      by the client certificate, without a secret\n"),
+        (certificate.to_owned(), Ok(()), "login      as whom the server takes us for: by the client certificate,"),
         (format!("{certificate}user = \"me\""), Ok(()), "login      as me: by the client certificate, without a secret\n"),
     ] {
         let config = config(&account);

@@ -1,6 +1,6 @@
 //! How does one account log in, and where does its secret live? (sealpost.toml(5), "ACCOUNTS: AUTH")
 
-use super::{Auth, SecretSource, Target, Tls, account, keys, login, oauth, section::Section, values::Fault};
+use super::{Auth, SecretSource, Target, Tls, keys, login, oauth, section::Section, values::Fault};
 use crate::{
     error::Error,
     mail::policy::Policy,
@@ -90,7 +90,7 @@ fn refuse_impossible(section: &Section<'_>, target: &Target, tls: &Tls, auth: &A
     if tls.demand.policy != Policy::Off {
         return Ok(());
     }
-    let fault = if !account::is_local(target) {
+    let fault = if !target.is_local() {
         Fault::new("the password could never be sent: the TLS policy is \"off\", and a secret crosses no network in plaintext")
             .hint("set the policy to \"required\", or leave the login out; for a server on this machine, give its loopback address")
     } else if auth.choice == Choice::Auto {

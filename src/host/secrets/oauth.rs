@@ -4,13 +4,13 @@ use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
-use super::{
-    config::{ClientSecret, Endpoint, Keep, OAuth},
-    http::{self, Form},
-    secrets::{self, Errand, fields::Fields, token::Token},
-};
+use super::{Errand, fields::Fields, token::Token};
 use crate::{
     error::{Error, Exit},
+    host::{
+        config::{ClientSecret, Endpoint, Keep, OAuth},
+        http::{self, Form},
+    },
     smtp::sasl::Secret,
 };
 
@@ -172,7 +172,7 @@ fn client_secret(errand: &Errand<'_>, client: &OAuth) -> Result<Option<Secret>, 
     Ok(match &client.client_secret {
         ClientSecret::None => None,
         ClientSecret::Inline(secret) => Some(secret.clone()),
-        ClientSecret::File(path) => Some(secrets::of_client(errand, path)?),
+        ClientSecret::File(path) => Some(super::of_client(errand, path)?),
     })
 }
 
@@ -187,6 +187,3 @@ fn base64url(octets: &[u8]) -> Zeroizing<String> {
     use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
     Zeroizing::new(URL_SAFE_NO_PAD.encode(octets))
 }
-
-#[cfg(test)]
-mod tests;
