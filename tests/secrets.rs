@@ -18,3 +18,5 @@ mod kit;
 mod process;
 #[path = "secrets/recipes.rs"]
 mod recipes;
+#[path = "secrets/system_log.rs"]
+mod system_log;
