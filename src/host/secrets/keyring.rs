@@ -36,14 +36,13 @@ pub(in crate::host) fn look_up(errand: &Errand<'_>, attributes: &Attributes<'_>)
         program.arg("lookup").args(words(attributes));
     }
     let said = command::run(errand, program, b"", PATIENCE)?;
+    // security(1) says 44 (errSecItemNotFound) of an entry that is not there, secret-tool(1) says 1 and nothing else.
     match said.status.code() {
         Some(0) if !said.stdout.is_empty() => Ok(Some(said.stdout)),
-        // security(1) says 44 (errSecItemNotFound).
-        Some(44) => Ok(None),
-        // secret-tool(1) says no more of an entry that is locked than of one that is not there.
-        Some(0 | 1) if said.is_silent() && is_locked(errand, attributes) => Err(locked(errand)),
-        Some(0) => Ok(None),
-        Some(1) if said.is_silent() => Ok(None),
+        Some(1) if !said.is_silent() => Err(unreachable(said.failure(errand))),
+        // So it does of one that is locked.
+        Some(0 | 1 | 44) if is_locked(errand, attributes) => Err(locked(errand)),
+        Some(0 | 1 | 44) => Ok(None),
         _ => Err(unreachable(said.failure(errand))),
     }
 }
