@@ -401,6 +401,10 @@ impl<'m> Session<'m> {
         let is_read = reply.code == 334 || (reply.is_positive() && matches!(self.state, State::Hello));
         if !is_read {
             reply.lines.iter_mut().for_each(|line| *line = self.mask.hide(line).into_owned());
+            // What is left of it goes over the end of a line.
+            if let Cow::Owned(folded) = self.mask.hide(&reply.lines.concat()) {
+                reply.lines = vec![folded];
+            }
         }
         reply
     }

@@ -12,8 +12,12 @@ const TELLING: usize = 8;
 
 /// What a send says, shows and logs to whom `tail` answers its login.
 fn answered(source: &str, mechanism: &str, tail: &str) -> Run {
+    sent(source, mechanism, tail, &["--debug", "ok@sink.test"])
+}
+
+fn sent(source: &str, mechanism: &str, tail: &str, args: &[&str]) -> Run {
     let server = Server::start(&format!("hello: AUTH {mechanism}\nC: AUTH *\n{tail}"), None);
-    let run = account(source, server.port()).unwrap().send(&["--debug", "ok@sink.test"], MESSAGE.as_bytes());
+    let run = account(source, server.port()).unwrap().send(args, MESSAGE.as_bytes());
     server.finish();
     run
 }
@@ -42,6 +46,14 @@ fn nothing_of_it_is_left_where_a_long_reply_is_cut() {
         assert!(run.stderr.contains("it gave as reason: xxxx") && run.code == 77, "{run:?}");
         assert_eq!(piece(&run), None, "{run:?}");
     }
+}
+
+#[test]
+fn nothing_of_it_is_left_where_a_reply_goes_on_in_another_line() {
+    let (head, tail) = PASSWORD.split_at(10);
+    let run = sent("password", "PLAIN", &format!("S: 535-5.7.8 no {head}\nS: 535 5.7.8 {tail}, no\nwait"), &["ok@sink.test"]);
+    assert!(run.stderr.contains("535 5.7.8 no ***, no\n"), "{run:?}");
+    assert_eq!(piece(&run), None, "{run:?}");
 }
 
 #[test]
