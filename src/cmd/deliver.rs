@@ -27,7 +27,7 @@ use crate::{
         dial::{self, Unreachable},
         journal::{Journal, Record, Rejection, Span, Submission},
         memory,
-        narrate::Narrator,
+        narrate::{Narrator, Unfinished},
         net::Link,
         pump::Pump,
         tls::Connector,
@@ -83,8 +83,8 @@ struct Ended {
     unreached: bool,
     /// It did not count: another is to see whom it met.
     unseen: Option<Unseen>,
-    /// The server refused the access token.
-    token_refused: bool,
+    /// The server refused the access token: there is another, or it can't be had.
+    renewal: Option<Result<(), Error>>,
 }
 
 impl<'a> Delivery<'a> {
@@ -179,7 +179,7 @@ impl<'a> Delivery<'a> {
         let mut begun = Instant::now();
         let mut budget = deadline.saturating_duration_since(begun);
         loop {
-            let ended = self.attempt(account, (&connector, begun, budget), login.clone(), &before, envelope, content);
+            let ended = self.attempt(account, (&connector, begun, budget), (login, !renewed), &before, envelope, content);
             // It was reached: another connection is a matter of its own.
             budget = self.config.limits.connect;
             if let Some(Unseen { finding, peer }) = ended.unseen {
@@ -194,15 +194,14 @@ impl<'a> Delivery<'a> {
                 continue;
             }
             begun = Instant::now();
-            if ended.token_refused && !std::mem::replace(&mut renewed, true) {
-                match login::renew(self.world, self.config, account, login) {
-                    Ok(true) => {
-                        self.narrator.note("the server refused the token: once more with a new one");
-                        continue;
-                    }
-                    Ok(false) => return ended,
-                    Err(error) => return self.reject(account, envelope, error),
+            match ended.renewal {
+                Some(Ok(())) => {
+                    self.narrator.note("the server refused the token: once more with a new one");
+                    renewed = true;
+                    continue;
                 }
+                Some(Err(error)) => return self.reject(account, envelope, error),
+                None => {}
             }
             match &ended.retry_in_plaintext {
                 Some(finding) if before.prior.failed_handshake.is_none() => {
@@ -227,7 +226,7 @@ impl<'a> Delivery<'a> {
         &mut self,
         account: &Account,
         (connector, begun, budget): (&Connector, Instant, Duration),
-        credentials: Option<Login>,
+        (login, renewable): (&mut Option<Login>, bool),
         before: &Before,
         envelope: &Envelope,
         content: &mut dyn Content,
@@ -238,16 +237,29 @@ impl<'a> Delivery<'a> {
             Err(why) => return self.unreachable(account, before.demand, envelope, (&why, connector.refusal()), begun),
         };
         let peer = link.peer().filter(|_| account.proxy.is_none());
-        let plan = Self::plan(self.world, self.config, account, &link, credentials, (before.demand, &before.prior));
+        let plan = Self::plan(self.world, self.config, account, &link, login.clone(), (before.demand, &before.prior));
         let mut session = Session::new(plan, envelope, content.facts());
         let timeouts = self.config.limits.timeouts;
-        let mut pump = Pump { link, connector, timeouts, narrator: self.narrator, until: None, witness: None };
+        let mut pump = Pump {
+            link,
+            connector,
+            timeouts,
+            narrator: self.narrator,
+            unfinished: Unfinished::default(),
+            until: None,
+            witness: None,
+        };
         let facts = pump.run(&mut session, content);
         let mut report = session.report();
         // Nothing of the message was said, and the record of the connection that is to follow tells what this one found.
         if let Some(finding) = report.finding.take_if(|_| report.unseen && cfg!(feature = "native-tls")) {
             let unseen = Some(Unseen { finding, peer });
             return Ended { unseen, ..Ended::without(report.outcomes, None) };
+        }
+        let renewal = if report.token_refused && renewable { self.renew(account, login) } else { None };
+        if let Some(Ok(())) = renewal {
+            // A token that has run out is no refusal of the message, which is about to be tried with another.
+            report.outcomes.iter_mut().for_each(Outcome::put_off);
         }
         let after = after::look_back(self.world, self.config, account, before, &report, facts.as_ref());
         let mut problem = problem_of(account, &report);
@@ -266,8 +278,13 @@ impl<'a> Delivery<'a> {
             remark: after.remark.as_deref(),
         };
         self.record(account, &report.outcomes, problem.as_ref(), log, begun);
-        let Report { outcomes, retry_in_plaintext, token_refused, .. } = report;
-        Ended { outcomes, problem, retry_in_plaintext, token_refused, unreached: false, unseen: None }
+        let Report { outcomes, retry_in_plaintext, .. } = report;
+        Ended { outcomes, problem, retry_in_plaintext, renewal, unreached: false, unseen: None }
+    }
+
+    /// Another token in the place of one that the server refused; `None` where there is no other.
+    fn renew(&self, account: &Account, login: &mut Option<Login>) -> Option<Result<(), Error>> {
+        login::renew(self.world, self.config, account, login).map(|renewed| renewed.then_some(())).transpose()
     }
 
     /// What a connection of this account is for.
@@ -357,7 +374,7 @@ impl Ended {
     /// Nothing was said to any server.
     fn without(outcomes: Vec<Outcome>, problem: impl Into<Option<Error>>) -> Self {
         let problem = problem.into();
-        Self { outcomes, problem, retry_in_plaintext: None, unreached: false, unseen: None, token_refused: false }
+        Self { outcomes, problem, retry_in_plaintext: None, unreached: false, unseen: None, renewal: None }
     }
 }
 

@@ -222,6 +222,22 @@ pub enum Target {
     Service(String),
 }
 
+impl Target {
+    /// Whether it is on this machine by its very name (RFC 6761 6.3), `localhost.localdomain` of old included. Where the name leads
+    /// is seen when somebody has connected.
+    pub(super) fn is_local(&self) -> bool {
+        match self {
+            Self::Unix(_) => true,
+            Self::Address(address, _) => address.to_canonical().is_loopback(),
+            Self::Service(_) => false,
+            Self::Name(name, _) => {
+                let name = name.to_ascii_lowercase();
+                name == "localhost" || name.ends_with(".localhost") || name == "localhost.localdomain"
+            }
+        }
+    }
+}
+
 /// Who may choose the envelope sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FromPolicy {

@@ -13,7 +13,6 @@ use zeroize::Zeroizing;
 use super::{
     careful,
     config::{Account, Auth, Config, SecretSource, Target},
-    oauth,
     world::World,
 };
 use crate::{
@@ -25,10 +24,11 @@ mod command;
 pub mod fields;
 #[cfg(feature = "gssapi")]
 mod kerberos;
-pub(super) mod keyring;
+mod keyring;
 pub mod netrc;
-pub(super) mod token;
-pub(super) mod vault;
+pub mod oauth;
+mod token;
+mod vault;
 
 /// The longest first line that is taken for a secret, and the longest file that holds one, in octets.
 const LONGEST: usize = 64 * 1024;
@@ -134,7 +134,7 @@ impl Errand<'_> {
     }
 
     /// The directory for secrets of ours; `None` without a home.
-    pub(super) fn state_dir(&self) -> Option<PathBuf> {
+    fn state_dir(&self) -> Option<PathBuf> {
         Some(self.config.state_dir(self.world)?.join("secrets"))
     }
 
@@ -220,7 +220,7 @@ impl Place {
 ///
 /// # Errors
 /// As for a password file.
-pub(super) fn of_client(errand: &Errand<'_>, path: &Path) -> Result<Secret, Error> {
+fn of_client(errand: &Errand<'_>, path: &Path) -> Result<Secret, Error> {
     from_file(errand, path, &Place::CLIENT_SECRET)
 }
 
@@ -274,8 +274,8 @@ fn from_keyring(errand: &Errand<'_>) -> Result<Secret, Error> {
     let (host, user) = (errand.host(), errand.auth.user.as_str());
     let found = keyring::look_up(errand, &keyring::of_password(&host, user))?;
     let found = found.ok_or_else(|| {
-        // A keyring that is locked and has nobody to ask says the same as one without the entry: it may work later.
-        let because = format!("the keyring gives no entry with host {host}, service smtp, user {user}");
+        // Some keyrings (KeePassXC) hide all they hold while they are locked: it may work later.
+        let because = format!("the keyring has no entry with host {host}, service smtp, user {user}");
         errand.fault(because).with_exit(Exit::TempFail).hint(keyring::advice(&host, user))
     })?;
     first_line(&found, errand, "the keyring holds")
@@ -346,7 +346,7 @@ fn first_line(octets: &[u8], errand: &Errand<'_>, holds: &str) -> Result<Secret,
 }
 
 /// A JSON object of these texts and numbers, in a buffer that never grows.
-pub(super) fn object(texts: &[(&str, &str)], numbers: &[(&str, i64)]) -> Zeroizing<Vec<u8>> {
+fn object(texts: &[(&str, &str)], numbers: &[(&str, i64)]) -> Zeroizing<Vec<u8>> {
     // An octet becomes six where it is escaped, and 20 digits hold any number.
     let room = texts.iter().map(|(name, text)| name.len() + 6 * text.len()).sum::<usize>() + 40 * (texts.len() + numbers.len()) + 2;
     let mut object = Zeroizing::new(Vec::with_capacity(room));
@@ -373,7 +373,7 @@ fn member(object: &mut Vec<u8>, name: &str, value: &impl serde::Serialize) {
 }
 
 /// A name for a file that belongs to these words alone.
-pub(super) fn digest(words: &[&str]) -> String {
+fn digest(words: &[&str]) -> String {
     let mut context = ring::digest::Context::new(&ring::digest::SHA256);
     for word in words {
         context.update(word.as_bytes());

@@ -131,6 +131,13 @@ pub struct Outcome {
     pub reply: Option<Reply>,
 }
 
+impl Outcome {
+    /// A refusal that is not the last word: what led to it is about to be mended.
+    pub fn put_off(&mut self) {
+        (self.fate, self.exit) = (Fate::Deferred, Exit::TempFail);
+    }
+}
+
 /// The worst fate: what the message as a whole is called.
 pub fn worst(outcomes: &[Outcome]) -> Fate {
     outcomes.iter().map(|o| o.fate).max_by_key(|f| f.gravity()).unwrap_or(Fate::Deferred)

@@ -8,7 +8,7 @@ use crate::mail::outcome::Reply;
 
 /// Advice after a login that was refused by `reply`, or that ended with `complaint` alone.
 pub fn after_login(mechanism: Mechanism, reply: Option<&Reply>, complaint: Option<&Complaint>) -> Option<&'static str> {
-    let words = complaint.map(|complaint| complaint.to_string().to_ascii_lowercase()).unwrap_or_default();
+    let words = complaint.map(|complaint| complaint.text().to_ascii_lowercase()).unwrap_or_default();
     let said = COMPLAINTS.iter().find(|(word, _)| words.contains(word)).map(|(_, advice)| *advice);
     said.or_else(|| look_up(reply?, |when| when == Anytime || fits(when, mechanism)))
         .or_else(|| (complaint.is_some() && mechanism.takes() == Kind::Token).then_some(TOKEN))

@@ -112,16 +112,20 @@ impl Complaint {
     /// Most characters that anybody is shown.
     const SHOWN: usize = 1000;
 
-    /// In one line, and not endless.
+    /// As long as a challenge may be.
     pub(super) fn new(text: &str) -> Self {
-        let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        Self(line.chars().take(Self::SHOWN).collect())
+        Self(text.to_owned())
     }
-}
 
-impl fmt::Display for Complaint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+    /// All of it, to look for words in.
+    pub(super) fn text(&self) -> &str {
+        &self.0
+    }
+
+    /// In one line, and not endless; the secret goes before anything is cut.
+    pub fn shown(&self, mask: &Mask) -> String {
+        let line = mask.hide(&self.0).split_whitespace().collect::<Vec<_>>().join(" ");
+        line.chars().take(Self::SHOWN).collect()
     }
 }
 

@@ -7,8 +7,8 @@ use crate::{
     host::{
         config::{Account, Aliases, Auth, Config, Origin, SecretSource, Target},
         dns::Resolver,
-        memory, oauth,
-        secrets::{self, Errand},
+        memory,
+        secrets::{self, Errand, oauth},
         world::World,
     },
     mail::policy::{Policy, Trust},

@@ -1,6 +1,6 @@
 //! How does one account log in, and where does its secret live? (sealpost.toml(5), "ACCOUNTS: AUTH")
 
-use super::{Auth, SecretSource, Target, Tls, account, keys, login, oauth, section::Section, values::Fault};
+use super::{Auth, SecretSource, Target, Tls, keys, login, oauth, section::Section, values::Fault};
 use crate::{
     error::Error,
     mail::policy::Policy,
@@ -90,7 +90,7 @@ fn refuse_impossible(section: &Section<'_>, target: &Target, tls: &Tls, auth: &A
     if tls.demand.policy != Policy::Off {
         return Ok(());
     }
-    let fault = if !account::is_local(target) {
+    let fault = if !target.is_local() {
         let what = if auth.source.kind() == Kind::Ticket { "ticket" } else { "password" };
         Fault::new(format!(
             "the {what} could never be sent: the TLS policy is \"off\", and a secret crosses no network in plaintext"

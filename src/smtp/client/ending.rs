@@ -163,7 +163,7 @@ impl Session<'_> {
         let State::Auth { mechanism, exchange, .. } = &self.state else { return };
         let complaint = exchange.complaint();
         if let Some(complaint) = complaint {
-            problem.because.push_str(&format!("; it gave as reason: {complaint}"));
+            problem.because.push_str(&format!("; it gave as reason: {}", complaint.shown(&self.mask)));
         }
         let refused = complaint.is_some() || problem.reply.as_ref().is_some_and(Reply::is_permanent);
         self.token_refused = refused && mechanism.takes() == Kind::Token;

@@ -233,7 +233,7 @@ fn a_login_that_is_relayed_over_another_channel_is_refused() {
         let mut client = begin(mechanism, &credentials("u", "p"), &permit(true)).unwrap();
         let server = Verifier::new(mechanism, login("u", "p"), ENTROPY, Some([6; 32]), None).unwrap();
         assert!(!talk(&mut client, server, true).0);
-        assert_eq!(client.complaint().unwrap().to_string(), "channel-bindings-dont-match");
+        assert_eq!(client.complaint().unwrap().shown(&Mask::default()), "channel-bindings-dont-match");
     }
 }
 
@@ -254,7 +254,7 @@ fn an_offer_of_bound_logins_that_was_stripped_on_the_way_is_found_out() {
         let server = Verifier::new(mechanism, login("u", "p"), ENTROPY, binding, None).unwrap();
         assert_eq!(talk(&mut client, server, true).0, granted, "{offered:?} {binding:?}");
         let complaint = (!granted).then(|| "server-does-support-channel-binding".to_owned());
-        assert_eq!(client.complaint().map(ToString::to_string), complaint);
+        assert_eq!(client.complaint().map(|complaint| complaint.shown(&Mask::default())), complaint);
     }
     // Who names an unbound one sees the offer and does not want it, which is no attack.
     let mine = Credentials { choice: Choice::Only(Mechanism::ScramSha256), ..mine };
@@ -273,14 +273,14 @@ fn the_error_of_a_token_is_acknowledged_as_each_mechanism_asks_and_kept_to_be_to
         client.initial(500).unwrap();
         assert!(client.complaint().is_none());
         assert_eq!(client.answer(json).unwrap().as_slice(), acknowledgement);
-        assert_eq!(client.complaint().unwrap().to_string(), "{\"status\":\"401\", \"scope\":\"mail\"}");
+        assert_eq!(client.complaint().unwrap().shown(&Mask::default()), "{\"status\":\"401\", \"scope\":\"mail\"}");
         assert!(client.finished(None).is_err(), "success after an error");
         assert!(client.answer(json).is_err(), "once is enough");
     }
     let mut client = begin(Mechanism::Xoauth2, &secret("u", Secret::token("t".to_owned())), &permit(true)).unwrap();
     client.initial(500).unwrap();
     client.answer("\u{e9} ".repeat(4000).as_bytes()).unwrap();
-    assert!(client.complaint().unwrap().to_string().chars().count() <= 1000);
+    assert!(client.complaint().unwrap().shown(&Mask::default()).chars().count() <= 1000);
 }
 
 #[test]
@@ -509,4 +509,23 @@ fn a_mask_hides_the_secret_in_each_of_its_forms_and_nothing_else() {
     }
     assert_eq!(mask.hide("ya29.token"), "***");
     assert_eq!(Mask::new(&secret("me", Secret::nothing())).hide("me"), "me");
+}
+
+#[test]
+fn what_breaks_off_within_the_secret_ends_before_it() {
+    let mask = Mask::new(&credentials("me", "pass-w0rd"));
+    for (text, wanted) in [
+        ("no pass-w0rd", "no ***"),
+        ("pass-w0rd, pass-w0r", "***, ***"),
+        ("no pass", "no ***"),
+        ("no pas", "no pas"),
+        ("passpass-w", "pass***"),
+        ("pass it on", "pass it on"),
+        ("AUTH PLAIN AG1lAHBhc3Mtd", "AUTH PLAIN ***"),
+        ("\u{fffd}pass", "\u{fffd}***"),
+        ("", ""),
+    ] {
+        assert_eq!(mask.hide_broken_off(text), wanted);
+    }
+    assert_eq!(Mask::default().hide_broken_off("pass"), "pass");
 }
