@@ -162,7 +162,7 @@ impl Spool {
         if stat.st_mode & FRESH != 0 {
             names::settle_way(path, stat.st_dev).map_err(|error| trouble(doing, path, &error))?;
             // Where it can't be taken away, the next one does the same again.
-            let _ = fchmod(&root, Mode::from_raw_mode(stat.st_mode & 0o777));
+            let _ = fchmod(&root, Mode::from_raw_mode(stat.st_mode & 0o777) | Mode::RWXU);
         }
         let owner = (stat.st_uid, stat.st_gid);
         Ok(Some(Self { path: path.to_owned(), root, owner, places: Default::default() }))
