@@ -4,7 +4,7 @@ use sealpost::{
     error::Exit,
     mail::{
         outcome::{Fate, Trouble},
-        policy::{Channel, Policy, Request, Unpromised},
+        policy::{Channel, Met, Policy, Request, Unpromised},
     },
     smtp::{client::Report, sasl::Mechanism},
 };
@@ -212,7 +212,7 @@ fn the_login_and_tls_are_those_of_the_connection_for_every_message() {
     let reports = kept().policy(Policy::Required).plain().play_all(&format!("{hello}{0}next\n{0}quit", sent()));
     for report in &reports {
         assert_eq!((report.auth, report.offered), (Some(Mechanism::Plain), Some(true)));
-        assert_eq!(report.met.as_ref().map(|met| met.channel()), Some(Channel::Verified));
+        assert_eq!(report.met.as_ref().map(Met::channel), Some(Channel::Verified));
     }
     assert_eq!(reports.len(), 2);
     // What the server repeats of the login is hidden in the second report too.

@@ -1,6 +1,6 @@
 //! Which messages share a connection, and what becomes of one whose connection is gone?
 
-use sealpost::mail::outcome::Fate;
+use sealpost::{cmd::deliver::Kept, mail::outcome::Fate};
 use serde_json::Value;
 
 use crate::common::{
@@ -95,7 +95,7 @@ fn a_421_to_the_third_mail_sends_it_on_a_new_connection_as_its_first_attempt() {
     for _ in 0..3 {
         sent(&mut worker);
     }
-    assert_eq!(worker.kept.as_ref().map(|kept| kept.messages()), Some(1));
+    assert_eq!(worker.kept.as_ref().map(Kept::messages), Some(1));
     drop(worker);
     assert_eq!(heard(server).len(), 2);
 }
