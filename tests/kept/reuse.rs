@@ -168,3 +168,9 @@ fn the_memory_is_asked_once_for_a_connection() {
     drop(worker);
     assert_eq!(heard(server).len(), 1);
 }
+
+#[test]
+fn a_kept_connection_may_change_its_thread() {
+    const fn may_move<T: Send>() {}
+    may_move::<Kept>();
+}
