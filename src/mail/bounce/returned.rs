@@ -44,8 +44,9 @@ impl Returned {
             return Self { media_type: WHOLE, encoding, octets: notice.start.to_vec(), subject, message_id };
         }
         let octets: Vec<u8> = header.fields().flat_map(|field| field.raw).copied().collect();
-        let plain = octets.is_ascii() && has_short_lines(&octets);
-        // Header fields that are not ASCII may be quoted-printable here (RFC 6522 3), which spares SMTPUTF8.
+        let plain = octets.iter().all(|octet| matches!(octet, b' '..=b'~' | b'\t' | b'\r' | b'\n')) && has_short_lines(&octets);
+        // Header fields that are not ASCII may be quoted-printable here (RFC 6522 3), which spares SMTPUTF8; and so may controls, which
+        // could drive the terminal of who looks at the report in the raw.
         let encoding = if plain { ContentTransferEncoding::SevenBit } else { ContentTransferEncoding::QuotedPrintable };
         Self { media_type: "text/rfc822-headers", encoding, octets, subject, message_id }
     }
@@ -71,12 +72,10 @@ fn is_sound(octets: &[u8], header: &Header) -> bool {
     !header.is_empty() && header.fields().all(|field| field.raw.is_ascii()) && clean && has_short_lines(octets)
 }
 
+/// Whether each line ends in CRLF and is not too long to be sent.
 fn has_short_lines(octets: &[u8]) -> bool {
-    let ends_well = octets.ends_with(b"\r\n");
-    ends_well
-        && octets
-            .split(|octet| *octet == b'\n')
-            .all(|line| line.len() <= fold::MOST + 1 && (line.is_empty() || line.ends_with(b"\r")))
+    let Some(lines) = octets.strip_suffix(b"\n") else { return octets.is_empty() };
+    lines.split(|octet| *octet == b'\n').all(|line| line.ends_with(b"\r") && line.len() <= fold::MOST + 1)
 }
 
 /// The header at the start of a message; of one that goes on behind what there is, the lines that are whole.

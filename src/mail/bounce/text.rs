@@ -87,6 +87,7 @@ fn reason(told: &Told<'_>) -> Vec<String> {
     let server = told.server.map_or_else(|| "The server".to_owned(), printable);
     let mut lines = match last.code {
         Some(_) => vec![format!("{server} said:"), printable(&last.said())],
+        None if last.text.trim().is_empty() => vec!["It is not known why.".to_owned()],
         None => vec![printable(&last.text)],
     };
     lines.extend(last.tls.as_deref().map(|tls| format!("TLS: {}", printable(tls))));

@@ -68,7 +68,9 @@ fn what_ails_the_attempt_is_what_a_recipient_without_a_reply_hears() {
 
 #[test]
 fn a_refusal_is_always_a_never_and_a_giving_up_never() {
-    for (exit, expected) in [(Exit::DataErr, "5.6.0"), (Exit::NoUser, "5.1.1"), (Exit::NoPerm, "5.7.0"), (Exit::Unavailable, "5.0.0")] {
+    for (exit, expected) in
+        [(Exit::DataErr, "5.6.0"), (Exit::NoUser, "5.1.1"), (Exit::NoPerm, "5.7.0"), (Exit::Unavailable, "5.0.0")]
+    {
         let (recipients, mut standings) = waiting(1);
         settle(&recipients, &mut standings, &[Outcome { exit, ..outcome(0, Fate::Refused, None) }], None);
         let Standing::Failed(last) = &standings[0] else { panic!("{exit:?}") };
