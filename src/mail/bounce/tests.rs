@@ -168,9 +168,8 @@ fn a_failure_is_told_whole() {
         \r\n  Check the address, and send the message again.\r\n\
         \r\n\
         Below are the same facts for programs, and the header of the message. The\r\n\
-        log of host.example.com has more: sealpost log --id\r\n\
-        01KAY2ZQ4M8V6W3T5R7X9Y1B2C\r\n\
-        \r\n\
+        log of host.example.com has more:\r\n\
+        \r\n  sealpost log --id 01KAY2ZQ4M8V6W3T5R7X9Y1B2C\r\n\
         \r\n\
         --report-01KAY2ZQ4M8V6W3T5R7X9Y1B2C-0\r\n\
         Content-Type: message/delivery-status\r\n\
@@ -221,7 +220,7 @@ fn the_status_says_whether_it_was_refused_given_up_late_or_passed_on() {
         (Kind::Relayed, last(250, "2.1.5", "ok"), "relayed", "2.1.5"),
         (Kind::Relayed, bare(250), "relayed", "2.0.0"),
     ] {
-        let report = Case { kind, ..Case::new(&["ann@example.net"], &[last.clone()]) }.written();
+        let report = Case { kind, ..Case::new(&["ann@example.net"], std::slice::from_ref(&last)) }.written();
         let field = |name| report.of_recipient(0, name);
         assert_eq!((field("Action"), field("Status")), (Some(action.into()), Some(expected.into())), "{kind:?} {last:?}");
         assert_eq!(field("Will-Retry-Until").is_some(), kind == Kind::Delay);
@@ -268,6 +267,16 @@ fn people_read_why_and_what_to_do_once_for_all_whom_it_is_about() {
 }
 
 #[test]
+fn a_report_on_thousands_is_written_at_once() {
+    let names: Vec<String> = (0..10_000).map(|n| format!("r{n}@example.net")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let lasts: Vec<Last> = names.iter().map(|name| last(550, "5.1.1", &format!("<{name}>: no such user"))).collect();
+    let report = Case::new(&names, &lasts).written();
+    assert_eq!(report.groups().len(), 10_001);
+    assert!(report.words().contains("550 5.1.1 <r9999@example.net>: no such user"));
+}
+
+#[test]
 fn the_whole_comes_back_only_where_it_is_asked_for_small_and_sound() {
     let kind = |case: &Case| {
         let report = case.written();
@@ -304,6 +313,16 @@ fn the_whole_comes_back_only_where_it_is_asked_for_small_and_sound() {
     let report = eight_bit.written();
     assert!(report.header.contains("Content-Transfer-Encoding: 8bit\r\n") && report.parts[2].0.contains("8bit"), "{report:?}");
     assert_eq!(report.parts[2].1, eight_bit.start);
+}
+
+#[test]
+fn the_boundary_is_one_that_the_message_does_not_have() {
+    let lines: Vec<String> = (0..20).map(|n| format!("--report-01KAY2ZQ4M8V6W3T5R7X9Y1B2C-{n}\r\n")).collect();
+    let start = format!("{ORIGINAL}{}", lines.concat()).into_bytes();
+    let report =
+        Case { ret: Some(Ret::Full), start: start.clone(), ..Case::new(&["a@b.test"], &[last(550, "5.0.0", "no")]) }.written();
+    assert!(report.header.contains("boundary=\"report-01KAY2ZQ4M8V6W3T5R7X9Y1B2C-20\""), "{}", report.header);
+    assert_eq!(report.parts[2].1, start);
 }
 
 #[test]
@@ -447,9 +466,9 @@ proptest! {
             prop_assert_eq!(group.iter().filter(|(name, _)| !optional.contains(&name.as_str())).count(), expected, "{:?}", group);
         }
 
-        let crs = report.octets.iter().filter(|octet| **octet == b'\r').count();
+        let crs = memchr::memchr_iter(b'\r', &report.octets).count();
         prop_assert_eq!(memmem::find_iter(&report.octets, b"\r\n").count(), crs);
-        prop_assert_eq!(report.octets.iter().filter(|octet| **octet == b'\n').count(), crs);
+        prop_assert_eq!(memchr::memchr_iter(b'\n', &report.octets).count(), crs);
         let is_whole = report.parts[2].0.contains("message/rfc822");
         prop_assert!(is_whole || !report.octets.iter().any(|octet| matches!(octet, 0..=8 | 11 | 12 | 14..=31 | 127)));
         for line in report.octets.split(|octet| *octet == b'\n') {
