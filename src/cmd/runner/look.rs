@@ -148,21 +148,18 @@ impl<'a> Runner<'a> {
         }
     }
 
-    /// Removes what is left of dead writers, and what failed long ago.
-    pub(super) fn sweep(&self) {
-        *lock(&self.swept) = Instant::now();
+    /// Removes what is left of dead writers, and what failed long ago; once an hour.
+    pub(super) fn sweep_now_and_then(&self) {
+        let mut swept = lock(&self.swept);
+        if swept.is_some_and(|swept| swept.elapsed() < SWEEP) {
+            return;
+        }
+        *swept = Some(Instant::now());
         let now = self.now();
         let kept = SignedDuration::try_from(self.setting.config.queue.keep_failed).unwrap_or(SignedDuration::MAX);
         let failed_before = now.checked_sub(kept).unwrap_or(Timestamp::MIN);
         if let Err(error) = self.setting.spool.sweep(now, failed_before) {
             self.complain(None, &error);
-        }
-    }
-
-    pub(super) fn sweep_now_and_then(&self) {
-        let is_due = lock(&self.swept).elapsed() > SWEEP;
-        if is_due {
-            self.sweep();
         }
     }
 }
