@@ -127,7 +127,7 @@ fn take_stdin() -> std::io::Result<OwnedFd> {
 fn close_what_is_not_ours() {
     let names =
         fs::read_dir("/proc/self/fd").map(|names| names.flatten().filter_map(|name| name.file_name().to_str()?.parse().ok()));
-    let open: Vec<i32> = names.map(Iterator::collect).unwrap_or_else(|_| (3..256).collect());
+    let open: Vec<i32> = names.map_or_else(|_| (3..256).collect(), Iterator::collect);
     for fd in open.into_iter().filter(|fd| *fd > 2) {
         // The directory itself is closed by now.
         let _ = nix::unistd::close(fd);

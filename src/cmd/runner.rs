@@ -59,13 +59,16 @@ pub struct Setting<'a> {
     pub narrator: &'a Narrator,
 }
 
+/// Whether a message is wanted.
+pub type Choice = dyn Fn(Id, &Entry) -> bool + Sync;
+
 /// What somebody wants of a run.
 #[derive(Clone, Copy, Default)]
 pub struct Wish<'a> {
     /// Each message is tried once whether it is due or not, and no account pauses for what was before.
     pub now: bool,
     /// These messages only.
-    pub only: Option<&'a (dyn Fn(Id, &Entry) -> bool + Sync)>,
+    pub only: Option<&'a Choice>,
     /// Hears of each message that was worked on.
     pub told: Option<&'a (dyn Fn(Done) + Sync)>,
 }
