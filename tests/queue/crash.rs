@@ -55,7 +55,7 @@ fn calls(prepared: &dyn Fn() -> Sealpost) -> BTreeMap<String, usize> {
 }
 
 /// Kills a run at each call, lets another one finish the work, and tells `judge` how it was.
-fn at_every_call(sink: &Sink, prepared: &dyn Fn() -> Sealpost, judge: &mut dyn FnMut(&Sealpost, &str, &str)) -> usize {
+pub(crate) fn at_every_call(sink: &Sink, prepared: &dyn Fn() -> Sealpost, judge: &mut dyn FnMut(&Sealpost, &str, &str)) -> usize {
     let counts = calls(prepared);
     arrived(sink);
     let mut killed = 0;
