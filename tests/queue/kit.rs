@@ -6,7 +6,7 @@ use std::{
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     path::PathBuf,
     sync::{
-        Arc, Mutex,
+        Arc, Condvar, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     thread,
@@ -14,12 +14,18 @@ use std::{
 };
 
 use sealpost::{
-    host::listen::{Delivery, Event, Kept, Settings, Sink},
-    smtp::server::fault::Faults,
+    host::{
+        listen::{Delivery, Event, Kept, Settings, Sink},
+        spool::{Lead, Spool},
+    },
+    smtp::{
+        sasl::{Secret, verifier::Login},
+        server::fault::Faults,
+    },
 };
 use serde_json::Value;
 
-use crate::common::{MESSAGE, Run, Sealpost};
+use crate::common::{MESSAGE, PASSWORD, Run, Sealpost, USER};
 
 /// Longest wait for something that a run in the background does.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -31,6 +37,8 @@ pub(crate) enum Mood {
     Open,
     /// Hangs up.
     Down,
+    /// Lets everybody wait.
+    Held,
     /// Leads so many at a time to the sink, and says 421 to the others.
     Narrow(usize),
 }
@@ -43,6 +51,7 @@ pub(crate) struct Door {
 
 struct Inside {
     mood: Mutex<Mood>,
+    changed: Condvar,
     to: Mutex<SocketAddr>,
     knocks: AtomicUsize,
     guests: AtomicUsize,
@@ -54,6 +63,7 @@ impl Door {
         let port = listener.local_addr().unwrap().port();
         let inside = Arc::new(Inside {
             mood: Mutex::new(Mood::Open),
+            changed: Condvar::new(),
             to: Mutex::new(sink.address),
             knocks: AtomicUsize::new(0),
             guests: AtomicUsize::new(0),
@@ -71,6 +81,7 @@ impl Door {
 
     pub(crate) fn is(&self, mood: Mood) {
         *self.inside.mood.lock().unwrap() = mood;
+        self.inside.changed.notify_all();
     }
 
     pub(crate) fn lead_to(&self, sink: &Sink) {
@@ -85,9 +96,9 @@ impl Door {
 
 impl Inside {
     fn answer(&self, mut client: TcpStream) {
-        let mood = *self.mood.lock().unwrap();
+        let mood = *self.changed.wait_while(self.mood.lock().unwrap(), |mood| *mood == Mood::Held).unwrap();
         let most = match mood {
-            Mood::Down => return,
+            Mood::Down | Mood::Held => return,
             Mood::Open => usize::MAX,
             Mood::Narrow(most) => most,
         };
@@ -122,6 +133,13 @@ fn carry(mut from: TcpStream, mut to: TcpStream) {
 
 pub(crate) fn sink(faults: &[&str]) -> Sink {
     Sink::start(Settings { faults: Faults::named(faults.iter().copied()), ..Settings::default() }).unwrap()
+}
+
+/// One that wants a login, and sees it in the clear.
+pub(crate) fn sink_with_login(faults: &[&str]) -> Sink {
+    let login = Some(Login { user: USER.to_owned(), password: Secret::new(PASSWORD.to_owned()) });
+    let faults = Faults::named(faults.iter().copied());
+    Sink::start(Settings { faults, login, auth_in_clear: true, ..Settings::default() }).unwrap()
 }
 
 /// Messages that arrived since it was asked last.
@@ -168,7 +186,8 @@ pub(crate) fn client(port: u16, queue: &str, more: &str) -> Sealpost {
     let path = sealpost.scratch.path().join("config.toml");
     let text = fs::read_to_string(&path).unwrap();
     // An hour: what is deferred in a test is due when the test says so.
-    let lines = format!("dir = {:?}\nretry_first = \"1h\"\n{queue}\n", spool(&sealpost));
+    let retry = if queue.contains("retry_first") { "" } else { "retry_first = \"1h\"\n" };
+    let lines = format!("dir = {:?}\n{retry}{queue}\n", spool(&sealpost));
     let written = text.replace("mode = \"off\"\n", &lines);
     assert_ne!(written, text);
     sealpost.scratch.write("config.toml", written);
@@ -177,6 +196,11 @@ pub(crate) fn client(port: u16, queue: &str, more: &str) -> Sealpost {
 
 pub(crate) fn spool(sealpost: &Sealpost) -> PathBuf {
     sealpost.scratch.path().join("spool")
+}
+
+/// As long as this is held, no run begins behind the test's back.
+pub(crate) fn alone(sealpost: &Sealpost) -> Lead {
+    Spool::make(&spool(sealpost)).unwrap().lead().unwrap().expect("another run has the lead")
 }
 
 /// The files of a place of the queue, in their order.
@@ -191,7 +215,8 @@ pub(crate) fn files(sealpost: &Sealpost, place: &str) -> Vec<PathBuf> {
 pub(crate) fn state(file: &PathBuf) -> Value {
     let text = fs::read(file).unwrap();
     let text = String::from_utf8_lossy(&text);
-    serde_json::from_str(text.lines().last().unwrap()).unwrap_or_else(|error| panic!("{error}: {text}"))
+    let line = text.lines().last().and_then(|line| line.split_once(' ')).unwrap_or_else(|| panic!("{text}")).1;
+    serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 
 /// Time passes: every message is due, and no account pauses.
@@ -202,11 +227,11 @@ pub(crate) fn later(sealpost: &Sealpost) {
     let _ = fs::remove_file(spool(sealpost).join("pauses.json"));
 }
 
-/// A run of the queue from its beginning to its end, as one in the background is.
+/// A run of the queue from its beginning to its end, as one in the background is; only that it waits for nothing.
 pub(crate) fn drain(sealpost: &Sealpost) -> Run {
     let config = sealpost.scratch.path().join("config.toml").display().to_string();
     let before = sealpost.log().len();
-    let mut run = sealpost.command(&["run-the-queue-in-the-background", &config], b"");
+    let mut run = sealpost.command(&["run-the-queue-in-the-background", "0", &config], b"");
     run.records = sealpost.log().split_off(before);
     run
 }

@@ -3,13 +3,19 @@
 use std::{
     collections::BTreeSet,
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use crate::host::{config::Account, journal::Id};
 
 /// Names that a lane holds at the most: the oldest, so that memory is constant however many wait.
 const MOST: usize = 4096;
+/// How long the first worker may take to come back with a success before others are sent after it.
+const SCOUTING: Duration = Duration::from_secs(5);
+/// How long a message may wait for a worker before another one is hired for it.
+pub(super) const HURRY: Duration = Duration::from_secs(1);
+/// How long it is until a server that had no room for one connection more is asked again whether it has.
+const NARROW: Duration = Duration::from_secs(60);
 /// With so few left it asks for more.
 const FEW: usize = MOST / 8;
 
@@ -34,6 +40,12 @@ struct State {
     busy: usize,
     /// Workers at the most, for as long as the server takes no more.
     width: usize,
+    /// When there was one less, or one more again.
+    narrowed: Option<Instant>,
+    /// A message has gone through just now: the server works, and may be asked by several.
+    is_proven: bool,
+    /// When the last message was taken, or the last worker hired.
+    moved: Option<Instant>,
     closed: bool,
 }
 
@@ -53,7 +65,11 @@ impl<'a> Lane<'a> {
         state.more = false;
         if is_new_round {
             state.cursor = None;
-            state.width = self.most;
+            if state.narrowed.is_some_and(|narrowed| narrowed.elapsed() > NARROW) {
+                state.width = self.most.min(state.width + 1);
+                state.narrowed = Some(Instant::now());
+            }
+            state.is_proven &= state.workers > 0;
         }
     }
 
@@ -82,22 +98,45 @@ impl<'a> Lane<'a> {
         let id = state.jobs.pop_first()?;
         state.cursor = state.cursor.max(Some(id));
         state.busy += 1;
+        state.moved = Some(Instant::now());
         Some(id)
     }
 
-    /// A worker is done with a message; whether somebody should look for more.
-    pub(super) fn done(&self) -> bool {
-        let mut state = self.state();
-        state.busy -= 1;
-        state.is_idle() || state.is_hungry()
+    /// A worker is done with a message.
+    pub(super) fn done(&self) {
+        self.state().busy -= 1;
     }
 
-    /// Whether another worker is needed; then it counts as there.
+    /// Whether there are more in this round than are held, and few are left of these.
+    pub(super) fn is_hungry(&self) -> bool {
+        let state = self.state();
+        state.more && state.jobs.len() < FEW
+    }
+
+    /// Whether another worker is needed; then it counts as there. A server that is down is not asked by several at once: the first
+    /// one has to come back with a success, or to take its time. And a connection more is not worth it for one message that
+    /// will be taken in a moment.
     pub(super) fn hire(&self) -> bool {
         let mut state = self.state();
-        let is_needed = !state.closed && state.workers < state.width.min(state.busy + state.jobs.len());
-        state.workers += usize::from(is_needed);
+        let is_needed = state.wants_worker() && (state.workers == 0 || state.may_hurry());
+        if is_needed {
+            state.workers += 1;
+            state.moved = Some(Instant::now());
+        }
         is_needed
+    }
+
+    /// Whether another worker may be needed in a moment.
+    pub(super) fn is_holding_back(&self) -> bool {
+        self.state().wants_worker()
+    }
+
+    /// Whether the server works; whether that is news for whoever hires.
+    pub(super) fn prove(&self, works: bool) -> bool {
+        let mut state = self.state();
+        let is_news = works && !state.is_proven && !state.jobs.is_empty();
+        state.is_proven = works;
+        is_news
     }
 
     /// A worker goes home.
@@ -111,6 +150,7 @@ impl<'a> Lane<'a> {
         let is_shared = state.workers > 1 && state.width > 1;
         if is_shared {
             state.width = state.width.min(state.workers) - 1;
+            state.narrowed = Some(Instant::now());
         }
         is_shared
     }
@@ -140,11 +180,6 @@ impl<'a> Lane<'a> {
         self.state().is_idle()
     }
 
-    /// Whether there are more in this round, and few are left to do.
-    pub(super) fn is_hungry(&self) -> bool {
-        self.state().is_hungry()
-    }
-
     /// Whether there are more in this round than were held.
     pub(super) fn has_more(&self) -> bool {
         self.state().more
@@ -163,12 +198,17 @@ impl State {
         }
     }
 
-    fn is_idle(&self) -> bool {
-        self.busy == 0 && self.jobs.is_empty()
+    fn wants_worker(&self) -> bool {
+        !self.closed && self.workers < self.width.min(self.busy + self.jobs.len())
     }
 
-    fn is_hungry(&self) -> bool {
-        self.more && self.jobs.len() < FEW
+    fn may_hurry(&self) -> bool {
+        let rested = self.moved.map_or(Duration::MAX, |moved| moved.elapsed());
+        if self.is_proven { self.jobs.len() > self.workers || rested > HURRY } else { rested > SCOUTING }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.busy == 0 && self.jobs.is_empty()
     }
 }
 
@@ -198,7 +238,6 @@ mod tests {
             lane.begin(taken.is_empty());
             // A directory tells its names in no order.
             (0..ALL).rev().for_each(|n| lane.push(id(n)));
-            assert!(taken.len() == ALL || lane.hire() || lane.is_hungry() || lane.has_more());
             let before = taken.len();
             while let Some(id) = lane.next(Duration::ZERO) {
                 taken.push(id);
@@ -223,11 +262,10 @@ mod tests {
 
     #[test]
     fn there_are_no_more_workers_than_work_and_than_the_server_takes() {
-        let lane = lane(3, 0..2);
-        assert!(lane.hire() && lane.hire() && !lane.hire());
-        lane.push(id(2));
-        lane.push(id(3));
-        assert!(lane.hire() && !lane.hire());
+        let lane = lane(3, 0..5);
+        assert!(lane.hire() && !lane.hire() && lane.is_holding_back());
+        assert!(lane.prove(true) && !lane.prove(true));
+        assert!(lane.hire() && lane.hire() && !lane.hire() && !lane.is_holding_back());
         // Two of three are turned away: the third one stays, and would be the last.
         assert!(lane.next(Duration::ZERO).is_some());
         assert!(lane.narrow() && lane.narrow() && !lane.narrow());
@@ -237,7 +275,23 @@ mod tests {
         lane.leave();
         assert!(lane.next(Duration::ZERO).is_some());
         assert!(!lane.hire());
+        // It is not asked again at once.
         lane.begin(true);
+        assert!(!lane.hire());
+        lane.state().narrowed = Instant::now().checked_sub(2 * NARROW);
+        lane.begin(true);
+        assert!(lane.hire());
+        lane.prove(false);
+        assert!(!lane.hire());
+    }
+
+    #[test]
+    fn a_single_message_is_worth_no_second_connection() {
+        let lane = lane(3, 0..2);
+        assert!(lane.hire() && lane.next(Duration::ZERO).is_some());
+        assert!(lane.prove(true));
+        assert!(!lane.hire() && lane.is_holding_back());
+        lane.push(id(2));
         assert!(lane.hire());
     }
 

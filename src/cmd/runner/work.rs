@@ -47,8 +47,11 @@ impl<'a> Runner<'a> {
             }
             let Some(id) = lane.next(PATIENCE) else { break };
             self.handle(lane, id, &mut kept);
-            if lane.done() {
+            lane.done();
+            if lane.is_hungry() {
                 self.poke();
+            } else if lane.is_idle() {
+                self.alarm.ring();
             }
         }
         lane.leave();
@@ -161,8 +164,12 @@ impl<'a> Runner<'a> {
                 self.pause(ailing, *trouble, delivered.problem.as_ref());
             }
         }
-        if delivered.troubles.iter().all(|(name, _)| *name != account.name) && !self.is_resting(&account.name) {
+        let works = delivered.troubles.iter().all(|(name, _)| *name != account.name) && !self.is_resting(&account.name);
+        if works {
             self.resume(account);
+        }
+        if lane.is_some_and(|lane| lane.prove(works || is_narrowed)) {
+            self.alarm.ring();
         }
         is_narrowed
     }
