@@ -54,6 +54,7 @@ pub mod host {
     pub mod alias_file;
     mod careful;
     pub mod config;
+    pub mod converse;
     pub mod dial;
     pub mod dns;
     pub mod http;
