@@ -69,7 +69,9 @@ pub mod host {
     pub mod probe;
     pub mod pump;
     pub mod replace;
+    pub mod sandbox;
     pub mod secrets;
+    pub mod service;
     pub mod signals;
     mod socks;
     pub mod spool;
