@@ -93,6 +93,7 @@ pub mod cmd {
     pub mod deliver;
     pub mod demo;
     pub mod dispatch;
+    mod door;
     pub mod flags;
     pub mod getopt;
     pub mod ink;

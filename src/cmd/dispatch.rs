@@ -62,7 +62,7 @@ fn answer(program: &str, invocation: Invocation) -> Exit {
             Ok(()) => Exit::Ok,
             Err(error) => complain(program, ErrorMode::Print, &error),
         },
-        Invocation::SmtpOnStdin => complain(program, ErrorMode::Print, &no_smtp()),
+        Invocation::SmtpOnStdin(submission) => submit::speak(program, &submission),
         Invocation::NotHere(error) => complain(program, ErrorMode::Print, &error),
         Invocation::Help => print(&flags::help()),
         Invocation::Version => print(concat!("sealpost ", env!("CARGO_PKG_VERSION"), "\n")),
@@ -125,9 +125,4 @@ fn completions(shell: clap_complete::Shell) -> Exit {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "sealpost", &mut script);
     print(&String::from_utf8_lossy(&script))
-}
-
-fn no_smtp() -> Error {
-    Error::new(Exit::Unavailable, "starting with -bs", "this version does not speak SMTP on standard input yet")
-        .hint("call sendmail with -t, or with the recipients, and write the message itself")
 }

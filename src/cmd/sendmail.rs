@@ -50,8 +50,8 @@ pub enum Invocation {
     Newaliases(Option<PathBuf>),
     /// Send what waits in the queue.
     Flush,
-    /// Speak SMTP on standard input and output.
-    SmtpOnStdin,
+    /// Speak SMTP on standard input and output; of the flags those count that concern every message.
+    SmtpOnStdin(Box<Submission>),
     /// Count the queue.
     QueueSize,
     /// Nothing at all, successfully: the host status of `-bh` and `-bH`.
@@ -163,6 +163,7 @@ enum Mode {
     Submit,
     Mailq,
     Newaliases,
+    Smtp,
     Other(Invocation),
 }
 
@@ -204,6 +205,7 @@ impl Line {
             (Mode::Submit, false) => Ok(Invocation::Flush),
             (Mode::Mailq, false) => Ok(Invocation::Mailq),
             (Mode::Newaliases, false) => Ok(Invocation::Newaliases(self.submission.config.take())),
+            (Mode::Smtp, _) => Ok(Invocation::SmtpOnStdin(Box::new(std::mem::take(&mut self.submission)))),
             (Mode::Other(invocation), _) => Ok(invocation.clone()),
             (_, true) => Err(usage("recipients are given, but this mode sends no message").hint("nothing was sent")),
         }
@@ -362,7 +364,7 @@ fn mode(value: &OsStr) -> Result<Mode, Error> {
         b"m" => Mode::Submit,
         b"p" => Mode::Mailq,
         b"i" => Mode::Newaliases,
-        b"s" => Mode::Other(Invocation::SmtpOnStdin),
+        b"s" => Mode::Smtp,
         b"P" => Mode::Other(Invocation::QueueSize),
         b"h" | b"H" => Mode::Other(Invocation::Nothing),
         b"d" | b"D" | b"l" => elsewhere(

@@ -1,8 +1,10 @@
 //! How does a message get from standard input to the smarthost? (sendmail(8))
 
 mod explain;
+mod hand_over;
 mod queue;
 mod send;
+mod speak;
 
 use std::{io, os::fd::AsFd, path::PathBuf, time::Instant};
 
@@ -10,6 +12,7 @@ use super::{
     addressing::{self, MailDomain},
     caller::complain,
     completing::{Completer, from_field},
+    door::{self, Door},
     sendmail::{Refusal, Submission},
 };
 use crate::{
@@ -32,22 +35,50 @@ use crate::{
 pub fn run(program: &str, submission: &Submission) -> Exit {
     let world = Machine;
     let begun = Instant::now();
-    let config = match config::load(&world, submission.config.as_deref()) {
-        Ok(config) => config,
+    let door = match door::find(&world, submission.config.as_deref()) {
+        Ok(door) => door,
         Err(error) => {
             store::drain(io::stdin().as_fd());
             return Desk::without_config(&world, program, submission, begun).reject(&error, None, &[]);
         }
     };
-    let desk = Desk::new(&world, program, submission, &config.log, begun);
-    match desk.prepare(&config) {
-        Ok(ready) => desk.dispatch(&config, ready),
+    let Door { config, service } = door;
+    let (service, mut link) = service.map(|service| (service.account, service.link)).unzip();
+    let desk = Desk { service: service.as_ref(), ..Desk::new(&world, program, submission, &config.log, begun) };
+    let done = match desk.prepare(&config) {
+        Ok(mut ready) => match &mut link {
+            Some(link) => desk.hand_over(&config, link, &mut ready),
+            None => desk.dispatch(&config, ready),
+        },
         Err(Refused { error, account, unread }) => {
             if unread {
                 store::drain(io::stdin().as_fd());
             }
-            desk.reject(&error, account, &[])
+            return desk.reject(&error, account, &[]);
         }
+    };
+    match done {
+        Ok(()) => Exit::Ok,
+        Err(error) => complain(program, submission.errors, &error),
+    }
+}
+
+/// Speaks SMTP on standard input and output; the code for the caller.
+pub fn speak(program: &str, submission: &Submission) -> Exit {
+    let world = Machine;
+    let begun = Instant::now();
+    let door = match door::find(&world, submission.config.as_deref()) {
+        Ok(door) => door,
+        Err(error) => return Desk::without_config(&world, program, submission, begun).reject(&error, None, &[]),
+    };
+    let desk = Desk::new(&world, program, submission, &door.config.log, begun);
+    let spoken = match door.service {
+        Some(service) => speak::by_service(service.link),
+        None => speak::ourselves(&desk, &door.config),
+    };
+    match spoken {
+        Ok(()) => Exit::Ok,
+        Err(error) => complain(program, submission.errors, &error),
     }
 }
 
@@ -67,6 +98,8 @@ struct Desk<'a> {
     world: &'a dyn World,
     program: &'a str,
     asked: &'a Submission,
+    /// Stands for every account where the service takes the message.
+    service: Option<&'a Account>,
     journal: Journal,
     narrator: Narrator,
     id: journal::Id,
@@ -107,6 +140,7 @@ impl<'a> Desk<'a> {
             world,
             program,
             asked,
+            service: None,
             journal: Journal::new(log, asked.tag.as_deref(), Sockets::default()),
             narrator: Narrator::new(level),
             id: journal::Id::new(world.timestamp(), random),
@@ -121,7 +155,10 @@ impl<'a> Desk<'a> {
     }
 
     /// Reads the message whole and finds out from whom, to whom and through whom it goes.
-    fn prepare<'c>(&self, config: &'c Config) -> Result<Ready<'c>, Refused<'c>> {
+    fn prepare<'c>(&self, config: &'c Config) -> Result<Ready<'c>, Refused<'c>>
+    where
+        'a: 'c,
+    {
         let early = |error| Refused { error, account: None, unread: true };
         let domain = MailDomain::new(self.world, config);
         let asked = self.asked.sender.as_deref().map(|text| addressing::asked_sender(text, &domain));
@@ -170,19 +207,29 @@ impl<'a> Desk<'a> {
     }
 
     /// `-a`, else the account whose `match` covers the sender, else the default one.
-    fn choose<'c>(&self, config: &'c Config, sender: Option<&ReversePath>) -> Result<&'c Account, Error> {
+    fn choose<'c>(&self, config: &'c Config, sender: Option<&ReversePath>) -> Result<&'c Account, Error>
+    where
+        'a: 'c,
+    {
+        if let Some(service) = self.service {
+            return Ok(service);
+        }
         let address = sender.filter(|sender| **sender != ReversePath::Null).map(ToString::to_string);
         config.choose(self.asked.account.as_deref(), address.as_deref())
     }
 
     /// Logs and says why nothing was attempted.
     fn reject(&self, error: &Error, account: Option<&Account>, recipients: &[Address]) -> Exit {
+        self.log_rejection(error, account, recipients);
+        complain(self.program, self.asked.errors, error)
+    }
+
+    fn log_rejection(&self, error: &Error, account: Option<&Account>, recipients: &[Address]) {
         let span = Span { end: self.world.timestamp(), took: self.begun.elapsed() };
         let record = Record::rejected(span, &self.submission(), &Rejection { account, recipients, error });
         for unlogged in self.journal.write(&record) {
             complain(self.program, self.asked.errors, &unlogged);
         }
-        complain(self.program, self.asked.errors, error)
     }
 
     fn submission(&self) -> journal::Submission<'_> {

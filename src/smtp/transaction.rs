@@ -39,6 +39,8 @@ pub(super) struct Terms {
     pub(super) lmtp: bool,
     /// MAIL says REQUIRETLS.
     pub(super) requiretls: bool,
+    /// What MAIL tells the service of this machine.
+    pub(super) handover: Option<command::Handover>,
     /// Most recipients of one MAIL.
     pub(super) batch: usize,
     /// The connection may be gone unnoticed: nothing that can't be taken back leaves before the server has answered.
@@ -333,6 +335,7 @@ impl Transaction {
             smtputf8: non_ascii,
             requiretls: self.terms.requiretls,
             dsn: server.dsn.then_some(&envelope.dsn),
+            handover: self.terms.handover.as_ref().filter(|_| server.sealpost),
         };
         if self.open {
             self.unsaid.push_back((command::line("RSET"), Awaited::Reset));

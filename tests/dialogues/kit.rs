@@ -87,6 +87,7 @@ pub(crate) fn setup() -> Setup {
             nonce: [7; 18],
             batch: 100,
             keep: false,
+            handover: None,
         },
         envelope: Envelope {
             sender: ReversePath::Address(address("me@a.test")),

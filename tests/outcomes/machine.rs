@@ -201,6 +201,7 @@ impl Connection {
             nonce: [7; 18],
             batch: 100,
             keep: false,
+            handover: None,
         };
         let fault = match situation.server {
             Server::Silent => Some("no-starttls"),

@@ -139,8 +139,16 @@ fn a_flag_without_a_meaning_is_ignored_and_noted_once() {
 #[test]
 fn a_mode_is_chosen_by_flag_or_by_name() {
     let table: &[(&[&str], Invocation)] = &[
-        (&["-bs"], Invocation::SmtpOnStdin),
-        (&["-bs", "-odb", "-oem", "-om", "-i", "-t"], Invocation::SmtpOnStdin),
+        (&["-bs"], Invocation::SmtpOnStdin(Box::default())),
+        (
+            &["-bs", "-a", "x", "-odq", "-i"],
+            Invocation::SmtpOnStdin(Box::new(changed(|s| {
+                s.operands.clear();
+                s.account = Some("x".into());
+                s.delivery = Delivery::QueueOnly;
+                s.ignore_dot = true;
+            }))),
+        ),
         (&["-bp"], Invocation::Mailq),
         (&["-b", "p", "-v", "-Ac"], Invocation::Mailq),
         (&["-bi"], Invocation::Newaliases(None)),
