@@ -56,6 +56,7 @@ pub mod host {
     pub mod dns;
     pub mod http;
     pub mod hybrid;
+    pub mod inquiry;
     pub mod journal;
     pub mod ledger;
     pub mod listen;
@@ -90,6 +91,7 @@ pub mod cmd {
     pub mod getopt;
     pub mod ink;
     pub mod log;
+    pub mod queue;
     pub mod report;
     pub mod runner;
     pub mod screen;

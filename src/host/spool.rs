@@ -33,6 +33,7 @@ mod claim;
 mod content;
 mod entry;
 mod format;
+mod glance;
 mod lead;
 mod list;
 mod pauses;

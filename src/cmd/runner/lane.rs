@@ -75,8 +75,7 @@ impl<'a> Lane<'a> {
     /// A worker takes the next message; `None`: it may go home. Waits at most `patience` for one.
     pub(super) fn next(&self, patience: Duration) -> Option<Id> {
         let idle = |state: &mut State| state.jobs.is_empty() && !state.closed && state.workers <= state.width;
-        let (mut state, _) =
-            self.changed.wait_timeout_while(self.state(), patience, idle).unwrap_or_else(PoisonError::into_inner);
+        let (mut state, _) = self.changed.wait_timeout_while(self.state(), patience, idle).unwrap_or_else(PoisonError::into_inner);
         if state.closed || state.workers > state.width {
             return None;
         }

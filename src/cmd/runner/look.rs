@@ -141,7 +141,9 @@ impl<'a> Runner<'a> {
     pub(super) fn set_aside(&self, name: &str, why: &str) {
         let doing = format!("setting aside {name} of the queue in {}", self.setting.spool.path().display());
         match self.setting.spool.set_aside(Place::Queue, name) {
-            Ok(()) => self.complain(None, &Error::new(Exit::DataErr, doing, format!("it {why}")).hint("it is in odd/ now; look at it")),
+            Ok(()) => {
+                self.complain(None, &Error::new(Exit::DataErr, doing, format!("it {why}")).hint("it is in odd/ now; look at it"))
+            }
             Err(error) => self.complain(None, &error),
         }
     }

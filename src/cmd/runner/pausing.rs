@@ -16,6 +16,12 @@ use crate::{
 };
 
 impl Runner<'_> {
+    /// A person wants what is due to be tried now, whatever was before: no account pauses, and the queue is looked at.
+    pub fn hurry(&self) {
+        lock(&self.pauses).end_all(self.now());
+        self.poke();
+    }
+
     /// When somebody takes the messages of this account again; `None`: now. Its fallbacks take them too.
     pub(super) fn paused_until(&self, account: &Account, now: Timestamp) -> Option<Timestamp> {
         let pauses = lock(&self.pauses);

@@ -79,7 +79,8 @@ impl<'a> Runner<'a> {
     /// Whether a message is still to be tried: somebody may have done so since it was met.
     fn is_wanted(&self, claim: &Claim<'a>) -> bool {
         let Entry { state, .. } = &claim.entry;
-        let is_due = if self.wish.now { state.tried.is_none_or(|tried| tried < self.began) } else { self.is_due(state.next, self.now()) };
+        let is_due =
+            if self.wish.now { state.tried.is_none_or(|tried| tried < self.began) } else { self.is_due(state.next, self.now()) };
         is_due && self.wish.only.is_none_or(|only| only(claim.id, &claim.entry))
     }
 
@@ -110,8 +111,7 @@ impl<'a> Runner<'a> {
         let sender = |account: &Account| sender::of(setting.world, setting.config, &entry.head, account);
         let resting = |name: &str| self.is_resting(name);
         let mut settled = |outcomes: &[Outcome]| claim.note(transition::meanwhile(&entry, outcomes));
-        let mut delivery =
-            Delivery::new(setting.world, setting.config, setting.journal, setting.narrator, submission, &sender);
+        let mut delivery = Delivery::new(setting.world, setting.config, setting.journal, setting.narrator, submission, &sender);
         delivery.attempts = entry.state.attempts;
         delivery.settled = Some(&mut settled);
         delivery.resting = Some(&resting);

@@ -62,6 +62,18 @@ pub fn load(world: &dyn World, explicit: Option<&Path>) -> Result<Config, Error>
     }
 }
 
+/// As [`load`]; `None` where there is no configuration anywhere.
+///
+/// # Errors
+/// Those of [`load`], but for that one.
+pub fn load_any(world: &dyn World, explicit: Option<&Path>) -> Result<Option<Config>, Error> {
+    match look(world, explicit)? {
+        (Some(opened), _) => from_file(world, opened, |_| ()).map(|(config, ())| Some(config)),
+        (None, _) if Environment::names_host(world) => from_environment(world, |_| ()).map(|(config, ())| Some(config)),
+        (None, _) => Ok(None),
+    }
+}
+
 /// As [`load`], and tells where each setting stands.
 ///
 /// # Errors
@@ -124,6 +136,12 @@ fn wipe(table: &mut DeTable<'_>) {
 ///
 /// Each is opened, never asked for first: what was looked at is what is read.
 fn open(world: &dyn World, explicit: Option<&Path>) -> Result<(Option<Opened>, Vec<Passed>), Error> {
+    let (found, passed) = look(world, explicit)?;
+    if found.is_some() || Environment::names_host(world) { Ok((found, passed)) } else { Err(nothing(world, &passed)) }
+}
+
+/// The same, where it is no error that there is none.
+fn look(world: &dyn World, explicit: Option<&Path>) -> Result<(Option<Opened>, Vec<Passed>), Error> {
     if let Some(path) = explicit {
         return Ok((Some(named(path, "-C")?), Vec::new()));
     }
@@ -143,10 +161,7 @@ fn open(world: &dyn World, explicit: Option<&Path>) -> Result<(Option<Opened>, V
             Err(because) => passed.push(Passed { place: path.display().to_string(), because }),
         }
     }
-    if Environment::names_host(world) {
-        return Ok((None, passed));
-    }
-    Err(nothing(world, &passed))
+    Ok((None, passed))
 }
 
 /// Opens a file that somebody named: it has to be there.

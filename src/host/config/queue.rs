@@ -78,7 +78,8 @@ pub struct Serve {
     pub free_space: u64,
 }
 
-const SOCKET: &str = "/run/sealpost/submit.sock";
+/// Where the service listens, where nobody says otherwise.
+pub const SOCKET: &str = "/run/sealpost/submit.sock";
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
