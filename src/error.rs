@@ -110,6 +110,13 @@ impl Error {
         Self { exit, ..self }
     }
 
+    /// The same failure, which another one made worse: both are told, and what to do about the other.
+    #[must_use]
+    pub fn and(self, other: &Self) -> Self {
+        let because = format!("{}; and {}", self.because, other.summary());
+        Self { because, hint: other.hint.clone().or(self.hint), ..self }
+    }
+
     /// The code that the process returns.
     pub fn exit(&self) -> Exit {
         self.exit

@@ -8,6 +8,7 @@ pub mod error;
 pub mod mail {
     pub mod address;
     pub mod aliases;
+    pub mod bounce;
     pub mod content;
     pub mod envelope;
     pub mod fold;
@@ -22,6 +23,7 @@ pub mod mail {
     pub mod qp;
     pub mod queued;
     pub mod recipients;
+    pub mod retry;
     pub mod scan;
     pub mod tls;
     pub mod words;
@@ -81,6 +83,7 @@ pub mod cmd {
     pub mod addressing;
     pub mod aliases;
     pub mod args;
+    pub mod background;
     pub mod caller;
     pub mod check;
     pub mod config;

@@ -75,6 +75,9 @@ pub struct Delivery<'a> {
     pub settled: Option<&'a mut Settled<'a>>,
     /// Accounts not to be tried now, by name: one that was of no use a moment ago is left in peace, and its fallback tried at once.
     pub resting: Option<&'a dyn Fn(&str) -> bool>,
+    /// Records that wait for [`Delivery::publish`], with the code that the caller gets where a queue takes the message; `None`: each is
+    /// written at once.
+    pub late: Option<Vec<(Record, Exit)>>,
     /// The message says `TLS-Required: No`.
     tls_waived: bool,
     /// Connections are kept for the next message; one is there.
@@ -126,6 +129,7 @@ impl<'a> Delivery<'a> {
             attempts: 0,
             settled: None,
             resting: None,
+            late: None,
             tls_waived: false,
             keeps: false,
             kept: None,
@@ -401,7 +405,7 @@ impl<'a> Delivery<'a> {
         let span = Span { end: self.world.timestamp(), took: Duration::ZERO };
         let submission = Submission { sender: Some(&envelope.sender), ..self.submission };
         let record = Record::rejected(span, &submission, &rejection);
-        self.warn(self.journal.write(&record));
+        self.put(record, Exit::Ok);
         Ended::without(undecided(envelope, error.exit()), error, Trouble::Unusable)
     }
 

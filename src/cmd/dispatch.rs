@@ -13,6 +13,7 @@ use clap::{CommandFactory, Parser};
 use super::{
     aliases,
     args::{Cli, Command, ConfigAction},
+    background,
     caller::{complain, print},
     check, config, demo, flags, log,
     queue::{self, mailq},
@@ -35,6 +36,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     // Before clap, which would keep a `--` for itself.
     if args.get(1).is_some_and(|word| word == "sendmail") {
         return compatible(Name::Sendmail, OsStr::new("sendmail"), args.drain(2..)).into();
+    }
+    if args.get(1).is_some_and(|word| word == background::WORD) {
+        return background::run(args.get(2..).unwrap_or_default()).into();
     }
     native(args).into()
 }

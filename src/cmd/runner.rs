@@ -19,7 +19,7 @@ mod bounces;
 mod debts;
 mod lane;
 mod look;
-mod pausing;
+pub(super) mod pausing;
 mod sender;
 mod settle;
 pub(super) mod transition;

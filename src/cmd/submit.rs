@@ -1,11 +1,14 @@
 //! How does a message get from standard input to the smarthost? (sendmail(8))
 
+mod explain;
+mod queue;
+mod send;
+
 use std::{cell::OnceCell, io, os::fd::AsFd, path::PathBuf, time::Instant};
 
 use super::{
     addressing::{self, MailDomain},
     caller::complain,
-    deliver::{Delivered, Delivery},
     sendmail::{Refusal, Submission},
 };
 use crate::{
@@ -22,11 +25,9 @@ use crate::{
         envelope::Envelope,
         list,
         message::Completion,
-        outcome::{Fate, Outcome, exit_code},
         recipients::{ResentToNobody, header_recipients},
         words,
     },
-    smtp::advice,
 };
 
 /// Sends the message on standard input; the code for the caller. Silent when all is well.
@@ -42,7 +43,7 @@ pub fn run(program: &str, submission: &Submission) -> Exit {
     };
     let desk = Desk::new(&world, program, submission, &config.log, begun);
     match desk.prepare(&config) {
-        Ok(mut ready) => desk.send(&config, &mut ready),
+        Ok(ready) => desk.dispatch(&config, ready),
         Err(Refused { error, account, unread }) => {
             if unread {
                 store::drain(io::stdin().as_fd());
@@ -201,27 +202,6 @@ impl<'a> Desk<'a> {
         Ok((message, id))
     }
 
-    fn send(&self, config: &Config, ready: &mut Ready<'_>) -> Exit {
-        let submission = journal::Submission {
-            message_id: Some(&ready.message_id),
-            sender: Some(&ready.envelope.sender),
-            size: Some(crate::mail::content::Content::facts(&ready.message).size),
-            ..self.submission()
-        };
-        let domain = MailDomain::new(self.world, config);
-        let sender = |account: &Account| addressing::sender(ready.asked.clone(), account, &domain);
-        let mut delivery = Delivery::new(self.world, config, &self.journal, &self.narrator, submission, &sender);
-        let delivered = delivery.run(ready.account, &ready.envelope, &mut ready.message);
-        for error in &delivery.warnings {
-            complain(self.program, self.asked.errors, error);
-        }
-        let exit = exit_code(&delivered.outcomes);
-        if exit == Exit::Ok {
-            return Exit::Ok;
-        }
-        complain(self.program, self.asked.errors, &explain(exit, ready.account, &delivered))
-    }
-
     /// Logs and says why nothing was attempted.
     fn reject(&self, error: &Error, account: Option<&Account>, recipients: &[Address]) -> Exit {
         let span = Span { end: self.world.timestamp(), took: self.begun.elapsed() };
@@ -243,55 +223,6 @@ impl<'a> Desk<'a> {
             queue: false,
         }
     }
-}
-
-/// What to know before a message whose end was not confirmed is sent again (RFC 1047).
-const MAY_HAVE_ARRIVED: &str = "the smarthost may have kept the message all the same: sent again, it may arrive twice";
-
-/// What the caller reads when not everybody got the message.
-fn explain(exit: Exit, account: &Account, delivered: &Delivered) -> Error {
-    let refused: Vec<&Outcome> = delivered.outcomes.iter().filter(|o| o.fate != Fate::Accepted).collect();
-    let all = delivered.outcomes.len();
-    let accepted = all - refused.len();
-    let error = match &delivered.problem {
-        Some(problem) if accepted == 0 && refused.iter().all(|o| o.reply.is_none() || o.exit == problem.exit()) => {
-            problem.clone().with_exit(exit)
-        }
-        problem => {
-            let otherwise = problem.as_ref().map_or("not sent", Error::because);
-            Error::new(exit, format!("sending through account {} ({})", account.name, account.target), told(&refused, otherwise))
-        }
-    };
-    let may_have_arrived = refused.iter().any(|o| o.fate == Fate::Unknown) && error.advice().is_none();
-    match (&delivered.setback, accepted) {
-        (None, 0) if may_have_arrived => error.hint(MAY_HAVE_ARRIVED),
-        (None, 0) => match refused.iter().find_map(|outcome| advice::after_refusal(outcome.reply.as_ref()?)) {
-            Some(advice) if error.advice().is_none() => error.hint(advice),
-            _ => error,
-        },
-        (Some(setback), 0) => error.hint(format!("the fallback was of no help: {setback}")),
-        _ => error.hint(format!("{accepted} of {all} recipients were accepted: do not send it to them again")),
-    }
-}
-
-/// The first recipients that the message did not reach and why, those with the same reason together.
-fn told(refused: &[&Outcome], otherwise: &str) -> String {
-    const MOST: usize = 5;
-    let mut groups: Vec<(String, String)> = Vec::new();
-    for outcome in refused.iter().take(MOST) {
-        let name = format!("<{}>", outcome.recipient);
-        let why = outcome.reply.as_ref().map_or_else(|| otherwise.to_owned(), ToString::to_string);
-        let what = format!("{}: {why}", outcome.fate.as_str());
-        match groups.last_mut().filter(|(_, last)| *last == what) {
-            Some((names, _)) => names.extend([", ", &name]),
-            None => groups.push((name, what)),
-        }
-    }
-    let mut told: Vec<String> = groups.into_iter().map(|(names, what)| format!("{names} {what}")).collect();
-    if refused.len() > MOST {
-        told.push(format!("and {} more", refused.len() - MOST));
-    }
-    told.join("; ")
 }
 
 fn from_field(draft: &Draft) -> Option<&[u8]> {

@@ -8,25 +8,35 @@
 //! | file | state | moved on by | swept by |
 //! |---|---|---|---|
 //! | `queue/ID.new` | being written; nobody was told that it is safe | rename to `queue/ID`, then fsync of `queue` | [`Spool::sweep`], where its lock is free: its writer is dead |
-//! | `queue/ID` | safe; the next attempt is due at its mtime | unlink when all have it; rename to `held` or `failed` | nobody |
-//! | `held/ID` | safe; waits until somebody releases it | rename to `queue/ID` | nobody |
-//! | `failed/ID` | failed for good, told of where that is possible | rename to `queue/ID` when somebody releases it | [`Spool::sweep`], after `keep_failed` |
+//! | `queue/ID` | safe; the next attempt is due at its mtime | unlink when all have it; a second name in `held` or `failed` | nobody |
+//! | `held/ID` | safe; waits until somebody releases it | a second name in `queue` | nobody |
+//! | `failed/ID` | failed for good, told of where that is possible | a second name in `queue` when somebody releases it | [`Spool::sweep`], after `keep_failed` |
+//! | both of two | the power went while it was being moved | the first who claims it removes the name that is less quiet | nobody |
 //! | `odd/NAME` | no message of ours; set aside, never sent | a person | nobody |
 //!
 //! Whoever works on a message holds a lock (flock) on its file, which dies with the process. The octets of the message are never
 //! changed; what becomes of it is appended, a line a change, and fsync'd before anything else is tried. A line that was torn by a
 //! power cut is no line: the one before it counts.
+//!
+//! A message can reach somebody twice where the process or the machine dies between the server's last 250 and [`Claim::finish`]
+//! (or [`Claim::note`], when others still wait), and nowhere else.
 
 use std::{
+    ffi::OsStr,
+    fs::DirBuilder,
     io,
-    os::fd::{AsFd, OwnedFd},
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::fs::DirBuilderExt as _,
+    },
     path::{Path, PathBuf},
     sync::OnceLock,
 };
 
 use rustix::{
-    fs::{Mode, OFlags, fstat, mkdirat, open, openat, renameat},
-    io::Errno,
+    fs::{AtFlags, CWD, Mode, OFlags, chmodat, fchmod, fchown, fstat, mkdirat, open, openat},
+    io::{Errno, retry_on_intr},
+    process::geteuid,
 };
 
 mod claim;
@@ -36,11 +46,13 @@ mod format;
 mod glance;
 mod lead;
 mod list;
+mod names;
 mod pauses;
+mod read;
 mod sync;
+mod usage;
 mod write;
 
-use self::sync::GroupSync;
 pub use self::{
     claim::{Claim, Claimed},
     content::Stored,
@@ -48,8 +60,13 @@ pub use self::{
     lead::Lead,
     list::{Found, Waiting},
     pauses::{Pause, Pauses},
+    usage::Usage,
 };
-use crate::error::{Error, Exit};
+use self::{names::fsync, sync::GroupSync};
+use crate::{
+    error::{Error, Exit},
+    host::journal::Id,
+};
 
 /// Where in a spool a message is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +84,9 @@ pub enum Place {
 impl Place {
     /// Every place.
     pub const ALL: [Self; 4] = [Self::Queue, Self::Held, Self::Failed, Self::Odd];
+
+    /// The places of messages, the quietest first.
+    const QUIETEST: [Self; 3] = [Self::Failed, Self::Held, Self::Queue];
 
     /// The name of its directory.
     pub fn as_str(self) -> &'static str {
@@ -89,6 +109,22 @@ struct Directory {
     sync: GroupSync,
 }
 
+impl Directory {
+    /// Changes its names, and returns when that survives a power cut.
+    fn change(&self, change: impl FnOnce(&OwnedFd) -> io::Result<()>) -> io::Result<()> {
+        let ticket = self.sync.ticket();
+        change(&self.fd)?;
+        Ok(self.sync.settle(ticket, || fsync(&self.fd))?)
+    }
+}
+
+/// The mode of a directory of which nobody has made sure yet that its name survives a power cut: whoever finds it fsyncs the
+/// directory above before the first message is said to be safe, and takes the mark away. Without it the second process could
+/// call a message safe while the first is still on its way to that fsync.
+const FRESH: u32 = 0o1000;
+
+const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
 impl Spool {
     /// Opens the spool at `path`, and makes it where it is missing.
     ///
@@ -98,8 +134,11 @@ impl Spool {
         if let Some(spool) = Self::open(path)? {
             return Ok(spool);
         }
-        let made = path.parent().map_or(Ok(()), std::fs::create_dir_all);
-        made.and_then(|()| private_dir(rustix::fs::CWD, path)).map_err(|error| trouble("making the spool", path, &error))?;
+        // What root makes may be on the way of the service's user.
+        let mode = if geteuid().is_root() { 0o755 } else { 0o700 };
+        let above = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let made = above.map_or(Ok(()), |parent| DirBuilder::new().recursive(true).mode(mode).create(parent));
+        made.and_then(|()| private_dir(CWD, path)).map_err(|error| trouble("making the spool", path, &error))?;
         Self::open(path)?.ok_or_else(|| trouble("making the spool", path, &io::ErrorKind::NotFound.into()))
     }
 
@@ -109,13 +148,14 @@ impl Spool {
     /// As [`Spool::make`].
     pub fn open(path: &Path) -> Result<Option<Self>, Error> {
         let doing = "opening the spool";
-        let root = match open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()) {
+        let fault = |error: Errno| trouble(doing, path, &error.into());
+        let root = match retry_on_intr(|| open(path, DIRECTORY, Mode::empty())) {
             Ok(root) => root,
             Err(Errno::NOENT) => return Ok(None),
-            Err(error) => return Err(trouble(doing, path, &error.into())),
+            Err(error) => return Err(fault(error)),
         };
-        let stat = fstat(&root).map_err(|error| trouble(doing, path, &error.into()))?;
-        let own = rustix::process::geteuid();
+        let stat = fstat(&root).map_err(fault)?;
+        let own = geteuid();
         if stat.st_uid != own.as_raw() && !own.is_root() {
             let because = format!("{} belongs to another user", path.display());
             return Err(Error::new(Exit::Config, doing, because).hint("name another `dir` under [queue]"));
@@ -123,6 +163,11 @@ impl Spool {
         if stat.st_mode & 0o022 != 0 {
             let because = format!("others may write in {}", path.display());
             return Err(Error::new(Exit::Config, doing, because).hint(format!("run: chmod 700 {}", path.display())));
+        }
+        if stat.st_mode & FRESH != 0 {
+            names::settle_way(path, stat.st_dev).map_err(|error| trouble(doing, path, &error))?;
+            // Where it can't be taken away, the next one does the same again.
+            let _ = fchmod(&root, Mode::from_raw_mode(stat.st_mode & 0o777));
         }
         let owner = (stat.st_uid, stat.st_gid);
         Ok(Some(Self { path: path.to_owned(), root, owner, places: Default::default() }))
@@ -142,58 +187,120 @@ impl Spool {
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
     }
 
+    /// Where a message is; `None`: nowhere (any more).
+    ///
+    /// # Errors
+    /// The system does not say.
+    pub fn find(&self, id: Id) -> Result<Option<Place>, Error> {
+        self.seek(id).map_err(|error| trouble("looking at the queue in", &self.path, &error))
+    }
+
+    fn seek(&self, id: Id) -> io::Result<Option<Place>> {
+        let name = id.to_string();
+        // It may be moved meanwhile, to or from the queue.
+        for place in [Place::Queue, Place::Held, Place::Failed, Place::Queue] {
+            if let Some(directory) = self.existing(place)?
+                && names::stat(&directory.fd, OsStr::new(&name))?.is_some()
+            {
+                return Ok(Some(place));
+            }
+        }
+        Ok(None)
+    }
+
     /// The directory of a place, made where it is missing.
     fn directory(&self, place: Place) -> io::Result<&Directory> {
-        let cell = &self.places[place as usize];
-        if let Some(directory) = cell.get() {
+        if let Some(directory) = self.existing(place)? {
             return Ok(directory);
         }
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let open = || openat(&self.root, place.as_str(), flags, Mode::empty());
-        let fd = match open() {
-            Err(Errno::NOENT) => {
-                private_dir(self.root.as_fd(), Path::new(place.as_str()))?;
-                self.hand_over(&open()?)?;
-                rustix::fs::fsync(&self.root)?;
-                open()?
-            }
+        private_dir(self.root.as_fd(), Path::new(place.as_str()))?;
+        self.existing(place)?.ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    /// The directory of a place, where there is one: who only looks makes nothing.
+    fn existing(&self, place: Place) -> io::Result<Option<&Directory>> {
+        let (cell, name) = (&self.places[place as usize], place.as_str());
+        if let Some(directory) = cell.get() {
+            return Ok(Some(directory));
+        }
+        let fd = match retry_on_intr(|| openat(&self.root, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty())) {
+            Err(Errno::NOENT) => return Ok(None),
             opened => opened?,
         };
-        let stat = fstat(&fd)?;
-        if stat.st_uid != self.owner.0 || stat.st_mode & 0o022 != 0 {
-            return Err(io::Error::other(format!("others may write in its directory {}", place.as_str())));
+        let mut stat = fstat(&fd)?;
+        if stat.st_uid != self.owner.0 && stat.st_uid == geteuid().as_raw() {
+            // Just made by root, or by root that died on the way.
+            self.hand_over(&fd)?;
+            stat.st_uid = self.owner.0;
         }
-        Ok(cell.get_or_init(|| Directory { fd, sync: GroupSync::default() }))
+        if stat.st_uid != self.owner.0 {
+            return Err(io::Error::other(format!("its directory {name} belongs to another user")));
+        }
+        if stat.st_mode & 0o022 != 0 {
+            return Err(io::Error::other(format!("others may write in its directory {name}")));
+        }
+        if stat.st_mode & FRESH != 0 {
+            fsync(&self.root)?;
+            // Where it can't be taken away, the next one does the same again.
+            let _ = fchmod(&fd, Mode::RWXU);
+        }
+        Ok(Some(cell.get_or_init(|| Directory { fd, sync: GroupSync::default() })))
     }
 
     /// What root makes in a spool of the service's belongs to the service.
     fn hand_over(&self, fd: &impl AsFd) -> io::Result<()> {
         let (uid, gid) = self.owner;
-        if rustix::process::geteuid().as_raw() == uid {
+        if geteuid().as_raw() == uid {
             return Ok(());
         }
         let (uid, gid) = (rustix::fs::Uid::from_raw(uid), rustix::fs::Gid::from_raw(gid));
-        rustix::fs::fchown(fd, Some(uid), Some(gid)).map_err(io::Error::from)
+        Ok(fchown(fd, Some(uid), Some(gid))?)
     }
 
-    /// Makes what was renamed or unlinked in a place survive a power cut.
-    fn settle(&self, place: Place) -> io::Result<()> {
-        let directory = self.directory(place)?;
-        directory.sync.run(|| rustix::fs::fsync(&directory.fd).map_err(io::Error::from))
+    /// Moves a message from one place to another, durably. It has both names until the new one is safe: a rename is two changes to
+    /// a file system without a journal, of which a power cut may keep the wrong one.
+    fn shift(&self, name: &OsStr, from: Place, to: Place) -> io::Result<()> {
+        let (old, new) = (self.directory(from)?, self.directory(to)?);
+        let linked = new.change(|fd| match names::link(&old.fd, name, fd) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                // Another message by this name is none of ours.
+                self.put_aside(to, name)?;
+                names::link(&old.fd, name, fd)
+            }
+            linked => linked,
+        });
+        match linked {
+            Ok(()) => old.change(|fd| names::unlink(fd, name)),
+            Err(error) if names::knows_no_links(&error) => {
+                new.change(|fd| names::rename(&old.fd, name, fd, name))?;
+                old.change(|_| Ok(()))
+            }
+            Err(error) => Err(error),
+        }
     }
 
-    /// Moves a file from one place to another, durably: there first, so that a power cut leaves it in one of them at least.
-    fn shift(&self, name: &str, from: Place, to: Place) -> io::Result<()> {
-        renameat(&self.directory(from)?.fd, name, &self.directory(to)?.fd, name)?;
-        self.settle(to)?;
-        self.settle(from)
+    /// Gives what stands in a place a name in `odd` that is free.
+    fn put_aside(&self, place: Place, name: &OsStr) -> io::Result<()> {
+        let (from, to) = (self.directory(place)?, self.directory(Place::Odd)?);
+        for number in 0..=names::MOST_OF_ONE_NAME {
+            let other = names::numbered(name, number);
+            match names::rename(&from.fd, name, &to.fd, &other) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                moved => return moved.and_then(|()| to.change(|_| Ok(()))).and_then(|()| from.change(|_| Ok(()))),
+            }
+        }
+        Err(io::Error::other("too many of this name were set aside before"))
     }
 }
 
-/// A directory that nobody else may enter.
+/// A directory that nobody else may enter, whatever the umask; or the one that is there.
 fn private_dir(at: impl AsFd, path: &Path) -> io::Result<()> {
-    match mkdirat(at, path, Mode::RWXU) {
-        Ok(()) | Err(Errno::EXIST) => Ok(()),
+    let mode = Mode::from_raw_mode(0o700 | FRESH);
+    match mkdirat(&at, path, mode) {
+        // Root could be led to a file of somebody else's, and needs no permission to open the directory.
+        Ok(()) if geteuid().is_root() => Ok(()),
+        Ok(()) => Ok(chmodat(&at, path, mode, AtFlags::empty())?),
+        Err(Errno::EXIST) => Ok(()),
         Err(error) => Err(error.into()),
     }
 }
@@ -208,6 +315,8 @@ fn trouble(doing: &str, path: &Path, error: &io::Error) -> Error {
         (_, Some(Errno::FBIG)) => "raise the file size limit of the calling process (ulimit -f)",
         (io::ErrorKind::ReadOnlyFilesystem, _) => "mount it for writing, or name another `dir` under [queue]",
         (io::ErrorKind::PermissionDenied, _) => "it must belong to who runs sealpost; or name another `dir` under [queue]",
+        (io::ErrorKind::AlreadyExists, _) => "a message of this name waits there already",
+        (_, Some(Errno::IO)) => "look at what the kernel says of the disk (dmesg)",
         _ => "name another `dir` under [queue], or mend what the system says",
     };
     Error::new(Exit::TempFail, format!("{doing} {}", path.display()), because).hint(hint)

@@ -163,6 +163,12 @@ pub fn exit_code(outcomes: &[Outcome]) -> Exit {
     gravest(outcomes.iter().map(|outcome| outcome.exit)).unwrap_or(Exit::TempFail)
 }
 
+/// The exit code where a queue keeps whoever may be reached later: what was refused for good counts, nothing else.
+pub fn exit_code_kept(outcomes: &[Outcome]) -> Exit {
+    let refused = outcomes.iter().filter(|outcome| outcome.fate == Fate::Refused);
+    gravest(refused.map(|outcome| outcome.exit)).unwrap_or(Exit::Ok)
+}
+
 /// The gravest of several codes, as [`exit_code`] weighs them.
 pub fn gravest(exits: impl Iterator<Item = Exit>) -> Option<Exit> {
     let weight = |exit: Exit| match exit {

@@ -31,6 +31,7 @@ pub struct Kept {
     session: Session,
     opened: Instant,
     used: Instant,
+    messages: u32,
 }
 
 /// What every record of one connection tells of it.
@@ -67,7 +68,7 @@ impl Delivery<'_> {
             return None;
         }
         let begun = Instant::now();
-        let Kept { session, link, connector, route, line, used, .. } = &mut kept;
+        let Kept { session, link, connector, route, line, used, messages, .. } = &mut kept;
         self.narrator.note(&format!("account {}: on the connection that is there", route.name));
         session.next(Arc::clone(envelope), content.facts(), used.elapsed() > LONG_IDLE);
         self.pump(link, connector, session, content);
@@ -79,6 +80,7 @@ impl Delivery<'_> {
         }
         let ended = self.conclude(route, envelope, report, line, begun);
         *used = Instant::now();
+        *messages += 1;
         self.kept = Some(kept).filter(|kept| kept.session.is_idle());
         Some(ended)
     }
@@ -92,12 +94,25 @@ impl Kept {
         (link, connector, session): (Link, &Connector, Session),
         opened: Instant,
     ) -> Self {
-        Self { route: route.clone(), line, link, connector: connector.clone(), session, opened, used: Instant::now() }
+        Self { route: route.clone(), line, link, connector: connector.clone(), session, opened, used: Instant::now(), messages: 1 }
     }
 
     /// The name of its account.
     pub fn account(&self) -> &str {
         &self.route.name
+    }
+
+    /// How many messages were said on it.
+    pub fn messages(&self) -> u32 {
+        self.messages
+    }
+
+    /// Whether the server has hung up, or said something that nobody asked for: then it is good for nothing but to be dropped.
+    pub fn is_gone(&mut self) -> bool {
+        if self.session.is_idle() && !matches!(self.link.glance(), Ok([])) {
+            self.session.lost("it was not quiet");
+        }
+        !self.session.is_idle()
     }
 
     /// How long it has been waiting.

@@ -109,11 +109,13 @@ impl Page {
     }
 
     fn sum(&self) -> String {
-        match self.messages {
-            0 => "no message".to_owned(),
-            1 => format!("1 message, {}", size(self.octets)),
-            many => format!("{many} messages, {}", size(self.octets)),
-        }
+        let unit = if self.octets < 1000 { " octets" } else { "" };
+        let messages = match self.messages {
+            0 => return "no message".to_owned(),
+            1 => "1 message".to_owned(),
+            many => format!("{many} messages"),
+        };
+        format!("{messages}, {}{unit}", size(self.octets))
     }
 }
 

@@ -32,6 +32,7 @@ pub struct Listed {
     #[serde(default)]
     pub source: Whose,
     /// When it came.
+    #[serde(serialize_with = "say_time")]
     pub arrived: Timestamp,
     /// Who sent it.
     pub uid: u32,
@@ -50,8 +51,10 @@ pub struct Listed {
     /// Attempts so far.
     pub attempts: u32,
     /// When the last one ended.
+    #[serde(serialize_with = "say_maybe_time")]
     pub tried: Option<Timestamp>,
     /// When the next one is due, where one will be made.
+    #[serde(serialize_with = "say_maybe_time")]
     pub next: Option<Timestamp>,
     /// What the last attempt as a whole met.
     pub problem: Option<Heard>,
@@ -199,6 +202,20 @@ impl Item {
 fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Id, D::Error> {
     let text = String::deserialize(deserializer)?;
     Id::parse(&text).ok_or_else(|| D::Error::custom("no name of a message"))
+}
+
+/// To the millisecond, as the log.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
+fn say_time<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("{time:.3}"))
+}
+
+#[expect(clippy::ref_option, reason = "the signature that serde calls")]
+fn say_maybe_time<S: Serializer>(time: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+    match time {
+        Some(time) => say_time(time, serializer),
+        None => serializer.serialize_none(),
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]

@@ -5,8 +5,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Runner, lock};
-use crate::host::spool::{Claim, State};
+use super::{Runner, lock, transition::Step};
+use crate::host::spool::Claim;
 
 /// How long it is until the second try; each wait is twice the last one.
 const FIRST: Duration = Duration::from_millis(250);
@@ -19,7 +19,7 @@ const TRIES: u32 = 4;
 #[derive(Debug)]
 pub(super) struct Debt<'a> {
     pub(super) claim: Box<Claim<'a>>,
-    pub(super) state: State,
+    pub(super) step: Step,
 }
 
 /// What is to be written down.
@@ -54,7 +54,7 @@ impl Runner<'_> {
         }
         let mut paid = std::mem::take(&mut debts.owed);
         // Nobody else comes to it meanwhile: what fails now is put back.
-        paid.retain_mut(|Debt { claim, state }| self.write_down(claim, state).is_err());
+        paid.retain_mut(|Debt { claim, step }| self.write_down(claim, step).is_err());
         debts.owed = paid;
         if debts.owed.is_empty() {
             debts.tries = 0;

@@ -1,6 +1,7 @@
 //! What in the queue is due, and when is the next look due?
 
 use std::{
+    ffi::OsStr,
     io,
     sync::atomic::Ordering,
     thread::Scope,
@@ -9,7 +10,7 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Runner, SKIPPED, lock};
+use super::{Runner, SKIPPED, lock, transition::schedule};
 use crate::{
     error::{Error, Exit},
     host::{
@@ -99,9 +100,7 @@ impl<'a> Runner<'a> {
 
     /// Due is what should have left by now, and what is further ahead than any schedule puts it: the clock was set back.
     pub(super) fn is_due(&self, due: Timestamp, now: Timestamp) -> bool {
-        let most = SignedDuration::try_from(self.setting.config.queue.retry_most).unwrap_or(SignedDuration::MAX);
-        let ahead = due.duration_since(now);
-        ahead <= SignedDuration::ZERO || ahead > most.saturating_mul(2)
+        schedule(&self.setting.config.queue).is_due(due, now)
     }
 
     /// How long until something is due.
@@ -138,8 +137,8 @@ impl<'a> Runner<'a> {
     }
 
     /// Puts aside what is no message, and says so.
-    pub(super) fn set_aside(&self, name: &str, why: &str) {
-        let doing = format!("setting aside {name} of the queue in {}", self.setting.spool.path().display());
+    pub(super) fn set_aside(&self, name: &OsStr, why: &str) {
+        let doing = format!("setting aside {} of the queue in {}", name.to_string_lossy(), self.setting.spool.path().display());
         match self.setting.spool.set_aside(Place::Queue, name) {
             Ok(()) => {
                 self.complain(None, &Error::new(Exit::DataErr, doing, format!("it {why}")).hint("it is in odd/ now; look at it"))

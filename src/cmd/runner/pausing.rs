@@ -1,19 +1,75 @@
 //! Which accounts are left alone for now, and since when do they fare better?
 
-use std::time::Duration;
+use jiff::Timestamp;
 
-use jiff::{SignedDuration, Timestamp};
-
-use super::{Runner, lock};
+use super::{
+    Runner, lock,
+    transition::{chance, later},
+};
 use crate::{
     error::Error,
     host::{
-        config::Account,
+        config::{Account, Config, Queue},
         memory,
         spool::{Pause, Pauses},
+        world::World,
     },
-    mail::outcome::Trouble,
+    mail::{outcome::Trouble, retry::Backoff},
 };
+
+/// When this account is tried again; `None`: now.
+pub(in crate::cmd) fn end_of_pause(pauses: &Pauses, account: &Account, now: Timestamp) -> Option<Timestamp> {
+    if pauses.is_empty() {
+        return None;
+    }
+    let pause = pauses.of(&account.name, &memory::name(account))?;
+    (!Backoff::REFUSED.is_over(pause.until, now)).then_some(pause.until)
+}
+
+/// When somebody takes the messages of this account again, itself or one that it falls back to; `None`: now.
+pub(in crate::cmd) fn end_of_pauses(config: &Config, pauses: &Pauses, account: &Account, now: Timestamp) -> Option<Timestamp> {
+    let own = end_of_pause(pauses, account, now)?;
+    let fallbacks = account.fallback.iter().filter_map(|name| config.account(name));
+    // An account without a pause has no end of one.
+    let ends = fallbacks.map(|fallback| end_of_pause(pauses, fallback, now));
+    Some(ends.collect::<Option<Vec<_>>>()?.into_iter().fold(own, Timestamp::min))
+}
+
+/// Whether this account did not work the last time.
+pub(in crate::cmd) fn is_known(pauses: &Pauses, account: &Account) -> bool {
+    !pauses.is_empty() && pauses.of(&account.name, &memory::name(account)).is_some()
+}
+
+/// Notes that an account does not work: nothing is tried with it for a while, by no process.
+pub(in crate::cmd) fn pause(
+    config: &Config,
+    pauses: &mut Pauses,
+    account: &Account,
+    (trouble, problem): (Trouble, Option<&Error>),
+    world: &dyn World,
+) {
+    let (now, chance) = (world.timestamp(), chance(world));
+    let server = memory::name(account);
+    let before = pauses.of(&account.name, &server).map_or(0, |pause| pause.times);
+    let times = before.saturating_add(1);
+    let until = later(now, backoff(&config.queue, trouble).after(times, chance));
+    let because = problem.map_or("it does not work", Error::because).to_owned();
+    pauses.set(&account.name, Some(Pause { server, until, times, because }));
+}
+
+/// How long an account is left alone; never longer at first than a message would be.
+fn backoff(queue: &Queue, trouble: Trouble) -> Backoff {
+    let hasty = |backoff: Backoff| Backoff {
+        first: backoff.first.min(queue.retry_first),
+        most: backoff.most.min(queue.retry_most),
+        ..backoff
+    };
+    match trouble {
+        Trouble::LoginRefused | Trouble::Unusable => Backoff::REFUSED,
+        Trouble::Busy => hasty(Backoff::BUSY),
+        Trouble::Unreachable | Trouble::Broken | Trouble::TlsUnmet | Trouble::Unpromised(_) => hasty(Backoff::UNREACHABLE),
+    }
+}
 
 impl Runner<'_> {
     /// A person wants what is due to be tried now, whatever was before: no account pauses, and the queue is looked at.
@@ -22,16 +78,9 @@ impl Runner<'_> {
         self.poke();
     }
 
-    /// When somebody takes the messages of this account again; `None`: now. Its fallbacks take them too.
+    /// When somebody takes the messages of this account again; `None`: now.
     pub(super) fn paused_until(&self, account: &Account, now: Timestamp) -> Option<Timestamp> {
-        let pauses = lock(&self.pauses);
-        if pauses.is_empty() {
-            return None;
-        }
-        let fallbacks = account.fallback.iter().filter_map(|name| self.setting.config.account(name));
-        let ends = std::iter::once(account).chain(fallbacks).map(|account| self.end_of_pause(&pauses, account, now));
-        // The earliest; an account without a pause is none.
-        ends.collect::<Option<Vec<_>>>()?.into_iter().min()
+        end_of_pauses(self.setting.config, &lock(&self.pauses), account, now)
     }
 
     /// When the first of all accounts works again, where none does now.
@@ -42,49 +91,37 @@ impl Runner<'_> {
 
     /// Whether the account of this name is left alone.
     pub(super) fn is_resting(&self, name: &str) -> bool {
-        self.setting.config.account(name).is_some_and(|account| self.is_paused(account))
+        let account = self.setting.config.account(name);
+        account.is_some_and(|account| end_of_pause(&lock(&self.pauses), account, self.now()).is_some())
     }
 
-    /// Whether this very account is left alone.
-    pub(super) fn is_paused(&self, account: &Account) -> bool {
-        self.end_of_pause(&lock(&self.pauses), account, self.now()).is_some()
+    /// How often this account was tried in a row in vain.
+    pub(super) fn failures(&self, account: &Account) -> u32 {
+        lock(&self.pauses).of(&account.name, &memory::name(account)).map_or(0, |pause| pause.times)
     }
 
-    fn end_of_pause(&self, pauses: &Pauses, account: &Account, now: Timestamp) -> Option<Timestamp> {
-        let pause = pauses.of(&account.name, &memory::name(account))?;
-        // What ends later than any pause lasts is of a clock that was set back.
-        let most = SignedDuration::try_from(self.setting.config.queue.retry_most).unwrap_or(SignedDuration::MAX);
-        (pause.until > now && pause.until.duration_since(now) <= most.saturating_mul(2)).then_some(pause.until)
-    }
-
-    /// An account does not work: nothing is tried with it for a while, by no process.
+    /// An account does not work.
     pub(super) fn pause(&self, account: &Account, trouble: Trouble, problem: Option<&Error>) {
-        let server = memory::name(account);
-        let before = lock(&self.pauses).of(&account.name, &server).cloned();
-        let times = before.map_or(0, |pause| pause.times).saturating_add(1);
-        let until = self.now().saturating_add(SignedDuration::try_from(self.length(trouble, times)).unwrap_or_default());
-        let because = problem.map_or("it does not work", Error::because).to_owned();
-        let until = until.unwrap_or(Timestamp::MAX);
-        self.keep(account, Some(Pause { server, until, times, because }));
+        let mut pauses = lock(&self.pauses);
+        pause(self.setting.config, &mut pauses, account, (trouble, problem), self.setting.world);
+        let noted = pauses.of(&account.name, &memory::name(account)).cloned();
+        drop(pauses);
+        self.write_pause(account, noted);
     }
 
     /// An account works.
     pub(super) fn resume(&self, account: &Account) {
-        if lock(&self.pauses).of(&account.name, &memory::name(account)).is_some() {
-            self.keep(account, None);
+        let mut pauses = lock(&self.pauses);
+        if is_known(&pauses, account) {
+            pauses.set(&account.name, None);
+            drop(pauses);
+            self.write_pause(account, None);
         }
     }
 
-    fn keep(&self, account: &Account, pause: Option<Pause>) {
-        lock(&self.pauses).set(&account.name, pause.clone());
+    fn write_pause(&self, account: &Account, pause: Option<Pause>) {
         if let Err(error) = self.setting.spool.change_pauses(|pauses| pauses.set(&account.name, pause)) {
             self.complain(None, &error);
         }
-    }
-
-    fn length(&self, trouble: Trouble, times: u32) -> Duration {
-        let queue = &self.setting.config.queue;
-        let first = if trouble == Trouble::LoginRefused { queue.retry_first * 15 } else { queue.retry_first };
-        first.saturating_mul(1 << (times - 1).min(20)).min(queue.retry_most)
     }
 }

@@ -1,13 +1,18 @@
 //! How is it written down what became of a message, so that a crash anywhere loses nothing and repeats as little as can be?
 
-use super::{Runner, debts::Debt, lock};
+use super::{
+    Runner,
+    debts::Debt,
+    lock,
+    transition::{self, Step},
+};
 use crate::{
     error::{Error, Exit},
     host::{
         journal::Id,
         spool::{Claim, Place, State},
     },
-    mail::queued::Standing,
+    mail::{bounce::Kind, queued::Standing},
 };
 
 /// What became of a message that was worked on.
@@ -32,32 +37,48 @@ pub struct Done {
 
 impl<'a> Runner<'a> {
     /// Writes down how a message stands; what can't be written is a debt, and keeps the message locked meanwhile.
-    pub(super) fn settle(&self, mut claim: Box<Claim<'a>>, state: State) {
-        let fared = fared(&state);
-        let id = claim.id;
-        match self.write_down(&mut claim, &state) {
+    pub(super) fn settle(&self, mut claim: Box<Claim<'a>>, step: Step) {
+        let done = Done { id: claim.id, fared: fared(&step.state) };
+        match self.write_down(&mut claim, &step) {
             Ok(()) => {
                 if let Some(told) = self.wish.told {
-                    told(Done { id, fared });
+                    told(done);
                 }
             }
             Err(error) => {
-                self.complain(Some((id, &claim.entry)), &error);
-                lock(&self.debts).owe(Debt { claim, state });
+                self.complain(Some((claim.id, &claim.entry)), &error);
+                lock(&self.debts).owe(Debt { claim, step });
             }
         }
     }
 
-    /// Each step is durable before the next one; all of them can be repeated.
-    pub(super) fn write_down(&self, claim: &mut Claim<'a>, state: &State) -> Result<(), Error> {
-        if fared(state) == Fared::Delivered {
+    /// Each change is durable before the next one, and all of them can be repeated: first who has the message, and who never gets it;
+    /// then the report on these; then that the sender was told.
+    pub(super) fn write_down(&self, claim: &mut Claim<'a>, step: &Step) -> Result<(), Error> {
+        let fared = fared(&step.state);
+        if fared == Fared::Delivered {
             return claim.finish();
         }
-        if claim.entry.state != *state {
+        let mut state = step.state.clone();
+        if claim.entry.state.attempts == state.attempts {
+            // It got this far before.
+            state.told |= claim.entry.state.told;
+            state.warned |= claim.entry.state.warned;
+        }
+        if fared == Fared::Failed {
+            // From now on it counts how long it is kept.
+            state.next = state.tried.unwrap_or(state.next);
+        }
+        if claim.entry.state != state {
             claim.note(state.clone())?;
         }
-        self.report(claim)?;
-        if fared(state) == Fared::Failed { claim.shift(Place::Failed) } else { Ok(()) }
+        let is_told = !state.told && self.report(claim, Kind::Failure, &step.failed)?;
+        let waiting = || places(&state, Standing::is_waiting);
+        let is_warned = step.is_late && !state.warned && self.report(claim, Kind::Delay, &waiting())?;
+        if is_told || is_warned {
+            claim.note(State { told: state.told || is_told, warned: state.warned || is_warned, ..state })?;
+        }
+        if fared == Fared::Failed { claim.shift(Place::Failed) } else { Ok(()) }
     }
 
     /// A message of an account that the configuration does not have (any more).
@@ -67,9 +88,16 @@ impl<'a> Runner<'a> {
         let error = Error::new(Exit::TempFail, doing, format!("the configuration has no account {name} any more"))
             .hint(format!("write [accounts.{name}] again, or remove the message: sealpost queue remove {}", claim.id));
         self.complain(Some((claim.id, &claim.entry)), &error);
-        let state = self.untried(&claim.entry, &error);
-        self.settle(claim, state);
+        let (setting, entry) = (self.setting, &claim.entry);
+        let step = transition::untried(setting.world, &setting.config.queue, entry, &error);
+        let step = step.aged(&setting.config.queue, entry, self.now(), 0);
+        self.settle(claim, step);
     }
+}
+
+fn places(state: &State, is: fn(&Standing) -> bool) -> Vec<usize> {
+    let all = state.recipients.iter().enumerate();
+    all.filter(|(_, standing)| is(standing)).map(|(place, _)| place).collect()
 }
 
 fn fared(state: &State) -> Fared {

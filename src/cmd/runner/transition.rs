@@ -1,94 +1,123 @@
-//! How does a message stand after an attempt? (RFC 5321 4.5.4.1)
+//! How does a message stand after an attempt, and who is to be told? (RFC 5321 4.5.4.1)
 
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::Runner;
 use crate::{
     cmd::deliver::Delivered,
     error::Error,
-    host::spool::{Entry, State},
+    host::{
+        config::Queue,
+        spool::{Entry, State},
+        world::World,
+    },
     mail::{
-        outcome::{Fate, Outcome},
-        queued::{Last, Standing},
+        outcome::{Fate, Outcome, Trouble},
+        queued::{self, Last, Standing},
+        retry::{Life, Schedule},
     },
 };
 
+/// A message after an attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::cmd) struct Step {
+    /// How it stands.
+    pub(in crate::cmd) state: State,
+    /// Who failed, and was not told of yet; places among the recipients.
+    pub(super) failed: Vec<usize>,
+    /// It is late, and the sender should know.
+    pub(super) is_late: bool,
+}
+
+/// The times of a queue.
+pub(super) fn schedule(queue: &Queue) -> Schedule {
+    Schedule::new(queue.retry_first, queue.retry_most, queue.max_age, queue.warn_after)
+}
+
 /// How it stands while it is still being tried: those whom it has reached are not tried again, whatever happens now.
-pub(in crate::cmd) fn meanwhile(entry: &Entry, outcomes: &[Outcome]) -> State {
+pub(super) fn meanwhile(entry: &Entry, outcomes: &[Outcome]) -> State {
     let mut state = entry.state.clone();
-    state.recipients = standings(entry, outcomes, None);
+    // Who was refused is told of when all is over.
+    let settled: Vec<Outcome> = outcomes.iter().filter(|outcome| outcome.fate != Fate::Refused).cloned().collect();
+    queued::settle(&entry.head.envelope.recipients, &mut state.recipients, &settled, None);
     state
 }
 
-fn standings(entry: &Entry, outcomes: &[Outcome], problem: Option<&Last>) -> Vec<Standing> {
-    let mut left: Vec<&Outcome> = outcomes.iter().collect();
-    let recipients = entry.head.envelope.recipients.iter().zip(&entry.state.recipients);
-    let stands = recipients.map(|(recipient, before)| {
-        let Standing::Waiting(last) = before else { return before.clone() };
-        let Some(at) = left.iter().position(|outcome| outcome.recipient == recipient.address) else { return before.clone() };
-        let outcome = left.swap_remove(at);
-        let heard = outcome.reply.as_ref().map(|reply| Last {
-            code: Some(reply.code),
-            enhanced: reply.enhanced,
-            text: reply.text(),
-            tls: None,
-        });
-        match outcome.fate {
-            Fate::Accepted => Standing::Delivered,
-            Fate::Refused => Standing::Failed(heard.or_else(|| problem.cloned()).unwrap_or_default()),
-            Fate::Deferred | Fate::Unknown => Standing::Waiting(heard.or_else(|| problem.cloned()).or_else(|| last.clone())),
-        }
-    });
-    stands.collect()
+/// How it stands after an attempt, and when it is tried again.
+pub(in crate::cmd) fn after(world: &dyn World, queue: &Queue, entry: &Entry, delivered: &Delivered) -> Step {
+    let problem = delivered.problem.as_ref().map(|error| last(error, &delivered.troubles));
+    let mut state = tried(world, queue, entry, problem.clone());
+    let recipients = &entry.head.envelope.recipients;
+    queued::settle(recipients, &mut state.recipients, &delivered.outcomes, problem.as_ref());
+    if let Some(why) = delivered.unpromised() {
+        // It would fare no better tomorrow (RFC 8689 4.2.1).
+        refuse(&mut state, &Last { enhanced: Some(why.enhanced()), text: why.because().to_owned(), ..Last::default() });
+    }
+    Step::new(entry, state)
 }
 
-impl Runner<'_> {
-    /// How a message stands after an attempt: who has it, who will be tried when, who is given up.
-    pub(super) fn transition(&self, entry: &Entry, delivered: &Delivered) -> State {
-        let problem = delivered.problem.as_ref().map(last);
-        let mut state = self.after_try(entry, problem.clone());
-        state.recipients = standings(entry, &delivered.outcomes, problem.as_ref());
-        self.expire(entry, &mut state);
-        state
-    }
-
-    /// The same for a message that could not even be tried.
-    pub(super) fn untried(&self, entry: &Entry, problem: &Error) -> State {
-        let mut state = self.after_try(entry, Some(last(problem)));
-        self.expire(entry, &mut state);
-        state
-    }
-
-    fn after_try(&self, entry: &Entry, problem: Option<Last>) -> State {
-        let now = self.now();
-        let attempts = entry.state.attempts.saturating_add(1);
-        let next = later(now, self.interval(attempts));
-        State { attempts, tried: Some(now), next, problem, ..entry.state.clone() }
-    }
-
-    fn expire(&self, entry: &Entry, state: &mut State) {
-        let age = self.now().duration_since(entry.head.arrived);
-        if age < SignedDuration::try_from(self.setting.config.queue.max_age).unwrap_or(SignedDuration::MAX) {
-            return;
-        }
-        for standing in &mut state.recipients {
-            if let Standing::Waiting(last) = standing {
-                *standing = Standing::Failed(last.take().unwrap_or_default());
-            }
+/// The same for a message that could not even be tried.
+pub(super) fn untried(world: &dyn World, queue: &Queue, entry: &Entry, problem: &Error) -> Step {
+    let last = last(problem, &[]);
+    let mut state = tried(world, queue, entry, Some(last.clone()));
+    for standing in &mut state.recipients {
+        if standing.is_waiting() {
+            *standing = Standing::Waiting(Some(last.clone()));
         }
     }
+    Step::new(entry, state)
+}
 
-    fn interval(&self, attempts: u32) -> Duration {
-        let queue = &self.setting.config.queue;
-        let mut octets = [0; 4];
-        // Without randomness many come at once, and that is all.
-        let _ = self.setting.world.random(&mut octets);
-        let whole = queue.retry_first.saturating_mul(1 << attempts.saturating_sub(1).min(20)).min(queue.retry_most);
-        let jitter = f64::from(u32::from_ne_bytes(octets)) / f64::from(u32::MAX);
-        whole.mul_f64(0.9 + 0.2 * jitter)
+impl Step {
+    /// What is left to do where nothing was tried.
+    pub(super) fn new(entry: &Entry, state: State) -> Self {
+        let is_known = |place: usize| entry.state.told && matches!(entry.state.recipients.get(place), Some(Standing::Failed(_)));
+        let failed = state.recipients.iter().enumerate().filter(|(_, standing)| matches!(standing, Standing::Failed(_)));
+        let failed: Vec<usize> = failed.map(|(place, _)| place).filter(|place| !is_known(*place)).collect();
+        let told = entry.state.told && failed.is_empty();
+        let state = State { told, ..state };
+        Self { state, failed, is_late: false }
     }
+
+    /// Gives up whom it has not reached for too long, else sees whether the sender should know that it is late. `in_vain`: how often
+    /// its account was tried in a row, for whichever message.
+    pub(super) fn aged(mut self, queue: &Queue, entry: &Entry, now: Timestamp, in_vain: u32) -> Self {
+        if !self.state.recipients.iter().any(Standing::is_waiting) {
+            return self;
+        }
+        let schedule = schedule(queue);
+        let life = Life { arrived: entry.head.arrived, now, attempts: self.state.attempts.max(in_vain) };
+        if schedule.is_expired(life) {
+            self.failed.extend(queued::give_up(&mut self.state.recipients).failed);
+            self.state.told = false;
+        } else {
+            self.is_late = !self.state.warned && schedule.is_late(life);
+        }
+        self
+    }
+}
+
+fn refuse(state: &mut State, last: &Last) {
+    for standing in &mut state.recipients {
+        if standing.is_waiting() {
+            *standing = Standing::Failed(last.clone());
+        }
+    }
+}
+
+fn tried(world: &dyn World, queue: &Queue, entry: &Entry, problem: Option<Last>) -> State {
+    let now = world.timestamp();
+    let attempts = entry.state.attempts.saturating_add(1);
+    let next = later(now, schedule(queue).next(attempts, chance(world)));
+    State { attempts, tried: Some(now), next, problem, ..entry.state.clone() }
+}
+
+/// A random number; without randomness many come at once, and that is all.
+pub(super) fn chance(world: &dyn World) -> u32 {
+    let mut octets = [0; 4];
+    let _ = world.random(&mut octets);
+    u32::from_ne_bytes(octets)
 }
 
 /// A time, so much later.
@@ -96,6 +125,8 @@ pub(super) fn later(now: Timestamp, wait: Duration) -> Timestamp {
     SignedDuration::try_from(wait).ok().and_then(|wait| now.checked_add(wait).ok()).unwrap_or(Timestamp::MAX)
 }
 
-fn last(error: &Error) -> Last {
-    Last { code: None, enhanced: None, text: error.because().to_owned(), tls: None }
+fn last(error: &Error, troubles: &[(String, Trouble)]) -> Last {
+    let text = error.because().to_owned();
+    let tls = troubles.iter().any(|(_, trouble)| *trouble == Trouble::TlsUnmet).then(|| text.clone());
+    Last { code: None, enhanced: None, text, tls }
 }

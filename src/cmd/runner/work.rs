@@ -2,7 +2,12 @@
 
 use std::{sync::atomic::Ordering, time::Duration};
 
-use super::{Runner, lane::Lane, sender, transition};
+use super::{
+    Runner, SHORT,
+    lane::Lane,
+    sender,
+    transition::{self, Step},
+};
 use crate::{
     cmd::deliver::{Delivered, Delivery, Kept},
     error::{Error, Exit},
@@ -50,6 +55,18 @@ impl<'a> Runner<'a> {
         self.alarm.ring();
     }
 
+    /// Tries a message that was added just now, here and now; what can't be written down is tried for some seconds.
+    pub fn try_now(&self, claim: Claim<'a>) {
+        let lane = self.lane(&claim.entry.head.account);
+        match lane.account {
+            Some(account) => drop(self.attempt(Box::new(claim), account, None, &mut None)),
+            None => self.postpone(Box::new(claim)),
+        }
+        while !self.pay_debts() && self.in_debt() == Some(false) {
+            self.alarm.wait(Some(SHORT));
+        }
+    }
+
     fn handle(&self, lane: &Lane<'a>, id: Id, kept: &mut Option<Kept>) {
         let claim = match self.setting.spool.claim(Place::Queue, id) {
             Ok(Claimed::Ours(claim)) => claim,
@@ -95,13 +112,14 @@ impl<'a> Runner<'a> {
         let entry = claim.entry.clone();
         let envelope = entry.waiting();
         if envelope.recipients.is_empty() {
-            self.settle(claim, entry.state);
+            self.settle(claim, Step::new(&entry, entry.state.clone()));
             return None;
         }
-        let mut content = match claim.content() {
+        let content = claim.reserve().and_then(|()| claim.content().map_err(|error| unreadable(&error)));
+        let mut content = match content {
             Ok(content) => content,
             Err(error) => {
-                self.complain(Some((claim.id, &entry)), &unreadable(&error));
+                self.complain(Some((claim.id, &entry)), &error);
                 self.skip(claim.id);
                 return None;
             }
@@ -122,12 +140,13 @@ impl<'a> Runner<'a> {
         // As long as it is open the message is locked.
         drop(content);
         let is_narrowed = self.learn(account, &delivered, lane);
-        let mut state = self.transition(&entry, &delivered);
+        let mut step = transition::after(setting.world, &setting.config.queue, &entry, &delivered);
         if is_narrowed {
             // It was its turn, and there was no room for one connection more.
-            state.next = self.now();
+            step.state.next = self.now();
         }
-        self.settle(claim, state);
+        let step = step.aged(&setting.config.queue, &entry, self.now(), self.failures(account));
+        self.settle(claim, step);
         Some(delivered)
     }
 
@@ -142,7 +161,7 @@ impl<'a> Runner<'a> {
                 self.pause(ailing, *trouble, delivered.problem.as_ref());
             }
         }
-        if delivered.troubles.iter().all(|(name, _)| *name != account.name) && !self.is_paused(account) {
+        if delivered.troubles.iter().all(|(name, _)| *name != account.name) && !self.is_resting(&account.name) {
             self.resume(account);
         }
         is_narrowed

@@ -233,6 +233,12 @@ impl Record {
         record
     }
 
+    /// The queue keeps the message because of this outcome, and the caller gets another code.
+    #[must_use]
+    pub fn kept(self, exit: Exit) -> Self {
+        Self { queue: true, exit: exit.code(), ..self }
+    }
+
     /// What became of it.
     pub fn status(&self) -> Status {
         self.status

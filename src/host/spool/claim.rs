@@ -1,28 +1,20 @@
 //! Who works on a message, and how is what becomes of it made durable?
 
-use std::{fs::File, io, os::unix::fs::FileExt as _};
+use std::{ffi::OsStr, fs::File, io, os::unix::fs::FileExt as _};
 
-use jiff::Timestamp;
 use rustix::{
-    fs::{
-        AtFlags, FileType, FlockOperation, Mode, OFlags, Stat, Timespec, Timestamps, flock, fstat, futimens, openat, statat,
-        unlinkat,
-    },
-    io::Errno,
+    fs::{FallocateFlags, FlockOperation, Mode, OFlags, Stat, fallocate, flock, fstat, openat},
+    io::{Errno, retry_on_intr},
 };
 
 use super::{
-    Place, Spool, Stored,
+    Directory, Place, Spool, Stored,
     entry::{Entry, State},
-    format::{self, FIRST, Layout},
-    trouble,
+    format,
+    list::CAUTION,
+    names, read, trouble,
 };
 use crate::{error::Error, host::journal::Id};
-
-/// Octets that are read at once of a head, or of the lines of a state.
-const PIECE: usize = 4096;
-/// More lines of state than this are not ours: a message has some dozens of attempts.
-const LONGEST_STATE: u64 = 256 << 20;
 
 /// A message that this process works on; dropped, the message waits on.
 #[derive(Debug)]
@@ -34,8 +26,12 @@ pub struct Claim<'s> {
     file: File,
     /// What is known of it.
     pub entry: Entry,
+    /// Where the message begins.
+    at: u64,
     /// Where the next change is to be written.
     end: u64,
+    /// There may be octets behind that.
+    is_torn: bool,
 }
 
 /// Whether a message can be worked on.
@@ -52,7 +48,7 @@ pub enum Claimed<'s> {
 }
 
 impl Spool {
-    /// Takes a message to work on.
+    /// Takes a message to work on. Its octets are compared with what was written.
     ///
     /// # Errors
     /// It can't be opened or read, for now.
@@ -62,16 +58,12 @@ impl Spool {
     }
 
     fn take(&self, place: Place, id: Id) -> io::Result<Claimed<'_>> {
-        let (name, directory) = (id.to_string(), self.directory(place)?);
-        let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let file = match openat(&directory.fd, &name, flags, Mode::empty()) {
+        let Some(directory) = self.existing(place)? else { return Ok(Claimed::Gone) };
+        let name = id.to_string();
+        let name = OsStr::new(&name);
+        let file = match retry_on_intr(|| openat(&directory.fd, name, OFlags::RDWR | CAUTION, Mode::empty())) {
             Ok(file) => File::from(file),
-            Err(Errno::NOENT) => return Ok(Claimed::Gone),
-            Err(Errno::LOOP) => return Ok(Claimed::Odd("is a symbolic link".to_owned())),
-            Err(Errno::ISDIR) => return Ok(Claimed::Odd("is a directory".to_owned())),
-            Err(Errno::NXIO) => return Ok(Claimed::Odd("is a socket".to_owned())),
-            Err(Errno::ACCESS) => return Ok(Claimed::Odd("belongs to another user".to_owned())),
-            Err(error) => return Err(error.into()),
+            Err(error) => return self.unopened(directory, name, error),
         };
         let stat = fstat(&file)?;
         if let Some(why) = self.oddity(&stat) {
@@ -82,68 +74,140 @@ impl Spool {
             Err(Errno::WOULDBLOCK) => return Ok(Claimed::Busy),
             Err(error) => return Err(error.into()),
         }
-        // Between open and lock it may have been finished, or moved: then this file is not what stands under the name.
-        match statat(&directory.fd, &name, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(now) if now.st_ino == stat.st_ino && now.st_dev == stat.st_dev => {}
-            Ok(_) | Err(Errno::NOENT) => return Ok(Claimed::Gone),
-            Err(error) => return Err(error.into()),
+        // Between open and lock it may have been finished, changed or moved: then this file is not what stands under the name.
+        let Some(mut stat) = names::stat(&directory.fd, name)?.filter(|now| names::same(now, &stat)) else {
+            return Ok(Claimed::Gone);
+        };
+        if stat.st_nlink > 1 {
+            if !self.stays(place, name, &stat)? {
+                return Ok(Claimed::Gone);
+            }
+            stat = fstat(&file)?;
         }
-        // Whoever held the lock before may have changed it since.
-        let stat = fstat(&file)?;
-        Ok(match read(&file, &stat)? {
-            Ok((entry, end)) => Claimed::Ours(Box::new(Claim::new(self, place, id, file, entry, end))),
+        if stat.st_nlink > 1 {
+            return Ok(Claimed::Odd("has a second name".to_owned()));
+        }
+        Ok(match read::read(&file, &stat)? {
+            Ok(known) if !known.is_whole(&file)? => Claimed::Odd("is not what was written: its checksum is another".to_owned()),
+            Ok(known) => {
+                let mut claim = Claim::new(self, place, id, file, known.entry, known.at, known.end);
+                claim.is_torn = known.is_torn;
+                Claimed::Ours(Box::new(claim))
+            }
             Err(why) => Claimed::Odd(why),
         })
     }
 
-    /// Why this can't be a message of ours.
+    fn unopened(&self, directory: &Directory, name: &OsStr, error: Errno) -> io::Result<Claimed<'_>> {
+        match error {
+            Errno::NOENT => return Ok(Claimed::Gone),
+            Errno::LOOP => return Ok(Claimed::Odd("is a symbolic link".to_owned())),
+            // A socket, a device that is not there, a directory; or somebody else's. If it is a file of ours, something else is wrong.
+            Errno::ACCESS | Errno::NXIO | Errno::NODEV | Errno::ISDIR => {}
+            error => return Err(error.into()),
+        }
+        let Some(stat) = names::stat(&directory.fd, name)? else { return Ok(Claimed::Gone) };
+        self.oddity(&stat).map(Claimed::Odd).ok_or_else(|| error.into())
+    }
+
+    /// Ends what a power cut left half moved, by the one who has the lock: the quietest place keeps it. Whether that is `place`.
+    fn stays(&self, place: Place, name: &OsStr, stat: &Stat) -> io::Result<bool> {
+        let mut quietest = None;
+        for other in Place::QUIETEST {
+            let Some(directory) = self.existing(other)? else { continue };
+            if !names::stat(&directory.fd, name)?.is_some_and(|found| names::same(&found, stat)) {
+                continue;
+            }
+            if quietest.is_none() {
+                quietest = Some(other);
+                // Its name may not be on the disk yet.
+                directory.change(|_| Ok(()))?;
+            } else {
+                directory.change(|fd| names::unlink(fd, name))?;
+            }
+        }
+        Ok(quietest == Some(place))
+    }
+
+    /// Why this can't be a message of ours, whatever stands in it.
     pub(super) fn oddity(&self, stat: &Stat) -> Option<String> {
-        let kind = FileType::from_raw_mode(stat.st_mode);
-        match kind {
-            FileType::RegularFile if stat.st_uid != self.owner.0 => Some("belongs to another user".to_owned()),
-            FileType::RegularFile if stat.st_nlink > 1 => Some("has a second name".to_owned()),
-            FileType::RegularFile => None,
-            _ => Some("is no file".to_owned()),
+        if !read::is_file(stat) {
+            Some("is no file".to_owned())
+        } else if stat.st_uid != self.owner.0 {
+            Some("belongs to another user".to_owned())
+        } else {
+            None
         }
     }
 }
 
 impl<'s> Claim<'s> {
-    pub(super) fn new(spool: &'s Spool, place: Place, id: Id, file: File, entry: Entry, end: u64) -> Self {
-        Self { spool, place, id, file, entry, end }
+    pub(super) fn new(spool: &'s Spool, place: Place, id: Id, file: File, entry: Entry, at: u64, end: u64) -> Self {
+        Self { spool, place, id, file, entry, at, end, is_torn: false }
     }
 
-    /// The octets of the message.
+    /// Where it is.
+    pub fn place(&self) -> Place {
+        self.place
+    }
+
+    /// The octets of the message. Who still reads them keeps it locked.
     ///
     /// # Errors
     /// The file can't be opened a second time.
     pub fn content(&self) -> io::Result<Stored> {
-        let at = self.end_of_head()?;
-        Ok(Stored::new(self.file.try_clone()?, at, &self.entry.head))
+        Ok(Stored::new(self.file.try_clone()?, self.at, &self.entry.head))
     }
 
-    /// Remembers, durably, how it stands now.
+    /// Takes the room that [`Claim::note`] will need, before an attempt of which only a note can tell who got the message: one to
+    /// several recipients. For a single one nothing is done: either [`Claim::finish`] tells, which needs no room, or nobody
+    /// got it.
     ///
     /// # Errors
-    /// It can't be written; what was known before stays.
+    /// There is no room. Tried all the same, it might reach some recipients again and again.
+    pub fn reserve(&mut self) -> Result<(), Error> {
+        let recipients = self.entry.state.recipients.len() as u64;
+        if recipients < 2 {
+            return Ok(());
+        }
+        let room = format::USUAL_CHANGE + recipients * format::USUAL_STANDING;
+        let cut = self.cut();
+        let taken = cut.and_then(|()| match retry_on_intr(|| fallocate(&self.file, FallocateFlags::KEEP_SIZE, self.end, room)) {
+            // Not every file system can.
+            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => Ok(()),
+            taken => Ok(taken?),
+        });
+        taken.map_err(|error| self.trouble("making room for what becomes of", &error))
+    }
+
+    /// Remembers, durably, how it stands now. It is due at `state.next` from now on, even where this fails.
+    ///
+    /// # Errors
+    /// It can't be written: what was known before counts, in the spool as in `entry`. Where somebody has the message now who is said
+    /// to wait, who drops this claim sends it there again: keep it, and try again later; [`Claim::reserve`] makes this
+    /// unlikely. Where nobody waits any more, [`Claim::finish`] needs no room.
     pub fn note(&mut self, state: State) -> Result<(), Error> {
-        self.end += self.append(&state).map_err(|error| self.trouble("noting what became of", &error))?;
-        self.entry.state = state;
-        Ok(())
+        match self.append(&state) {
+            Ok(length) => {
+                self.end += length;
+                self.entry.state = state;
+                Ok(())
+            }
+            Err(error) => {
+                self.is_torn = true;
+                Err(self.trouble("noting what became of", &error))
+            }
+        }
     }
 
     /// Everybody has it, or knows that it failed: it leaves the queue.
     ///
     /// # Errors
-    /// It can't be removed, or that may not survive a power cut; it may be tried again.
+    /// It can't be removed, or that may not survive a power cut; it can be tried again.
     pub fn finish(&self) -> Result<(), Error> {
-        let removed = self.spool.directory(self.place).and_then(|directory| {
-            match unlinkat(&directory.fd, self.id.to_string(), AtFlags::empty()) {
-                Ok(()) | Err(Errno::NOENT) => Ok(()),
-                Err(error) => Err(error.into()),
-            }
-        });
-        removed.and_then(|()| self.spool.settle(self.place)).map_err(|error| self.trouble("removing", &error))
+        let directory = self.spool.directory(self.place);
+        let removed = directory.and_then(|d| d.change(|fd| names::unlink(fd, OsStr::new(&self.id.to_string()))));
+        removed.map_err(|error| self.trouble("removing", &error))
     }
 
     /// Moves it to another place, durably.
@@ -154,84 +218,34 @@ impl<'s> Claim<'s> {
         if self.place == to {
             return Ok(());
         }
-        let moved = self.spool.shift(&self.id.to_string(), self.place, to);
+        let moved = self.spool.shift(OsStr::new(&self.id.to_string()), self.place, to);
         moved.map_err(|error| self.trouble("moving", &error))?;
         self.place = to;
         Ok(())
     }
 
-    fn append(&self, state: &State) -> io::Result<u64> {
+    fn append(&mut self, state: &State) -> io::Result<u64> {
         let line = format::change(state)?;
-        // What a power cut left behind the last whole line.
-        self.file.set_len(self.end)?;
-        self.file.write_all_at(&line, self.end)?;
-        set_due(&self.file, state.next)?;
-        self.file.sync_data()?;
+        let written = self.cut().and_then(|()| self.file.write_all_at(&line, self.end));
+        // Where there is no room for the line, too: it would be due at once, again and again.
+        let put_off = read::set_due(&self.file, state.next);
+        // Not fdatasync, which may leave the time behind.
+        written.and(put_off)?;
+        // A line that is there though this failed is true, and whoever reads it may rely on it as long as there is power.
+        names::fsync(&self.file)?;
         Ok(line.len() as u64)
     }
 
-    fn end_of_head(&self) -> io::Result<u64> {
-        let mut first = [0; FIRST];
-        self.file.read_exact_at(&mut first, 0)?;
-        Layout::parse(&first).map(Layout::content_at).map_err(io::Error::other)
+    /// Removes what a power cut, or a disk that was full, left behind the last whole line.
+    fn cut(&mut self) -> io::Result<()> {
+        if self.is_torn {
+            self.file.set_len(self.end)?;
+            self.is_torn = false;
+        }
+        Ok(())
     }
 
     fn trouble(&self, doing: &str, error: &io::Error) -> Error {
         trouble(&format!("{doing} message {} of the queue in", self.id), self.spool.path(), error)
     }
-}
-
-/// The mtime says when the next attempt is due, so that nobody needs to open a file to know.
-pub(super) fn set_due(file: &File, due: Timestamp) -> io::Result<()> {
-    let time = Timespec { tv_sec: due.as_second(), tv_nsec: due.subsec_nanosecond().max(0).into() };
-    Ok(futimens(file, &Timestamps { last_access: time, last_modification: time })?)
-}
-
-/// When a file's next attempt is due.
-pub(super) fn due(stat: &Stat) -> Timestamp {
-    Timestamp::new(stat.st_mtime, i32::try_from(stat.st_mtime_nsec).unwrap_or(0)).unwrap_or(Timestamp::UNIX_EPOCH)
-}
-
-/// Reads the entry of a file, and where its next change goes; or why it is none.
-pub(super) fn read(file: &File, stat: &Stat) -> io::Result<Result<(Entry, u64), String>> {
-    let mut front = vec![0; PIECE];
-    let length = read_up_to(file, &mut front, 0)?;
-    front.truncate(length);
-    let layout = match Layout::parse(&front) {
-        Ok(layout) => layout,
-        Err(why) => return Ok(Err(why)),
-    };
-    let size = u64::try_from(stat.st_size).unwrap_or(0);
-    let Some(left) = size.checked_sub(layout.state_at()) else {
-        return Ok(Err("is shorter than it says".to_owned()));
-    };
-    let head_end = usize::try_from(layout.content_at()).unwrap_or(usize::MAX);
-    if front.len() < head_end {
-        front.resize(head_end, 0);
-        file.read_exact_at(&mut front[PIECE.min(length)..], PIECE.min(length) as u64)?;
-    }
-    let head = match format::head(&front[FIRST..head_end], layout) {
-        Ok(head) => head,
-        Err(why) => return Ok(Err(why)),
-    };
-    if left > LONGEST_STATE {
-        return Ok(Err("has a state that is not ours".to_owned()));
-    }
-    let mut lines = vec![0; usize::try_from(left).unwrap_or(0)];
-    file.read_exact_at(&mut lines, layout.state_at())?;
-    let (entry, whole) = format::state(&lines, &head, due(stat));
-    Ok(Ok((entry, layout.state_at() + whole as u64)))
-}
-
-fn read_up_to(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
-    let mut filled = 0;
-    while filled < buffer.len() {
-        match file.read_at(&mut buffer[filled..], at + filled as u64) {
-            Ok(0) => break,
-            Ok(n) => filled += n,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(filled)
 }
