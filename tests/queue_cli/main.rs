@@ -2,7 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says what is wrong by panicking")]
 
+mod change;
 #[path = "../common/mod.rs"]
 mod common;
 mod kit;
 mod list;
+mod mailq;
+mod service;
