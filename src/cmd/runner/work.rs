@@ -161,8 +161,12 @@ impl<'a> Runner<'a> {
                 self.pause(ailing, *trouble, delivered.problem.as_ref());
             }
         }
-        if delivered.troubles.iter().all(|(name, _)| *name != account.name) && !self.is_resting(&account.name) {
+        let works = delivered.troubles.iter().all(|(name, _)| *name != account.name) && !self.is_resting(&account.name);
+        if works {
             self.resume(account);
+        }
+        if lane.is_some_and(|lane| lane.prove(works || is_narrowed)) {
+            self.alarm.ring();
         }
         is_narrowed
     }
