@@ -12,6 +12,7 @@ use crate::{
     error::{Error, Exit},
     host::{
         journal::Id,
+        signals,
         spool::{Found, Place, Spool},
         world::World,
     },
@@ -161,6 +162,7 @@ struct Config {
 /// # Errors
 /// There is no such message, or the configuration, the queue or the service can't be used.
 pub fn run(world: &dyn World, options: &Options) -> Result<Exit, Error> {
+    signals::outlive_file_size_limit();
     match &options.action {
         Action::List(options) => list::run(world, options),
         Action::Show(options) => view::run(world, options),
