@@ -59,6 +59,7 @@ pub mod host {
     pub mod dns;
     pub mod http;
     pub mod hybrid;
+    pub mod inquiry;
     pub mod journal;
     pub mod ledger;
     pub mod listen;
@@ -98,6 +99,7 @@ pub mod cmd {
     pub mod getopt;
     pub mod ink;
     pub mod log;
+    pub mod queue;
     pub mod reception;
     pub mod report;
     pub mod runner;

@@ -5,7 +5,7 @@ use std::{ffi::OsString, path::PathBuf};
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
-use super::{check, demo, log, report, setup, sink, trust};
+use super::{check, demo, log, queue, report, setup, sink, trust};
 
 /// What `sealpost --help` ends with.
 const EXAMPLES: &str = "\
@@ -18,6 +18,7 @@ Examples:
   sealpost check                        would a mail go out now, and how sealed?
   echo hi | sealpost sendmail -v you@example.com
                                         send, and tell what happens
+  sealpost queue list                   what waits, and why
   sealpost log --follow                 what becomes of each mail
   sealpost report --since 7d            what was encrypted, in sums
   sealpost trust list                   whose keys are believed, and since when
@@ -67,6 +68,8 @@ pub enum Command {
         #[command(subcommand)]
         action: ConfigAction,
     },
+    /// See and change what waits: list, show, flush, hold, release, remove
+    Queue(Box<queue::Options>),
     /// Show the log: a line for each attempt, with what TLS did for it
     Log(Box<log::Options>),
     /// Sum up what TLS did: per host and day, with failures, downgrades and certificates that end soon
@@ -129,7 +132,7 @@ mod tests {
     #[test]
     fn the_manual_lists_every_option_of_a_command_and_no_other() {
         let cli = Cli::command();
-        for name in ["check", "setup", "sink", "demo", "log", "report", "trust"] {
+        for name in ["check", "setup", "sink", "demo", "log", "report", "trust", "queue"] {
             let mut table = std::collections::BTreeMap::new();
             let command = cli.find_subcommand(name).unwrap();
             let commands = std::iter::once(command).chain(command.get_subcommands());

@@ -27,8 +27,8 @@ use crate::{
 pub const WORD: &str = "run-the-queue-in-the-background";
 
 /// How long such a run waits for the next message to be due: servers that ask for patience (greylisting, too many connections) mean
-/// some minutes.
-const PATIENCE: Duration = Duration::from_secs(600);
+/// some minutes. In seconds.
+const PATIENCE: &str = "600";
 
 /// Starts a run, unless one is there already; it is the leader from its first moment on, by a lock that is handed to it. It reads its
 /// configuration itself, from the same place: `config` is `-C`.
@@ -65,7 +65,7 @@ fn programs() -> Vec<PathBuf> {
 fn command(program: &Path, config: Option<&Path>) -> Command {
     let mut command = Command::new(program);
     std::os::unix::process::CommandExt::arg0(&mut command, "sealpost");
-    command.arg(WORD);
+    command.arg(WORD).arg(PATIENCE);
     if let Some(config) = config {
         command.arg(config);
     }
@@ -73,30 +73,32 @@ fn command(program: &Path, config: Option<&Path>) -> Command {
     command
 }
 
-/// Is such a run: `words` are those behind [`WORD`]. Nobody reads what it says but the log.
+/// Is such a run: `words` are those behind [`WORD`], its patience and its configuration. Nobody reads what it says but the log.
 pub fn run(words: &[OsString]) -> Exit {
     close_what_is_not_ours();
     // A terminal that goes, or asks, is no business of ours.
     let _ = rustix::process::setsid();
     signals::outlive_file_size_limit();
-    match drain(words.first().map(OsString::as_os_str)) {
+    let patience = words.first().and_then(|word| word.to_str()?.parse().ok()).map(Duration::from_secs);
+    match drain(patience.unwrap_or_default(), words.get(1).map(OsString::as_os_str)) {
         Ok(()) => Exit::Ok,
         Err(error) => error.exit(),
     }
 }
 
-fn drain(config: Option<&OsStr>) -> Result<(), Error> {
+fn drain(patience: Duration, config: Option<&OsStr>) -> Result<(), Error> {
     let lock = take_stdin().map_err(|error| failed(&error))?;
     let world = Machine;
     let config = config::load(&world, config.map(Path::new))?;
     let Some(dir) = &config.queue.dir else { return Ok(()) };
     let Some(spool) = Spool::open(dir)? else { return Ok(()) };
-    // Started by hand, it has to take the lead itself.
-    let handed = spool.lead_on(lock)?;
-    let Some(lead) = handed.map_or_else(|| spool.lead(), |lead| Ok(Some(lead)))? else { return Ok(()) };
+    let lead = spool.lead_on(lock)?;
+    if lead.is_none() && !patience.is_zero() {
+        return Ok(());
+    }
     let journal = Journal::new(&config.log, None, Sockets::default());
     let setting = Setting { world: &world, config: &config, spool: &spool, journal: &journal, narrator: &Narrator::default() };
-    Runner::new(setting, Wish::default())?.run(Some(lead), Until::Drained { patience: PATIENCE });
+    Runner::new(setting, Wish::default())?.run(lead, Until::Drained { patience });
     Ok(())
 }
 

@@ -318,7 +318,7 @@ impl<'a> Delivery<'a> {
     /// Writes down what became of a message on a connection.
     fn conclude(&mut self, account: &Account, envelope: &Envelope, mut report: Report, line: &Line, begun: Instant) -> Ended {
         let trouble = report.trouble();
-        if self.submission.queue {
+        if self.submission.queue || self.late.is_some() {
             postpone(&mut report);
         }
         let mut problem = problem_of(account, &report);

@@ -91,6 +91,8 @@ pub struct Runner<'a> {
     lanes: Vec<Lane<'a>>,
     inbox: Mutex<VecDeque<(Id, String)>>,
     pauses: Mutex<Pauses>,
+    /// Pauses can't be written, so what is in the file is not all.
+    keeps_pauses: AtomicBool,
     /// What was done and could not be written down.
     debts: Mutex<Debts<'a>>,
     /// Messages that could not be worked on in this round, since others do, or the system would not have it.
@@ -134,6 +136,7 @@ impl<'a> Runner<'a> {
             lanes: lanes.chain([Lane::new(None, 1)]).collect(),
             inbox: Mutex::default(),
             pauses: Mutex::new(pauses),
+            keeps_pauses: AtomicBool::new(false),
             debts: Mutex::default(),
             skipped: Mutex::default(),
             acted: AtomicU64::new(0),
@@ -225,6 +228,8 @@ impl<'a> Runner<'a> {
                 return;
             }
             let most = if until == Until::Stopped { Some(wait.unwrap_or(OFTEN).min(OFTEN)) } else { wait };
+            let is_holding_back = self.lanes.iter().any(Lane::is_holding_back);
+            let most = if is_holding_back { Some(most.unwrap_or(lane::HURRY).min(lane::HURRY)) } else { most };
             self.alarm.wait(most);
             self.is_look_wanted.store(true, Ordering::SeqCst);
             self.sweep_now_and_then();

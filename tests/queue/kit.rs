@@ -14,12 +14,18 @@ use std::{
 };
 
 use sealpost::{
-    host::listen::{Delivery, Event, Kept, Settings, Sink},
-    smtp::server::fault::Faults,
+    host::{
+        listen::{Delivery, Event, Kept, Settings, Sink},
+        spool::{Lead, Spool},
+    },
+    smtp::{
+        sasl::{Secret, verifier::Login},
+        server::fault::Faults,
+    },
 };
 use serde_json::Value;
 
-use crate::common::{MESSAGE, Run, Sealpost};
+use crate::common::{MESSAGE, PASSWORD, Run, Sealpost, USER};
 
 /// Longest wait for something that a run in the background does.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -124,6 +130,13 @@ pub(crate) fn sink(faults: &[&str]) -> Sink {
     Sink::start(Settings { faults: Faults::named(faults.iter().copied()), ..Settings::default() }).unwrap()
 }
 
+/// One that wants a login, and sees it in the clear.
+pub(crate) fn sink_with_login(faults: &[&str]) -> Sink {
+    let login = Some(Login { user: USER.to_owned(), password: Secret::new(PASSWORD.to_owned()) });
+    let faults = Faults::named(faults.iter().copied());
+    Sink::start(Settings { faults, login, auth_in_clear: true, ..Settings::default() }).unwrap()
+}
+
 /// Messages that arrived since it was asked last.
 pub(crate) fn arrived(sink: &Sink) -> Vec<Delivery> {
     sink.events.try_iter().filter_map(delivery).collect()
@@ -179,6 +192,11 @@ pub(crate) fn spool(sealpost: &Sealpost) -> PathBuf {
     sealpost.scratch.path().join("spool")
 }
 
+/// As long as this is held, no run begins behind the test's back.
+pub(crate) fn alone(sealpost: &Sealpost) -> Lead {
+    Spool::make(&spool(sealpost)).unwrap().lead().unwrap().expect("another run has the lead")
+}
+
 /// The files of a place of the queue, in their order.
 pub(crate) fn files(sealpost: &Sealpost, place: &str) -> Vec<PathBuf> {
     let entries = fs::read_dir(spool(sealpost).join(place));
@@ -191,7 +209,8 @@ pub(crate) fn files(sealpost: &Sealpost, place: &str) -> Vec<PathBuf> {
 pub(crate) fn state(file: &PathBuf) -> Value {
     let text = fs::read(file).unwrap();
     let text = String::from_utf8_lossy(&text);
-    serde_json::from_str(text.lines().last().unwrap()).unwrap_or_else(|error| panic!("{error}: {text}"))
+    let line = text.lines().last().and_then(|line| line.split_once(' ')).unwrap_or_else(|| panic!("{text}")).1;
+    serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 
 /// Time passes: every message is due, and no account pauses.
@@ -202,11 +221,11 @@ pub(crate) fn later(sealpost: &Sealpost) {
     let _ = fs::remove_file(spool(sealpost).join("pauses.json"));
 }
 
-/// A run of the queue from its beginning to its end, as one in the background is.
+/// A run of the queue from its beginning to its end, as one in the background is; only that it waits for nothing.
 pub(crate) fn drain(sealpost: &Sealpost) -> Run {
     let config = sealpost.scratch.path().join("config.toml").display().to_string();
     let before = sealpost.log().len();
-    let mut run = sealpost.command(&["run-the-queue-in-the-background", &config], b"");
+    let mut run = sealpost.command(&["run-the-queue-in-the-background", "0", &config], b"");
     run.records = sealpost.log().split_off(before);
     run
 }

@@ -26,6 +26,7 @@ fn what_can_not_go_now_is_queued_without_a_word_and_goes_later() {
     let door = Door::to(&sink);
     door.is(Mood::Down);
     let sealpost = client(door.port, FALLBACK, "");
+    let _alone = kit::alone(&sealpost);
     let run = send(&sealpost, &["-odi", "ok@sink.test"]);
     silent(&run);
     assert_eq!(told(&run.records), [row("send", "deferred", 1, true, 0)]);
@@ -110,7 +111,7 @@ fn a_queue_that_can_not_be_written_leaves_the_message_to_the_caller_with_both_re
 #[test]
 fn an_account_that_only_a_person_can_mend_is_said_although_the_message_is_safe() {
     let sink = kit::sink(&[]);
-    let auth = "auth = { user = \"cron\", password_command = \"false\" }";
+    let auth = "auth = { user = \"cron\", password_command = \"false\", mechanism = \"PLAIN\" }";
     let sealpost = client(sink.address.port(), FALLBACK, auth);
     let run = send(&sealpost, &["ok@sink.test"]);
     assert_eq!((run.code, files(&sealpost, "queue").len()), (0, 1), "{run:?}");

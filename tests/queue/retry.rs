@@ -9,10 +9,11 @@ fn who_has_the_message_does_not_get_it_again_when_another_one_does() {
     let (grey, good) = (kit::sink(&["rcpt-451"]), kit::sink(&[]));
     let door = Door::to(&grey);
     let sealpost = client(door.port, FALLBACK, "");
+    let _alone = kit::alone(&sealpost);
     silent(&send(&sealpost, &["late@sink.test", "ok@sink.test"]));
     assert_eq!(arrived(&grey).iter().flat_map(kit::to).collect::<Vec<_>>(), ["ok@sink.test"]);
     let [file] = files(&sealpost, "queue").try_into().unwrap();
-    assert_eq!(kit::state(&file)["recipients"][1], "Delivered");
+    assert_eq!(kit::state(&file)["recipients"][1], "delivered");
     // Deferred again, now by a run.
     later(&sealpost);
     let run = drain(&sealpost);
@@ -31,6 +32,7 @@ fn a_message_whose_end_nobody_confirmed_goes_again_under_the_same_name() {
         let (lossy, good) = (kit::sink(&[fault]), kit::sink(&[]));
         let door = Door::to(&lossy);
         let sealpost = client(door.port, FALLBACK, "");
+        let _alone = kit::alone(&sealpost);
         let body = "From: a@client.test\nTo: ok@sink.test\nSubject: no id\n\nhi\n";
         let run = sealpost.send(&["ok@sink.test"], body.as_bytes());
         silent(&run);
@@ -51,6 +53,7 @@ fn an_account_that_pauses_is_passed_over_for_the_one_that_it_falls_back_to() {
     backup.is(Mood::Down);
     let account = format!("[accounts.backup]\nhost = \"127.0.0.1\"\nport = {}\ntls = {{ policy = \"off\" }}", backup.port);
     let sealpost = client(door.port, FALLBACK, &format!("fallback = [\"backup\"]\n{account}"));
+    let _alone = kit::alone(&sealpost);
     silent(&send(&sealpost, &["one@sink.test"]));
     silent(&send(&sealpost, &["two@sink.test"]));
     assert_eq!((door.knocks(), backup.knocks(), files(&sealpost, "queue").len()), (1, 1, 2));
@@ -68,6 +71,7 @@ fn a_server_that_is_down_is_asked_once_for_all_that_waits() {
     let sink = kit::sink(&[]);
     let door = Door::to(&sink);
     let sealpost = client(door.port, "mode = \"always\"\nconnections = 1", "");
+    let _alone = kit::alone(&sealpost);
     for _ in 0..20 {
         silent(&send(&sealpost, &["-odq", "ok@sink.test"]));
     }
@@ -91,6 +95,7 @@ fn a_login_that_is_refused_is_not_tried_again_with_every_message() {
     let door = Door::to(&sink);
     let auth = "auth = { user = \"cron\", password = \"wrong\", mechanism = \"PLAIN\" }";
     let sealpost = client(door.port, FALLBACK, auth);
+    let _alone = kit::alone(&sealpost);
     for n in 0..5 {
         let run = send(&sealpost, &["ok@sink.test"]);
         assert_eq!((run.code, run.stderr.is_empty()), (0, n > 0), "{run:?}");

@@ -3,13 +3,17 @@
 use std::{
     collections::BTreeSet,
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use crate::host::{config::Account, journal::Id};
 
 /// Names that a lane holds at the most: the oldest, so that memory is constant however many wait.
 const MOST: usize = 4096;
+/// How long the first worker may take to come back with a success before others are sent after it.
+const SCOUTING: Duration = Duration::from_secs(5);
+/// How long a message may wait for a worker before another one is hired for it.
+pub(super) const HURRY: Duration = Duration::from_secs(1);
 /// With so few left it asks for more.
 const FEW: usize = MOST / 8;
 
@@ -34,6 +38,10 @@ struct State {
     busy: usize,
     /// Workers at the most, for as long as the server takes no more.
     width: usize,
+    /// A message has gone through just now: the server works, and may be asked by several.
+    is_proven: bool,
+    /// When the last message was taken, or the last worker hired.
+    moved: Option<Instant>,
     closed: bool,
 }
 
@@ -54,6 +62,7 @@ impl<'a> Lane<'a> {
         if is_new_round {
             state.cursor = None;
             state.width = self.most;
+            state.is_proven &= state.workers > 0;
         }
     }
 
@@ -82,6 +91,7 @@ impl<'a> Lane<'a> {
         let id = state.jobs.pop_first()?;
         state.cursor = state.cursor.max(Some(id));
         state.busy += 1;
+        state.moved = Some(Instant::now());
         Some(id)
     }
 
@@ -92,12 +102,30 @@ impl<'a> Lane<'a> {
         state.is_idle() || state.is_hungry()
     }
 
-    /// Whether another worker is needed; then it counts as there.
+    /// Whether another worker is needed; then it counts as there. A server that is down is not asked by several at once: the first
+    /// one has to come back with a success, or to take its time. And a connection more is not worth it for one message that
+    /// will be taken in a moment.
     pub(super) fn hire(&self) -> bool {
         let mut state = self.state();
-        let is_needed = !state.closed && state.workers < state.width.min(state.busy + state.jobs.len());
-        state.workers += usize::from(is_needed);
+        let is_needed = state.wants_worker() && (state.workers == 0 || state.may_hurry());
+        if is_needed {
+            state.workers += 1;
+            state.moved = Some(Instant::now());
+        }
         is_needed
+    }
+
+    /// Whether another worker may be needed in a moment.
+    pub(super) fn is_holding_back(&self) -> bool {
+        self.state().wants_worker()
+    }
+
+    /// Whether the server works; whether that is news for whoever hires.
+    pub(super) fn prove(&self, works: bool) -> bool {
+        let mut state = self.state();
+        let is_news = works && !state.is_proven && !state.jobs.is_empty();
+        state.is_proven = works;
+        is_news
     }
 
     /// A worker goes home.
@@ -140,11 +168,6 @@ impl<'a> Lane<'a> {
         self.state().is_idle()
     }
 
-    /// Whether there are more in this round, and few are left to do.
-    pub(super) fn is_hungry(&self) -> bool {
-        self.state().is_hungry()
-    }
-
     /// Whether there are more in this round than were held.
     pub(super) fn has_more(&self) -> bool {
         self.state().more
@@ -161,6 +184,15 @@ impl State {
             self.jobs.pop_last();
             self.more = true;
         }
+    }
+
+    fn wants_worker(&self) -> bool {
+        !self.closed && self.workers < self.width.min(self.busy + self.jobs.len())
+    }
+
+    fn may_hurry(&self) -> bool {
+        let rested = self.moved.map_or(Duration::MAX, |moved| moved.elapsed());
+        if self.is_proven { self.jobs.len() > self.workers || rested > HURRY } else { rested > SCOUTING }
     }
 
     fn is_idle(&self) -> bool {
@@ -198,7 +230,6 @@ mod tests {
             lane.begin(taken.is_empty());
             // A directory tells its names in no order.
             (0..ALL).rev().for_each(|n| lane.push(id(n)));
-            assert!(taken.len() == ALL || lane.hire() || lane.is_hungry() || lane.has_more());
             let before = taken.len();
             while let Some(id) = lane.next(Duration::ZERO) {
                 taken.push(id);
@@ -223,11 +254,10 @@ mod tests {
 
     #[test]
     fn there_are_no_more_workers_than_work_and_than_the_server_takes() {
-        let lane = lane(3, 0..2);
-        assert!(lane.hire() && lane.hire() && !lane.hire());
-        lane.push(id(2));
-        lane.push(id(3));
-        assert!(lane.hire() && !lane.hire());
+        let lane = lane(3, 0..5);
+        assert!(lane.hire() && !lane.hire() && lane.is_holding_back());
+        assert!(lane.prove(true) && !lane.prove(true));
+        assert!(lane.hire() && lane.hire() && !lane.hire() && !lane.is_holding_back());
         // Two of three are turned away: the third one stays, and would be the last.
         assert!(lane.next(Duration::ZERO).is_some());
         assert!(lane.narrow() && lane.narrow() && !lane.narrow());
@@ -238,6 +268,18 @@ mod tests {
         assert!(lane.next(Duration::ZERO).is_some());
         assert!(!lane.hire());
         lane.begin(true);
+        assert!(lane.hire());
+        lane.prove(false);
+        assert!(!lane.hire());
+    }
+
+    #[test]
+    fn a_single_message_is_worth_no_second_connection() {
+        let lane = lane(3, 0..2);
+        assert!(lane.hire() && lane.next(Duration::ZERO).is_some());
+        assert!(lane.prove(true));
+        assert!(!lane.hire() && lane.is_holding_back());
+        lane.push(id(2));
         assert!(lane.hire());
     }
 

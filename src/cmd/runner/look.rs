@@ -57,6 +57,7 @@ impl<'a> Runner<'a> {
             lane.begin(lane.is_idle() && !lane.has_more());
         }
         lock(&self.skipped).clear();
+        self.hear_of_pauses();
         let mut next = None;
         match self.setting.spool.names(Place::Queue) {
             Ok(names) => {

@@ -1,5 +1,7 @@
 //! Which accounts are left alone for now, and since when do they fare better?
 
+use std::sync::atomic::Ordering;
+
 use jiff::Timestamp;
 
 use super::{
@@ -72,6 +74,12 @@ fn backoff(queue: &Queue, trouble: Trouble) -> Backoff {
 }
 
 impl Runner<'_> {
+    /// A person wants what is due to be tried now, whatever was before: no account pauses, and the queue is looked at.
+    pub fn hurry(&self) {
+        lock(&self.pauses).end_all(self.now());
+        self.poke();
+    }
+
     /// When somebody takes the messages of this account again; `None`: now.
     pub(super) fn paused_until(&self, account: &Account, now: Timestamp) -> Option<Timestamp> {
         end_of_pauses(self.setting.config, &lock(&self.pauses), account, now)
@@ -113,8 +121,17 @@ impl Runner<'_> {
         }
     }
 
+    /// Learns what other processes have noted.
+    pub(super) fn hear_of_pauses(&self) {
+        if !self.wish.now && !self.keeps_pauses.load(Ordering::SeqCst) {
+            *lock(&self.pauses) = self.setting.spool.pauses();
+        }
+    }
+
     fn write_pause(&self, account: &Account, pause: Option<Pause>) {
         if let Err(error) = self.setting.spool.change_pauses(|pauses| pauses.set(&account.name, pause)) {
+            // Then it is obeyed here at least.
+            self.keeps_pauses.store(true, Ordering::SeqCst);
             self.complain(None, &error);
         }
     }

@@ -56,10 +56,11 @@ impl Desk<'_> {
         if let Some(fault) = fault {
             return Err(explain(exit, account, &delivered, false).and(&fault));
         }
-        if exit == Exit::TempFail {
+        let needs_a_person = |(_, trouble): &(String, Trouble)| matches!(trouble, Trouble::LoginRefused | Trouble::Unusable);
+        if exit == Exit::TempFail && !delivered.troubles.iter().any(needs_a_person) {
             return Ok(());
         }
-        // Refused for good; or an account that nobody but a person can mend, which it is no good to be silent about.
+        // Refused for good; or an account that only a person can mend: who goes on hearing nothing would never know.
         Err(explain(exit_code_kept(&delivered.outcomes), account, &delivered, true))
     }
 
