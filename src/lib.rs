@@ -106,6 +106,7 @@ pub mod cmd {
     pub mod screen;
     pub mod selection;
     pub mod sendmail;
+    pub mod serve;
     pub mod setup;
     pub mod sink;
     pub mod submit;

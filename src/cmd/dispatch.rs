@@ -19,7 +19,7 @@ use super::{
     queue::{self, mailq},
     report,
     sendmail::{self, ErrorMode, Invocation, Name, Refusal},
-    setup, sink, submit, trust,
+    serve, setup, sink, submit, trust,
 };
 use crate::{
     error::{Error, Exit},
@@ -101,6 +101,7 @@ fn native(args: Vec<OsString>) -> Exit {
         Command::Log(options) => finish(log::run(&Machine, &options)),
         Command::Report(options) => finish(report::run(&Machine, &options)),
         Command::Trust(options) => finish(trust::run(&Machine, &options)),
+        Command::Serve(options) => finish(serve::run(&options)),
         Command::Sink(options) => finish(sink::run(&options, &mut io::stdout(), &mut io::stderr())),
         Command::Demo(options) => finish(demo::run(&options, &mut io::stdout(), &mut io::stderr())),
         Command::Completions { shell } => completions(shell),

@@ -6,7 +6,7 @@
 use std::{
     collections::HashMap,
     io::{self, PipeReader, PipeWriter, Write as _},
-    net::TcpListener,
+    net::{SocketAddr, TcpListener},
     os::{
         fd::{AsFd, BorrowedFd, OwnedFd},
         unix::net::UnixListener,
@@ -90,7 +90,6 @@ pub trait Host: Sync {
 #[derive(Debug)]
 pub struct Service {
     doors: Vec<Door>,
-    caps: Caps,
     /// How often [`Host::tick`] wants to be called.
     pulse: Option<Duration>,
     ear: PipeReader,
@@ -98,10 +97,26 @@ pub struct Service {
     inside: Mutex<Inside>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Inside {
+    caps: Caps,
     all: usize,
     each: HashMap<u32, usize>,
+}
+
+impl Door {
+    /// Whether it is in the file system.
+    pub fn is_unix(&self) -> bool {
+        matches!(self, Self::Unix(_))
+    }
+
+    /// Its address on the loopback.
+    pub fn address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Unix(_) => None,
+            Self::Loopback(listener) => listener.local_addr().ok(),
+        }
+    }
 }
 
 impl Turned {
@@ -128,7 +143,8 @@ impl Service {
             }
         }
         let (ear, bell) = io::pipe()?;
-        Ok(Self { doors, caps, pulse, ear, bell, inside: Mutex::default() })
+        let inside = Inside { caps, all: 0, each: HashMap::new() };
+        Ok(Self { doors, pulse, ear, bell, inside: Mutex::new(inside) })
     }
 
     /// Lets clients in until [`Service::stop`], and waits for those that are in.
@@ -151,6 +167,11 @@ impl Service {
     pub fn stop(&self) {
         // Nothing ever reads it: it stays heard.
         let _ = (&self.bell).write(&[0]);
+    }
+
+    /// From now on so many are let in; who is in stays.
+    pub fn set_caps(&self, caps: Caps) {
+        self.inside().caps = caps;
     }
 
     /// The doors at which somebody waits; `None`: the service is to stop.
@@ -217,11 +238,11 @@ impl Service {
     fn admit(&self, uid: Option<u32>) -> Result<Place<'_>, Turned> {
         let mut inside = self.inside();
         let reserve = if uid == Some(0) { RESERVE } else { 0 };
-        if inside.all >= self.caps.all + reserve {
+        if inside.all >= inside.caps.all + reserve {
             return Err(Turned::Full);
         }
         if let Some(uid) = uid {
-            inside.enter(uid, self.caps.each)?;
+            inside.enter(uid)?;
         }
         inside.all += 1;
         Ok(Place { service: self, uid })
@@ -234,12 +255,12 @@ impl Service {
 }
 
 impl Inside {
-    fn enter(&mut self, uid: u32, most: usize) -> Result<(), Turned> {
-        let own = self.each.entry(uid).or_default();
-        if *own >= most && uid != 0 {
+    fn enter(&mut self, uid: u32) -> Result<(), Turned> {
+        let own = self.each.get(&uid).copied().unwrap_or_default();
+        if own >= self.caps.each && uid != 0 {
             return Err(Turned::Greedy(uid));
         }
-        *own += 1;
+        self.each.insert(uid, own + 1);
         Ok(())
     }
 }
@@ -253,7 +274,7 @@ struct Place<'s> {
 impl Place<'_> {
     /// Now it is known whose it is.
     fn belongs_to(&mut self, uid: u32) -> Result<u32, Turned> {
-        self.service.inside().enter(uid, self.service.caps.each)?;
+        self.service.inside().enter(uid)?;
         self.uid = Some(uid);
         Ok(uid)
     }

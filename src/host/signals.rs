@@ -13,6 +13,19 @@ pub fn outlive_file_size_limit() {
     let _ = signals.thread_block();
 }
 
+/// A service has as many files open as it may: sockets of clients, and messages.
+pub fn raise_file_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    /// More are never open.
+    const MOST: u64 = 65_536;
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = limit.maximum.map_or(MOST, |most| most.min(MOST));
+    if limit.current.is_some_and(|current| current < wanted) {
+        // With the old limit fewer clients are served at once.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum: limit.maximum });
+    }
+}
+
 /// What a service is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {

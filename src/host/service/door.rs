@@ -152,6 +152,13 @@ fn place(path: &Path) -> io::Result<(Door, Name)> {
     }
 }
 
+impl Name {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
 impl Drop for Name {
     fn drop(&mut self) {
         let is_ours = fs::symlink_metadata(&self.path).is_ok_and(|there| (there.dev(), there.ino()) == self.file);

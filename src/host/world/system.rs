@@ -14,7 +14,7 @@ pub struct System<'a> {
 
 impl<'a> System<'a> {
     /// The machine as a service of its own sees it.
-    pub fn new(machine: &'a dyn World) -> Self {
+    pub const fn new(machine: &'a dyn World) -> Self {
         Self { machine }
     }
 }
