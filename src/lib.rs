@@ -54,10 +54,12 @@ pub mod host {
     pub mod alias_file;
     mod careful;
     pub mod config;
+    pub mod converse;
     pub mod dial;
     pub mod dns;
     pub mod http;
     pub mod hybrid;
+    pub mod inquiry;
     pub mod journal;
     pub mod ledger;
     pub mod listen;
@@ -67,7 +69,9 @@ pub mod host {
     pub mod probe;
     pub mod pump;
     pub mod replace;
+    pub mod sandbox;
     pub mod secrets;
+    pub mod service;
     pub mod signals;
     mod socks;
     pub mod spool;
@@ -94,12 +98,14 @@ pub mod cmd {
     pub mod getopt;
     pub mod ink;
     pub mod log;
+    pub mod queue;
     pub mod reception;
     pub mod report;
     pub mod runner;
     pub mod screen;
     pub mod selection;
     pub mod sendmail;
+    pub mod serve;
     pub mod setup;
     pub mod sink;
     pub mod submit;

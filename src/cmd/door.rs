@@ -61,7 +61,7 @@ pub(super) fn find(world: &dyn World, explicit: Option<&Path>) -> Result<Door, E
         Standing::Own(config) => return Ok(Door { config, service: None }),
         Standing::System(system) => system,
     };
-    let socket = system.as_ref().map_or_else(|_| PathBuf::from(config::Serve::SOCKET), |config| config.serve.socket.clone());
+    let socket = system.as_ref().map_or_else(|_| PathBuf::from(config::SOCKET), |config| config.serve.socket.clone());
     match (dial::service(&socket, Instant::now() + PATIENCE), system) {
         (Ok(link), system) => service(world, system.ok(), socket, link),
         (Err(_), Ok(config)) => Ok(Door { config, service: None }),

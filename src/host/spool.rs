@@ -43,6 +43,7 @@ mod claim;
 mod content;
 mod entry;
 mod format;
+mod glance;
 mod lead;
 mod list;
 mod names;

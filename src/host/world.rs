@@ -11,9 +11,10 @@ use std::{
 
 use jiff::ZonedDateTime;
 
+mod system;
 mod visitor;
 
-pub use self::visitor::Visitor;
+pub use self::{system::System, visitor::Visitor};
 use crate::error::{Error, Exit};
 
 /// Everything that differs from one machine or moment to the next; each is found out only when it is asked for.
@@ -32,6 +33,11 @@ pub trait World: Sync {
 
     /// The caller.
     fn uid(&self) -> u32;
+
+    /// Whether this process keeps what it keeps in the system's places (/var), unless it is told otherwise.
+    fn is_system(&self) -> bool {
+        self.uid() == 0
+    }
 
     /// The caller as a person.
     fn user(&self) -> User;

@@ -29,7 +29,7 @@ mod session;
 mod transaction;
 
 pub use self::{
-    asking::{Answer, Query, Wish},
+    asking::{Answer, Query},
     command::Recipient,
     transaction::Transaction,
 };
@@ -305,7 +305,7 @@ impl Server {
             Command::Rcpt(rcpt) => self.rcpt(rcpt),
             Command::Data => self.data(lone_lf),
             Command::Bdat { size, last } => self.bdat(size, last),
-            Command::Queue(wish) => self.queue(wish),
+            Command::Queue(words) => self.queue(&words),
             Command::Rset => {
                 self.reset();
                 self.say("250 2.0.0 forgotten");

@@ -74,6 +74,12 @@ fn backoff(queue: &Queue, trouble: Trouble) -> Backoff {
 }
 
 impl Runner<'_> {
+    /// A person wants what is due to be tried now, whatever was before: no account pauses, and the queue is looked at.
+    pub fn hurry(&self) {
+        lock(&self.pauses).end_all(self.now());
+        self.poke();
+    }
+
     /// When somebody takes the messages of this account again; `None`: now.
     pub(super) fn paused_until(&self, account: &Account, now: Timestamp) -> Option<Timestamp> {
         end_of_pauses(self.setting.config, &lock(&self.pauses), account, now)

@@ -99,9 +99,9 @@ impl<'a> Runner<'a> {
     /// Whether a message is still to be tried: somebody may have done so since it was met.
     fn is_wanted(&self, claim: &Claim<'a>) -> bool {
         let Entry { state, .. } = &claim.entry;
-        let is_due =
-            if self.wish.now { state.tried.is_none_or(|tried| tried < self.began) } else { self.is_due(state.next, self.now()) };
-        is_due && self.wish.only.is_none_or(|only| only(claim.id, &claim.entry))
+        // What this run has tried is due again where it was its turn, and there was no room for its connection.
+        let is_untried = self.wish.now && state.tried.is_none_or(|tried| tried < self.began);
+        (is_untried || self.is_due(state.next, self.now())) && self.wish.only.is_none_or(|only| only(claim.id, &claim.entry))
     }
 
     /// Tries a message that is ours, and writes down what became of it.

@@ -136,6 +136,18 @@ fn a_flag_without_a_meaning_is_ignored_and_noted_once() {
     assert_eq!(submission(&["-m", "-x", "-om", "-m"]).notes.len(), 3);
 }
 
+fn plain() -> Box<Request> {
+    Box::default()
+}
+
+fn verbose(request: Request) -> Box<Request> {
+    Box::new(Request { verbose: true, ..request })
+}
+
+fn matching(what: What, not: bool) -> Request {
+    Request { matches: vec![Match { what, not, part: "x".to_owned() }], ..Request::default() }
+}
+
 #[test]
 fn a_mode_is_chosen_by_flag_or_by_name() {
     let table: &[(&[&str], Invocation)] = &[
@@ -149,26 +161,32 @@ fn a_mode_is_chosen_by_flag_or_by_name() {
                 s.ignore_dot = true;
             }))),
         ),
-        (&["-bp"], Invocation::Mailq),
-        (&["-b", "p", "-v", "-Ac"], Invocation::Mailq),
+        (&["-bp"], Invocation::Mailq(plain())),
+        (&["-b", "p", "-v", "-Ac"], Invocation::Mailq(verbose(Request::default()))),
         (&["-bi"], Invocation::Newaliases(None)),
         (&["-I", "-C", "/c"], Invocation::Newaliases(Some(PathBuf::from("/c")))),
-        (&["-bP", "bob@x"], Invocation::QueueSize),
+        (&["-bP", "bob@x"], Invocation::QueueSize(plain())),
         (&["-bh", "bob@x"], Invocation::Nothing),
         (&["-bH"], Invocation::Nothing),
-        (&["-q"], Invocation::Flush),
-        (&["-qf"], Invocation::Flush),
-        (&["-q30m", "-v"], Invocation::Flush),
-        (&["-qp5m"], Invocation::Flush),
-        (&["-qIx"], Invocation::Flush),
-        (&["-q!Sx"], Invocation::Flush),
+        (&["-q"], Invocation::Flush(plain())),
+        (&["-qf"], Invocation::Flush(plain())),
+        (&["-q30m", "-v"], Invocation::Flush(verbose(Request { due: true, ..Request::default() }))),
+        (&["-qp5m"], Invocation::Flush(Box::new(Request { due: true, ..Request::default() }))),
+        (
+            &["-qIx", "-C", "c.toml"],
+            Invocation::Flush(Box::new(Request { config: Some("c.toml".into()), ..matching(What::Id, false) })),
+        ),
+        (&["-q!Sx"], Invocation::Flush(Box::new(matching(What::Sender, true)))),
         (&["-i", "--help", "-Z"], Invocation::Help),
         (&["--version"], Invocation::Version),
     ];
     for (line, expected) in table {
         assert_eq!(invoke(line).as_ref(), Ok(expected), "{line:?}");
     }
-    assert_eq!(parse(Name::Mailq, words(&["-v", "-Ac", "-Am", "-qRx"])), Ok(Invocation::Mailq));
+    assert_eq!(
+        parse(Name::Mailq, words(&["-v", "-Ac", "-Am", "-qRx"])),
+        Ok(Invocation::Mailq(verbose(matching(What::Recipient, false))))
+    );
     assert_eq!(parse(Name::Newaliases, words(&["-v"])), Ok(Invocation::Newaliases(None)));
 }
 

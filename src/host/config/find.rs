@@ -62,6 +62,18 @@ pub fn load(world: &dyn World, explicit: Option<&Path>) -> Result<Config, Error>
     }
 }
 
+/// As [`load`]; `None` where there is no configuration anywhere.
+///
+/// # Errors
+/// Those of [`load`], but for that one.
+pub fn load_any(world: &dyn World, explicit: Option<&Path>) -> Result<Option<Config>, Error> {
+    match look(world, explicit, &mut Vec::new())? {
+        Some(opened) => from_file(world, opened, |_| ()).map(|(config, ())| Some(config)),
+        None if Environment::names_host(world) => from_environment(world, |_| ()).map(|(config, ())| Some(config)),
+        None => Ok(None),
+    }
+}
+
 /// As [`load`], and tells where each setting stands.
 ///
 /// # Errors
@@ -154,6 +166,12 @@ const PLACES_BEFORE_SYSTEM: usize = 2;
 ///
 /// Each is opened, never asked for first: what was looked at is what is read.
 fn open(world: &dyn World, explicit: Option<&Path>, passed: &mut Vec<Passed>) -> Result<Option<Opened>, Error> {
+    let found = look(world, explicit, passed)?;
+    if found.is_some() || Environment::names_host(world) { Ok(found) } else { Err(nothing(world, passed)) }
+}
+
+/// The same, where it is no error that there is none.
+fn look(world: &dyn World, explicit: Option<&Path>, passed: &mut Vec<Passed>) -> Result<Option<Opened>, Error> {
     if let Some(path) = explicit {
         return named(path, "-C").map(Some);
     }
@@ -172,10 +190,7 @@ fn open(world: &dyn World, explicit: Option<&Path>, passed: &mut Vec<Passed>) ->
             Err(because) => passed.push(Passed { place: path.display().to_string(), because }),
         }
     }
-    if Environment::names_host(world) {
-        return Ok(None);
-    }
-    Err(nothing(world, passed))
+    Ok(None)
 }
 
 /// Opens a file that somebody named: it has to be there.

@@ -78,11 +78,8 @@ pub struct Serve {
     pub free_space: u64,
 }
 
-impl Serve {
-    /// Where the service listens unless it is told otherwise.
-    pub const SOCKET: &str = "/run/sealpost/submit.sock";
-}
-
+/// Where the service listens, where nobody says otherwise.
+pub const SOCKET: &str = "/run/sealpost/submit.sock";
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -126,7 +123,7 @@ pub(super) fn serve(section: &Section<'_>) -> Result<Serve, Error> {
         Ok(section.integer(key, 1, u64::from(u32::MAX))?.and_then(|n| u32::try_from(n).ok()).unwrap_or(default))
     };
     Ok(Serve {
-        socket: section.path("socket")?.unwrap_or_else(|| Serve::SOCKET.into()),
+        socket: section.path("socket")?.unwrap_or_else(|| SOCKET.into()),
         listen: listen.into_iter().map(|found| found.value).collect(),
         free_senders: section.list("free_senders", |text| Ok(text.to_owned()))?.into_iter().map(|found| found.value).collect(),
         connections: count(section, "connections", 200, 10_000)?,

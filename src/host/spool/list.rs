@@ -13,7 +13,13 @@ use rustix::{
     io::{Errno, retry_on_intr},
 };
 
-use super::{Directory, Place, Spool, entry::Entry, names, read, trouble};
+use super::{
+    Directory, Place, Spool,
+    entry::Entry,
+    names,
+    read::{self, Known},
+    trouble,
+};
 use crate::{error::Error, host::journal::Id};
 
 /// A file being written is swept no earlier than this after its last change, whatever its lock says: its writer locks it right after
@@ -89,6 +95,10 @@ impl Spool {
     }
 
     fn look(&self, place: Place, id: Id) -> io::Result<Option<Entry>> {
+        Ok(self.known(place, id)?.map(|(_, known)| known.entry))
+    }
+
+    pub(super) fn known(&self, place: Place, id: Id) -> io::Result<Option<(File, Known)>> {
         let Some(directory) = self.existing(place)? else { return Ok(None) };
         let name = id.to_string();
         let file = match retry_on_intr(|| openat(&directory.fd, &name, OFlags::RDONLY | CAUTION, Mode::empty())) {
@@ -100,7 +110,7 @@ impl Spool {
         if self.oddity(&stat).is_some() {
             return Ok(None);
         }
-        Ok(read::read(&file, &stat)?.ok().map(|known| known.entry))
+        Ok(read::read(&file, &stat)?.ok().map(|known| (file, known)))
     }
 
     /// Puts aside what is no message of ours, so that nobody meets it again. In `odd` it keeps its name, with a number where that is

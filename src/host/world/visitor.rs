@@ -39,6 +39,10 @@ impl World for Visitor<'_> {
         self.uid
     }
 
+    fn is_system(&self) -> bool {
+        false
+    }
+
     fn user(&self) -> User {
         self.user.clone()
     }

@@ -14,35 +14,18 @@ pub enum Query {
     Sender(Box<Transaction>),
     /// May it go to this recipient too?
     Recipient(Box<Recipient>),
-    /// The queue is asked for; its answer has a JSON object a line.
-    Queue(Wish),
-}
-
-/// What sealpost's command line wants of the queue: XQUEUE. The names are foreign text.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Wish {
-    /// What waits.
-    List,
-    /// One message.
-    Show(String),
-    /// An attempt at all that waits, now.
-    Flush,
-    /// One message is kept back.
-    Hold(String),
-    /// One message is no longer kept back.
-    Release(String),
-    /// One message is deleted.
-    Remove(String),
+    /// What stands behind XQUEUE: sealpost's command line asks for the queue. Foreign text.
+    Queue(String),
 }
 
 /// The answer to a [`Query`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// Yes; to [`Query::Queue`]: that was all.
+    /// Yes; to [`Query::Queue`]: all lines were said.
     Fine,
     /// No, in a whole reply: code, enhanced code and words.
     Refused(String),
-    /// Lines of the answer to [`Query::Queue`]; more comes.
+    /// Lines of the answer to [`Query::Queue`], code included; more comes, or [`Answer::Fine`].
     Lines(Vec<String>),
 }
 
@@ -64,10 +47,10 @@ impl Server {
             }
             (Phase::Asking(Asked::Mail(transaction)), _) => self.begin_transaction(*transaction),
             (Phase::Asking(Asked::Rcpt(recipient)), _) => self.add_recipient(*recipient),
-            (Phase::Asking(Asked::Queue), Answer::Fine) => self.say("250 2.0.0 ok"),
+            (Phase::Asking(Asked::Queue), Answer::Fine) => {}
             (Phase::Asking(Asked::Queue), Answer::Lines(lines)) => {
                 for line in lines {
-                    self.say(&format!("250-{}", one_line(&line)));
+                    self.say(&one_line(&line));
                 }
                 self.phase = Phase::Asking(Asked::Queue);
             }
@@ -98,14 +81,14 @@ impl Server {
         }
     }
 
-    pub(super) fn queue(&mut self, wish: Wish) {
+    pub(super) fn queue(&mut self, words: &str) {
         if !self.offers("XSEALPOST") {
             return self.mistake("500 5.5.2 unknown command");
         }
         if self.transaction.is_some() {
             return self.mistake("503 5.5.1 not within a message");
         }
-        self.actions.push(Action::Ask(Query::Queue(wish)));
+        self.actions.push(Action::Ask(Query::Queue(words.to_owned())));
         self.phase = Phase::Asking(Asked::Queue);
     }
 

@@ -1,6 +1,5 @@
 //! What does one command line say? (RFC 5321 4.1, 1870, 3461, 4954, 6152, 6531, 8689)
 
-use super::asking::Wish;
 use crate::mail::envelope::{Notify, Ret};
 
 /// A command, parsed.
@@ -19,7 +18,8 @@ pub(super) enum Command {
         size: u64,
         last: bool,
     },
-    Queue(Wish),
+    /// What is asked of the queue.
+    Queue(String),
     Rset,
     Noop,
     Vrfy,
@@ -100,7 +100,7 @@ impl Command {
             "RCPT" => Rcpt::parse(after_keyword(rest, "TO:")?).map(Self::Rcpt),
             "DATA" => alone(Self::Data, rest),
             "BDAT" => bdat(rest),
-            "XQUEUE" => queue(rest),
+            "XQUEUE" => Ok(Self::Queue(rest.to_owned())),
             "RSET" => alone(Self::Rset, rest),
             "NOOP" => Ok(Self::Noop),
             "VRFY" => Ok(Self::Vrfy),
@@ -226,19 +226,6 @@ fn bdat(rest: &str) -> Result<Command, Complaint> {
         None => (rest, false),
     };
     Ok(Command::Bdat { size: number(size)?, last })
-}
-
-fn queue(rest: &str) -> Result<Command, Complaint> {
-    let (word, name) = rest.split_once(' ').map_or((rest, None), |(word, name)| (word, Some(name.trim().to_owned())));
-    Ok(Command::Queue(match (word.to_ascii_uppercase().as_str(), name) {
-        ("LIST", None) => Wish::List,
-        ("FLUSH", None) => Wish::Flush,
-        ("SHOW", Some(name)) => Wish::Show(name),
-        ("HOLD", Some(name)) => Wish::Hold(name),
-        ("RELEASE", Some(name)) => Wish::Release(name),
-        ("REMOVE", Some(name)) => Wish::Remove(name),
-        _ => return Err(SYNTAX),
-    }))
 }
 
 fn after_keyword<'a>(rest: &'a str, keyword: &str) -> Result<&'a str, Complaint> {

@@ -1,0 +1,96 @@
+//! How is a queue gone through in the order in which its messages came, quickly, and with little of it in memory?
+
+use std::{collections::VecDeque, ffi::OsStr, thread};
+
+use super::listed::{Item, Listed, Odd, Whose};
+use crate::{
+    error::Error,
+    host::{
+        journal::Id,
+        spool::{Found, Place, Spool},
+    },
+};
+
+/// Messages that are looked at together.
+const BATCH: usize = 1024;
+/// Fewer than these are not worth a thread.
+const FEW: usize = 128;
+/// Threads at the most: reading is short, and the disk is one.
+const THREADS: usize = 4;
+
+/// What stands in one place of a spool: the messages, the oldest first, then what is none. 16 octets are held for each.
+pub(super) struct Walk<'s> {
+    spool: &'s Spool,
+    place: Place,
+    ids: std::vec::IntoIter<Id>,
+    odd: std::vec::IntoIter<String>,
+    ready: VecDeque<Item>,
+}
+
+impl<'s> Walk<'s> {
+    /// Looks which names there are.
+    ///
+    /// # Errors
+    /// The directory can't be read.
+    pub(super) fn new(spool: &'s Spool, place: Place) -> Result<Self, Error> {
+        let (mut ids, mut odd) = (Vec::new(), Vec::new());
+        for found in spool.names(place)? {
+            match found {
+                Found::Message(waiting) => ids.push(waiting.id),
+                Found::Odd(name) => odd.push(AsRef::<OsStr>::as_ref(&name).to_string_lossy().into_owned()),
+            }
+        }
+        ids.sort_unstable();
+        odd.sort_unstable();
+        Ok(Self { spool, place, ids: ids.into_iter(), odd: odd.into_iter(), ready: VecDeque::new() })
+    }
+
+    fn look(&self, ids: &[Id]) -> Vec<Item> {
+        ids.iter().filter_map(|id| look(self.spool, self.place, *id)).collect()
+    }
+
+    /// Looks at the next messages, by several threads where they are many.
+    fn look_ahead(&mut self) {
+        let batch: Vec<Id> = self.ids.by_ref().take(BATCH).collect();
+        let threads = thread::available_parallelism().map_or(1, usize::from).min(THREADS);
+        if threads == 1 || batch.len() < FEW {
+            self.ready.extend(self.look(&batch));
+            return;
+        }
+        let this = &*self;
+        let looked: Vec<Vec<Item>> = thread::scope(|scope| {
+            let parts = batch.chunks(batch.len().div_ceil(threads));
+            let threads = parts.map(|part| (part, thread::Builder::new().spawn_scoped(scope, || this.look(part))));
+            let threads: Vec<_> = threads.collect();
+            let joined = threads.into_iter().map(|(part, thread)| match thread.map(thread::ScopedJoinHandle::join) {
+                Ok(Ok(items)) => items,
+                // There was no thread to be had.
+                _ => this.look(part),
+            });
+            joined.collect()
+        });
+        self.ready.extend(looked.into_iter().flatten());
+    }
+}
+
+impl Iterator for Walk<'_> {
+    type Item = Item;
+
+    fn next(&mut self) -> Option<Item> {
+        while self.ready.is_empty() && !self.ids.as_slice().is_empty() {
+            self.look_ahead();
+        }
+        let (place, source) = (self.place, Whose::Own);
+        self.ready.pop_front().or_else(|| self.odd.next().map(|odd| Item::Odd(Odd { odd, place, source })))
+    }
+}
+
+/// What stands under a name; `None`: it is gone since.
+pub(super) fn look(spool: &Spool, place: Place, id: Id) -> Option<Item> {
+    if let Ok(Some(entry)) = spool.peek(place, id) {
+        return Some(Item::Message(Box::new(Listed::new(id, place, Whose::Own, entry))));
+    }
+    let name = id.to_string();
+    let is_there = spool.path().join(place.as_str()).join(&name).symlink_metadata().is_ok();
+    is_there.then_some(Item::Odd(Odd { odd: name, place, source: Whose::Own }))
+}
