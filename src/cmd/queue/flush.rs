@@ -87,7 +87,7 @@ pub(super) fn run(world: &dyn World, options: &Flush) -> Result<Exit, Error> {
             (wanted, true) => Some(ask(service, wanted)?),
         };
     }
-    tell(options, tally, asked, exit)
+    Ok(tell(options, tally, asked, exit))
 }
 
 /// Tries what waits in a queue of one's own, and what became of it.
@@ -98,7 +98,8 @@ pub(super) fn own(world: &dyn World, config: &Config, spool: &Spool, plan: Plan<
     let total = match plan.wanted {
         None => count(spool, Place::Queue)?,
         Some(wanted) => {
-            Walk::new(spool, Place::Queue)?.filter(|item| matches!(item, Item::Message(listed) if wanted(listed))).count()
+            let make = |item| matches!(item, Item::Message(listed) if wanted(&listed)).then_some(());
+            Walk::new(spool, Place::Queue, &make)?.count()
         }
     };
     let progress = Progress::new(total as u64, plan.is_quiet);
@@ -161,23 +162,23 @@ fn again_in_background() -> Result<Exit, Error> {
     started.map(|_| Exit::Ok)
 }
 
-fn tell(options: &Flush, tally: Option<Tally>, asked: Option<u64>, exit: Exit) -> Result<Exit, Error> {
+fn tell(options: &Flush, tally: Option<Tally>, asked: Option<u64>, exit: Exit) -> Exit {
     let own = tally.unwrap_or_default();
     if options.place.json {
         let mut out = Out::new();
         let _ = out.object(&json!({
             "sent": own.sent, "deferred": own.deferred, "failed": own.failed, "asked_of_service": asked,
-        }))?;
+        }));
         out.finish();
     } else {
         report(tally, asked);
     }
-    Ok(match own {
+    match own {
         _ if exit != Exit::Ok || options.due => exit,
         Tally { deferred: 1.., .. } => Exit::TempFail,
         Tally { failed: 1.., .. } => Exit::Unavailable,
         _ => Exit::Ok,
-    })
+    }
 }
 
 /// Cron mails whatever is printed: only a person at a terminal reads it.
