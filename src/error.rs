@@ -122,6 +122,11 @@ impl Error {
         self.exit
     }
 
+    /// What was being done, alone: not escaped.
+    pub fn doing(&self) -> &str {
+        &self.doing
+    }
+
     /// Why it failed, alone: foreign text, not escaped.
     pub fn because(&self) -> &str {
         &self.because

@@ -14,7 +14,7 @@ use crate::{
         address::{Address, ReversePath},
         aliases::{Aliases, Hosts},
         envelope::{Recipient, parse_sender},
-        list::{self, List},
+        list::{self, List, Mailbox},
         recipients::Recipients,
         words,
     },
@@ -47,12 +47,17 @@ impl<'a> MailDomain<'a> {
         })
     }
 
+    /// The caller's login.
+    pub fn login(&self) -> String {
+        self.login.map_or_else(|| self.world.user().login, str::to_owned)
+    }
+
     /// The caller's own address: the login that the kernel knows, never what the environment claims.
     ///
     /// # Errors
     /// The login or the domain can't stand in an address.
     pub fn own_address(&self) -> Result<Address, Error> {
-        let login = self.login.map_or_else(|| self.world.user().login, str::to_owned);
+        let login = self.login();
         Address::parse(&format!("{login}@{}", self.name())).map_err(|error| {
             Error::new(Exit::Config, format!("making the sender's address of {login} and {}", self.name()), error.to_string())
                 .hint("set mail_domain, or `from` of the account, in the configuration")
@@ -120,6 +125,36 @@ pub fn sender_under(
     allowed.map_or_else(|| own().map(ReversePath::Address), Ok)
 }
 
+/// The envelope sender of a message that is handed to the service: what was asked for, where the caller may ask for it.
+///
+/// `free`: the caller may use any address, where the account's own policy does not say otherwise.
+///
+/// # Errors
+/// It is neither the account's nor the caller's own (`EX_NOPERM`), or that one can't be made (`EX_CONFIG`).
+pub fn claimed_sender(
+    asked: Option<ReversePath>,
+    account: &Account,
+    domain: &MailDomain<'_>,
+    free: bool,
+) -> Result<ReversePath, Error> {
+    let policy = account.from_policy.unwrap_or(FromPolicy::Login);
+    let address = match asked {
+        Some(ReversePath::Address(address)) if policy == FromPolicy::Login && !free => address,
+        asked => return sender(asked, account, domain),
+    };
+    let own = || domain.own_address().ok();
+    if account.from.iter().cloned().chain(own()).any(|allowed| allowed.same_mailbox(&address)) {
+        return Ok(ReversePath::Address(address));
+    }
+    let allowed: Vec<String> = account.from.iter().cloned().chain(own()).map(|allowed| format!("<{allowed}>")).collect();
+    Err(Error::new(
+        Exit::NoPerm,
+        format!("taking <{address}> as the sender"),
+        format!("it is not yours; {} may send as {}", domain.login(), allowed.join(" or ")),
+    )
+    .hint("free_senders under [serve] lists who may choose, from_policy is the account's rule"))
+}
+
 /// The value of From: `-F`, else $NAME, else the full name of the password database, in front of the address.
 pub fn author(world: &dyn World, given: Option<&str>, address: &Address) -> String {
     let named = given.map(str::to_owned).or_else(|| world.env("NAME").and_then(|name| name.into_string().ok()));
@@ -147,11 +182,8 @@ pub fn recipients(
         refuse_faults(&header, "reading the recipients of the header", Exit::DataErr)?;
         named.extend(header);
     }
-    let aliases = if submission.no_aliases { Aliases::default() } else { alias_file::load(&config.aliases)? };
-    let hosts =
-        if aliases.is_empty() { Hosts::default() } else { Hosts::new([domain.world.host_name(), domain.name().to_owned()]) };
-    let needs_domain = named.mailboxes.iter().any(|m| m.spec.domain().is_none_or(Hosts::is_localhost)) || !aliases.is_empty();
-    let mut recipients = Recipients::new(if needs_domain { domain.name() } else { "" }, &hosts, &aliases);
+    let directory = if submission.no_aliases { Directory::default() } else { Directory::load(domain, config)? };
+    let mut recipients = directory.nobody_yet(&named.mailboxes, domain);
     for mailbox in &named.mailboxes {
         recipients.add(mailbox)?;
     }
@@ -163,6 +195,33 @@ pub fn recipients(
             .hint("name them behind the options, or use -t and give the message a To, Cc or Bcc field"));
     }
     Ok(recipients)
+}
+
+/// Whom names on this machine stand for.
+#[derive(Debug, Default)]
+pub struct Directory {
+    aliases: Aliases,
+    hosts: Hosts,
+}
+
+impl Directory {
+    /// The aliases of the configuration.
+    ///
+    /// # Errors
+    /// They can't be read (`EX_CONFIG`).
+    pub fn load(domain: &MailDomain<'_>, config: &Config) -> Result<Self, Error> {
+        let aliases = alias_file::load(&config.aliases)?;
+        let hosts =
+            if aliases.is_empty() { Hosts::default() } else { Hosts::new([domain.world.host_name(), domain.name().to_owned()]) };
+        Ok(Self { aliases, hosts })
+    }
+
+    /// A list of recipients to which `mailboxes` can be added; the mail domain is found out only where they need one.
+    pub fn nobody_yet<'m>(&'m self, mailboxes: &[Mailbox], domain: &'m MailDomain<'_>) -> Recipients<'m> {
+        let bare = |mailbox: &Mailbox| mailbox.spec.domain().is_none_or(Hosts::is_localhost);
+        let needs_domain = mailboxes.iter().any(bare) || !self.aliases.is_empty();
+        Recipients::new(if needs_domain { domain.name() } else { "" }, &self.hosts, &self.aliases)
+    }
 }
 
 fn refuse_faults(list: &List, doing: &str, exit: Exit) -> Result<(), Error> {

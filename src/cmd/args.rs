@@ -5,7 +5,7 @@ use std::{ffi::OsString, path::PathBuf};
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
-use super::{check, demo, log, queue, report, setup, sink, trust};
+use super::{check, demo, log, queue, report, serve, setup, sink, trust};
 
 /// What `sealpost --help` ends with.
 const EXAMPLES: &str = "\
@@ -76,6 +76,8 @@ pub enum Command {
     Report(Box<report::Options>),
     /// See and change what is remembered of servers: keys that are believed, and who had TLS
     Trust(Box<trust::Options>),
+    /// Take mail of local programs on a socket, keep it safe, and send it
+    Serve(serve::Options),
     /// Be a smarthost for development: TLS with a throw-away CA, AUTH, a Maildir, faults on request
     Sink(Box<sink::Options>),
     /// Show the main job end to end, without any set-up, against a sink of its own
@@ -132,7 +134,7 @@ mod tests {
     #[test]
     fn the_manual_lists_every_option_of_a_command_and_no_other() {
         let cli = Cli::command();
-        for name in ["check", "setup", "sink", "demo", "log", "report", "trust", "queue"] {
+        for name in ["check", "setup", "sink", "demo", "log", "report", "trust", "queue", "serve"] {
             let mut table = std::collections::BTreeMap::new();
             let command = cli.find_subcommand(name).unwrap();
             let commands = std::iter::once(command).chain(command.get_subcommands());

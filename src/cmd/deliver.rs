@@ -369,6 +369,7 @@ impl<'a> Delivery<'a> {
             nonce: nonce.unwrap_or_default(),
             batch: config.limits.recipients,
             keep: false,
+            handover: None,
         }
     }
 

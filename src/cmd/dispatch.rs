@@ -19,7 +19,7 @@ use super::{
     queue::{self, mailq},
     report,
     sendmail::{self, ErrorMode, Invocation, Name, Refusal},
-    setup, sink, submit, trust,
+    serve, setup, sink, submit, trust,
 };
 use crate::{
     error::{Error, Exit},
@@ -64,7 +64,7 @@ fn answer(program: &str, invocation: Invocation) -> Exit {
             Ok(()) => Exit::Ok,
             Err(error) => complain(program, ErrorMode::Print, &error),
         },
-        Invocation::SmtpOnStdin => complain(program, ErrorMode::Print, &no_smtp()),
+        Invocation::SmtpOnStdin(submission) => submit::speak(program, &submission),
         Invocation::NotHere(error) => complain(program, ErrorMode::Print, &error),
         Invocation::Help => print(&flags::help()),
         Invocation::Version => print(concat!("sealpost ", env!("CARGO_PKG_VERSION"), "\n")),
@@ -101,6 +101,7 @@ fn native(args: Vec<OsString>) -> Exit {
         Command::Log(options) => finish(log::run(&Machine, &options)),
         Command::Report(options) => finish(report::run(&Machine, &options)),
         Command::Trust(options) => finish(trust::run(&Machine, &options)),
+        Command::Serve(options) => finish(serve::run(&options)),
         Command::Sink(options) => finish(sink::run(&options, &mut io::stdout(), &mut io::stderr())),
         Command::Demo(options) => finish(demo::run(&options, &mut io::stdout(), &mut io::stderr())),
         Command::Completions { shell } => completions(shell),
@@ -132,9 +133,4 @@ fn completions(shell: clap_complete::Shell) -> Exit {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "sealpost", &mut script);
     print(&String::from_utf8_lossy(&script))
-}
-
-fn no_smtp() -> Error {
-    Error::new(Exit::Unavailable, "starting with -bs", "this version does not speak SMTP on standard input yet")
-        .hint("call sendmail with -t, or with the recipients, and write the message itself")
 }

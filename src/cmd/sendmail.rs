@@ -54,8 +54,8 @@ pub enum Invocation {
     Newaliases(Option<PathBuf>),
     /// Send what waits in the queue.
     Flush(Request),
-    /// Speak SMTP on standard input and output.
-    SmtpOnStdin,
+    /// Speak SMTP on standard input and output; of the flags those count that concern every message.
+    SmtpOnStdin(Box<Submission>),
     /// Count the queue.
     QueueSize(Request),
     /// Nothing at all, successfully: the host status of `-bh` and `-bH`.
@@ -167,6 +167,7 @@ enum Mode {
     Submit,
     Mailq,
     Newaliases,
+    Smtp,
     QueueSize,
     Other(Invocation),
 }
@@ -211,6 +212,7 @@ impl Line {
             (Mode::Mailq, false) => Ok(Invocation::Mailq(self.request())),
             (Mode::QueueSize, _) => Ok(Invocation::QueueSize(self.request())),
             (Mode::Newaliases, false) => Ok(Invocation::Newaliases(self.submission.config.take())),
+            (Mode::Smtp, _) => Ok(Invocation::SmtpOnStdin(Box::new(std::mem::take(&mut self.submission)))),
             (Mode::Other(invocation), _) => Ok(invocation.clone()),
             (_, true) => Err(usage("recipients are given, but this mode sends no message").hint("nothing was sent")),
         }
@@ -383,7 +385,7 @@ fn mode(value: &OsStr) -> Result<Mode, Error> {
         b"m" => Mode::Submit,
         b"p" => Mode::Mailq,
         b"i" => Mode::Newaliases,
-        b"s" => Mode::Other(Invocation::SmtpOnStdin),
+        b"s" => Mode::Smtp,
         b"P" => Mode::QueueSize,
         b"h" | b"H" => Mode::Other(Invocation::Nothing),
         b"d" | b"D" | b"l" => elsewhere(

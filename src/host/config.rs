@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-pub use find::{Location, Passed, find, load, load_any, load_traced, parse};
+pub use find::{Location, Passed, Standing, find, load, load_any, load_standing, load_traced, parse};
 pub use oauth::{ClientSecret, Endpoint, Keep, OAuth};
 pub use queue::{Mode, Queue, SOCKET, Serve};
 pub use trace::Trace;

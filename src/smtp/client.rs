@@ -57,6 +57,8 @@ pub struct Plan {
     pub batch: usize,
     /// Another message may follow: after one that leaves the dialogue in step, nothing is said before somebody decides (`Action::Idle`).
     pub keep: bool,
+    /// What the server is told where it is the service of this machine.
+    pub handover: Option<command::Handover>,
 }
 
 /// One connection to a smarthost, from greeting to QUIT.
@@ -395,6 +397,7 @@ impl Session {
             server: self.server.clone(),
             lmtp: self.plan.lmtp,
             requiretls: self.requiretls,
+            handover: self.plan.handover.clone(),
             batch: self.plan.batch,
             wary: self.wary,
         };

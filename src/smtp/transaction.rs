@@ -39,6 +39,8 @@ pub(super) struct Terms {
     pub(super) lmtp: bool,
     /// MAIL says REQUIRETLS.
     pub(super) requiretls: bool,
+    /// What MAIL tells the service of this machine.
+    pub(super) handover: Option<command::Handover>,
     /// Most recipients of one MAIL.
     pub(super) batch: usize,
     /// The connection may be gone unnoticed: nothing that can't be taken back leaves before the server has answered.
@@ -333,14 +335,16 @@ impl Transaction {
             smtputf8: non_ascii,
             requiretls: self.terms.requiretls,
             dsn: server.dsn.then_some(&envelope.dsn),
+            handover: self.terms.handover.as_ref().filter(|_| server.sealpost),
         };
         if self.open {
             self.unsaid.push_back((command::line("RSET"), Awaited::Reset));
         }
         self.unsaid.push_back((command::mail(&envelope.sender, declared), Awaited::Mail));
-        let notify = envelope.dsn.notify.filter(|_| server.dsn);
         for index in &self.batch {
-            self.unsaid.push_back((command::rcpt(&envelope.recipients[*index], notify), Awaited::Rcpt(*index)));
+            let recipient = &envelope.recipients[*index];
+            let notify = envelope.notify(recipient).filter(|_| server.dsn);
+            self.unsaid.push_back((command::rcpt(recipient, notify), Awaited::Rcpt(*index)));
         }
         if !server.chunking {
             self.unsaid.push_back((command::line("DATA"), Awaited::Go));

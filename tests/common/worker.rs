@@ -88,7 +88,7 @@ impl<'s> Worker<'s> {
     ) -> (Delivered, Vec<serde_json::Value>) {
         let before = self.sealpost.log().len();
         let sender = ReversePath::Address(Address::parse("cron@client.test").unwrap());
-        let recipient = |text: &&str| Recipient { address: Address::parse(text).unwrap(), original: None };
+        let recipient = |text: &&str| Recipient { address: Address::parse(text).unwrap(), original: None, notify: None };
         let envelope =
             Envelope { sender: sender.clone(), recipients: recipients.iter().map(recipient).collect(), dsn: Dsn::default() };
         let submission = journal::Submission {

@@ -87,10 +87,11 @@ pub(crate) fn setup() -> Setup {
             nonce: [7; 18],
             batch: 100,
             keep: false,
+            handover: None,
         },
         envelope: Envelope {
             sender: ReversePath::Address(address("me@a.test")),
-            recipients: vec![Recipient { address: address("you@b.test"), original: None }],
+            recipients: vec![Recipient { address: address("you@b.test"), original: None, notify: None }],
             dsn: Dsn::default(),
         },
         text: Text::new("Subject: x\r\n\r\nhi\r\n"),
@@ -119,7 +120,8 @@ impl Setup {
     }
 
     pub(crate) fn to(mut self, recipients: &[&str]) -> Self {
-        self.envelope.recipients = recipients.iter().map(|r| Recipient { address: address(r), original: None }).collect();
+        self.envelope.recipients =
+            recipients.iter().map(|r| Recipient { address: address(r), original: None, notify: None }).collect();
         self
     }
 
@@ -232,7 +234,7 @@ impl Setup {
                         None => panic!("the session is idle, the script has: {line}"),
                         Some(next) => {
                             if let Some(to) = next.strip_prefix("to ") {
-                                envelope.recipients = vec![Recipient { address: address(to), original: None }];
+                                envelope.recipients = vec![Recipient { address: address(to), original: None, notify: None }];
                             } else if let Some(from) = next.strip_prefix("from ") {
                                 envelope.sender = ReversePath::Address(address(from));
                             }

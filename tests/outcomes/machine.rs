@@ -201,6 +201,7 @@ impl Connection {
             nonce: [7; 18],
             batch: 100,
             keep: false,
+            handover: None,
         };
         let fault = match situation.server {
             Server::Silent => Some("no-starttls"),
@@ -219,6 +220,8 @@ impl Connection {
             auth: logs_in.then_some(server::Auth { login, entropy, in_clear: true }),
             requiretls: false,
             lone_lf: false,
+            consult: false,
+            private: false,
             message_size: 1000,
             recipients: 10,
             faults: Faults::named(fault),
@@ -294,7 +297,7 @@ impl Connection {
                 server::Action::Close => self.closed = true,
                 // The client begins it.
                 server::Action::Handshake | server::Action::Begin(_) | server::Action::Body(_) | server::Action::Discard => {}
-                server::Action::Flood(_) | server::Action::Stall => panic!("not asked for"),
+                server::Action::Flood(_) | server::Action::Stall | server::Action::Ask(_) => panic!("not asked for"),
             }
         }
     }
@@ -323,7 +326,7 @@ fn envelope() -> Arc<Envelope> {
     static ENVELOPE: std::sync::LazyLock<Arc<Envelope>> = std::sync::LazyLock::new(|| {
         Arc::new(Envelope {
             sender: ReversePath::Address(Address::parse("me@a.test").unwrap()),
-            recipients: vec![Recipient { address: Address::parse("you@b.test").unwrap(), original: None }],
+            recipients: vec![Recipient { address: Address::parse("you@b.test").unwrap(), original: None, notify: None }],
             dsn: Dsn::default(),
         })
     });

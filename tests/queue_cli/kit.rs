@@ -146,7 +146,7 @@ impl Queue {
         let now = Timestamp::now();
         let arrived = now - SignedDuration::from_secs(mail.age);
         let id = Id::new(arrived, [NEXT.fetch_add(1, Ordering::Relaxed); 10]);
-        let recipients = mail.to.iter().map(|(to, _)| Recipient { address: address(to), original: None }).collect();
+        let recipients = mail.to.iter().map(|(to, _)| Recipient { address: address(to), original: None, notify: None }).collect();
         let sender = if mail.from.is_empty() { ReversePath::Null } else { ReversePath::Address(address(mail.from)) };
         let envelope = Envelope { sender, recipients, dsn: Dsn { notify: Some(Notify::Never), ret: None, envid: None } };
         let head = Head {

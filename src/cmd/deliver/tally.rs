@@ -1,13 +1,15 @@
 //! What do several accounts, tried in turn, come to for each recipient? (sealpost.toml(5), `fallback`)
 
-use super::undecided;
+use super::{undecided, words::problem_of};
 use crate::{
     error::{Error, Exit},
+    host::config::Account,
     mail::{
         envelope::{Envelope, Recipient},
         outcome::{Fate, Outcome, Trouble},
         policy::Unpromised,
     },
+    smtp::client::Report,
 };
 
 /// What a delivery came to.
@@ -25,6 +27,12 @@ pub struct Delivered {
 }
 
 impl Delivered {
+    /// What a single session came to, that no other is to follow.
+    pub(in crate::cmd) fn of_session(account: &Account, report: Report) -> Self {
+        let problem = problem_of(account, &report);
+        Self { outcomes: report.outcomes, problem, setback: None, troubles: Vec::new(), tried: 1 }
+    }
+
     /// Why nobody who is left can be sent to, where it is that no account's server promises TLS for the rest of the way (RFC 8689
     /// 4.2.1): a queue sends a report at once, with the code that this has.
     pub fn unpromised(&self) -> Option<Unpromised> {

@@ -4,6 +4,7 @@ use std::{
     collections::HashSet,
     ops::ControlFlow,
     process::{Command, Stdio},
+    thread,
     time::Duration,
 };
 
@@ -31,7 +32,8 @@ use crate::{
         inquiry::Service,
         journal::{Id, Journal, Sockets},
         narrate::Narrator,
-        spool::{Entry, Place, Spool},
+        signals::{Order, Orders},
+        spool::{Entry, Lead, Place, Spool},
         world::World,
     },
 };
@@ -114,8 +116,30 @@ pub(super) fn own(world: &dyn World, config: &Config, spool: &Spool, plan: Plan<
         |id: Id, entry: &Entry| plan.wanted.is_none_or(|wanted| wanted(&Listed::new(id, Place::Queue, Whose::Own, entry.clone())));
     let told = |done: Done| progress.count(done.fared);
     let wish = Wish { now: plan.now, only: plan.wanted.is_some().then_some(&only), told: Some(&told) };
-    Runner::new(setting, wish)?.run(lead, Until::Drained { patience: Duration::ZERO });
+    run_until_stopped(&Runner::new(setting, wish)?, lead);
     Ok(progress.finish())
+}
+
+/// Whoever stops the run (control-C, SIGTERM) waits for the messages that are under way, lest they arrive twice; a second time the
+/// process ends at once.
+fn run_until_stopped(runner: &Runner<'_>, lead: Option<Lead>) {
+    // Without them the run is ended as the system ends it.
+    let orders = Orders::take().ok();
+    thread::scope(|scope| {
+        if let Some(orders) = orders {
+            scope.spawn(move || {
+                if orders.wait().is_ok_and(|order| order != Order::Done) {
+                    say("\nending after the messages that are under way; once more to end at once\n");
+                    orders.give_back();
+                    runner.stop();
+                }
+            });
+        }
+        runner.run(lead, Until::Drained { patience: Duration::ZERO });
+        if let Some(orders) = orders {
+            orders.done();
+        }
+    });
 }
 
 /// Has the service try what is so; how many messages that are.

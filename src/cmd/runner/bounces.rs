@@ -33,9 +33,15 @@ impl<'a> Runner<'a> {
     pub(super) fn report(&self, claim: &Claim<'a>, kind: Kind, places: &[usize]) -> Result<bool, Error> {
         let head = &claim.entry.head;
         let ReversePath::Address(to) = &head.envelope.sender else { return Ok(false) };
-        if head.report || places.is_empty() || !is_owed(&head.envelope.sender, head.envelope.dsn.notify, kind) {
+        let is_owed = |place: &&usize| {
+            let recipient = head.envelope.recipients.get(**place);
+            recipient.is_some_and(|recipient| is_owed(&head.envelope.sender, head.envelope.notify(recipient), kind))
+        };
+        let places: Vec<usize> = places.iter().filter(is_owed).copied().collect();
+        if head.report || places.is_empty() {
             return Ok(false);
         }
+        let places = &places[..];
         let id = name(claim, kind, places);
         if self.setting.spool.find(id)?.is_some() {
             return Ok(true);
@@ -96,7 +102,7 @@ impl<'a> Runner<'a> {
 
     fn entry(&self, of: &Head, to: &Address, id: Id, letter: &Letter) -> Entry {
         let (now, facts) = (self.now(), letter.facts());
-        let recipients = vec![Recipient { address: to.clone(), original: None }];
+        let recipients = vec![Recipient { address: to.clone(), original: None, notify: None }];
         let head = Head {
             arrived: now,
             uid: of.uid,

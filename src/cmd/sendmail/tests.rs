@@ -151,8 +151,16 @@ fn matching(what: What, not: bool) -> Request {
 #[test]
 fn a_mode_is_chosen_by_flag_or_by_name() {
     let table: &[(&[&str], Invocation)] = &[
-        (&["-bs"], Invocation::SmtpOnStdin),
-        (&["-bs", "-odb", "-oem", "-om", "-i", "-t"], Invocation::SmtpOnStdin),
+        (&["-bs"], Invocation::SmtpOnStdin(Box::default())),
+        (
+            &["-bs", "-a", "x", "-odq", "-i"],
+            Invocation::SmtpOnStdin(Box::new(changed(|s| {
+                s.operands.clear();
+                s.account = Some("x".into());
+                s.delivery = Delivery::QueueOnly;
+                s.ignore_dot = true;
+            }))),
+        ),
         (&["-bp"], Invocation::Mailq(plain())),
         (&["-b", "p", "-v", "-Ac"], Invocation::Mailq(verbose(Request::default()))),
         (&["-bi"], Invocation::Newaliases(None)),

@@ -26,7 +26,7 @@ use crate::{
 
 impl Desk<'_> {
     /// `mode = "fallback"`: at once; what can't go now waits.
-    pub(super) fn send_or_queue(&self, config: &Config, dir: &Path, mut ready: Ready<'_>) -> Exit {
+    pub(super) fn send_or_queue(&self, config: &Config, dir: &Path, mut ready: Ready<'_>) -> Result<(), Error> {
         let account = ready.account;
         // A queue that can't be looked at is met again where a message needs it.
         let spool = Spool::open(dir).ok().flatten();
@@ -51,17 +51,17 @@ impl Desk<'_> {
             if let Some(spool) = spool {
                 self.after_success(&spool, &pauses, account);
             }
-            return Exit::Ok;
+            return Ok(());
         }
         if let Some(fault) = fault {
-            return complain(self.program, self.asked.errors, &explain(exit, account, &delivered, false).and(&fault));
+            return Err(explain(exit, account, &delivered, false).and(&fault));
         }
         let needs_a_person = |(_, trouble): &(String, Trouble)| matches!(trouble, Trouble::LoginRefused | Trouble::Unusable);
         if exit == Exit::TempFail && !delivered.troubles.iter().any(needs_a_person) {
-            return Exit::Ok;
+            return Ok(());
         }
         // Refused for good; or an account that only a person can mend: who goes on hearing nothing would never know.
-        complain(self.program, self.asked.errors, &explain(exit_code_kept(&delivered.outcomes), account, &delivered, true))
+        Err(explain(exit_code_kept(&delivered.outcomes), account, &delivered, true))
     }
 
     /// Queues those who may be reached later; of what was refused for good a copy is kept. Whether it waits now.
@@ -89,28 +89,23 @@ impl Desk<'_> {
     }
 
     /// `mode = "always"`, and what is not to be tried now: safe first.
-    pub(super) fn queue_and_send(&self, config: &Config, dir: &Path, mut ready: Ready<'_>) -> Exit {
+    pub(super) fn queue_and_send(&self, config: &Config, dir: &Path, mut ready: Ready<'_>) -> Result<(), Error> {
         let account = ready.account;
         let recipients: Vec<Address> = ready.envelope.recipients.iter().map(|r| r.address.clone()).collect();
-        let spool = match Spool::make(dir) {
-            Ok(spool) => spool,
-            Err(error) => return self.reject(&error, Some(account), &recipients),
-        };
-        let claim = match spool.add(self.id, self.entry(&ready), &mut ready.message) {
-            Ok(claim) => claim,
-            Err(error) => return self.reject(&error, Some(account), &recipients),
-        };
+        let rejected = |error: &Error| self.log_rejection(error, Some(account), &recipients);
+        let spool = Spool::make(dir).inspect_err(rejected)?;
+        let claim = spool.add(self.id, self.entry(&ready), &mut ready.message).inspect_err(rejected)?;
         self.narrator.note(&format!("queued as {}", self.id));
         if self.asked.delivery == sendmail::Delivery::Interactive {
             self.try_now(config, &spool, claim);
-            return Exit::Ok;
+            return Ok(());
         }
         self.tell_queued(account, &claim, &recipients);
         drop(claim);
         if self.asked.delivery == sendmail::Delivery::Background {
             self.start_run(&spool);
         }
-        Exit::Ok
+        Ok(())
     }
 
     /// `-odi`: the caller waits for the first attempt of what is safe.

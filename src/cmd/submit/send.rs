@@ -7,7 +7,7 @@ use crate::{
         caller::complain,
         deliver::{Delivered, Delivery},
     },
-    error::Exit,
+    error::{Error, Exit},
     host::{
         config::{Account, Config, Mode},
         journal,
@@ -19,8 +19,11 @@ use crate::{
 pub(super) type Keep<'k> = dyn FnMut(&Delivered, &mut Ready<'_>) -> bool + 'k;
 
 impl Desk<'_> {
-    /// Sends or queues it; the code for the caller.
-    pub(super) fn dispatch(&self, config: &Config, mut ready: Ready<'_>) -> Exit {
+    /// Sends or queues it.
+    ///
+    /// # Errors
+    /// What the caller is to know; logged already.
+    pub(super) fn dispatch(&self, config: &Config, mut ready: Ready<'_>) -> Result<(), Error> {
         match (config.queue.mode, &config.queue.dir) {
             (Mode::Fallback, Some(dir)) => self.send_or_queue(config, dir, ready),
             (Mode::Always, Some(dir)) => self.queue_and_send(config, dir, ready),
@@ -28,10 +31,7 @@ impl Desk<'_> {
                 let account = ready.account;
                 let delivered = self.attempt(config, &mut ready, None, None);
                 let exit = exit_code(&delivered.outcomes);
-                if exit == Exit::Ok {
-                    return Exit::Ok;
-                }
-                complain(self.program, self.asked.errors, &explain(exit, account, &delivered, false))
+                if exit == Exit::Ok { Ok(()) } else { Err(explain(exit, account, &delivered, false)) }
             }
         }
     }

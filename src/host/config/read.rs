@@ -133,7 +133,7 @@ fn default_memory(origin: &Origin, world: &dyn World) -> Memory {
 pub(super) fn state(origin: &Origin, world: &dyn World, system: &Path) -> Option<PathBuf> {
     let usual = || world.config_dir().map(|directory| directory.join(names::FILE));
     let is_own = matches!(origin, Origin::File(path) if usual().as_ref() == Some(path));
-    if world.uid() == 0 && !is_own { Some(system.to_owned()) } else { world.state_dir() }
+    if world.is_system() && !is_own { Some(system.to_owned()) } else { world.state_dir() }
 }
 
 fn dns(section: &Section<'_>) -> Result<Dns, Error> {

@@ -223,6 +223,8 @@ struct RecipientLine {
     address: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     original: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    notify: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -260,6 +262,7 @@ impl From<&Head> for HeadLine {
         let recipient = |recipient: &Recipient| RecipientLine {
             address: recipient.address.to_string(),
             original: recipient.original.as_ref().map(ToString::to_string),
+            notify: recipient.notify.map(|notify| notify.to_string()),
         };
         Self {
             arrived: head.arrived,
@@ -288,11 +291,13 @@ impl HeadLine {
             text => Address::parse(text).ok().map(ReversePath::Address),
         };
         let optional = |text: Option<String>| text.map(|text| Address::parse(&text).ok()).map_or(Some(None), |a| a.map(Some));
+        let notify = |text: Option<String>| text.map(|text| Notify::parse(&text)).transpose().ok();
         let recipient = |line: RecipientLine| {
-            Some(Recipient { address: Address::parse(&line.address).ok()?, original: optional(line.original)? })
+            let (address, original) = (Address::parse(&line.address).ok()?, optional(line.original)?);
+            Some(Recipient { address, original, notify: notify(line.notify)? })
         };
         let dsn = Dsn {
-            notify: self.notify.map(|text| Notify::parse(&text)).transpose().ok()?,
+            notify: notify(self.notify)?,
             ret: self.ret.map(|text| Ret::parse(&text)).transpose().ok()?,
             envid: self.envid.map(|text| parse_envid(&text)).transpose().ok()?,
         };

@@ -40,7 +40,7 @@ fn address(text: &str) -> Address {
 }
 
 fn entry() -> Entry {
-    let recipient = |text: &str| Recipient { address: address(text), original: None };
+    let recipient = |text: &str| Recipient { address: address(text), original: None, notify: None };
     let envelope = Envelope {
         sender: ReversePath::Address(address("cron@example.com")),
         recipients: vec![recipient("a@example.org"), recipient("b@example.org")],

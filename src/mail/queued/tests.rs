@@ -3,7 +3,7 @@ use proptest::{collection::vec, prelude::*, sample::select};
 use super::*;
 
 fn recipient(n: usize) -> Recipient {
-    Recipient { address: Address::parse(&format!("r{n}@example.com")).unwrap(), original: None }
+    Recipient { address: Address::parse(&format!("r{n}@example.com")).unwrap(), original: None, notify: None }
 }
 
 fn outcome(n: usize, fate: Fate, reply: Option<Reply>) -> Outcome {
