@@ -60,7 +60,7 @@ pub struct Setting<'a> {
 }
 
 /// Whether a message is wanted.
-pub type Choice = dyn Fn(Id, &Entry) -> bool + Sync;
+pub type Choice<'a> = dyn Fn(Id, &Entry) -> bool + Sync + 'a;
 
 /// What somebody wants of a run.
 #[derive(Clone, Copy, Default)]
@@ -68,7 +68,7 @@ pub struct Wish<'a> {
     /// Each message is tried once whether it is due or not, and no account pauses for what was before.
     pub now: bool,
     /// These messages only.
-    pub only: Option<&'a Choice>,
+    pub only: Option<&'a Choice<'a>>,
     /// Hears of each message that was worked on.
     pub told: Option<&'a (dyn Fn(Done) + Sync)>,
 }

@@ -65,7 +65,7 @@ pub(crate) fn address(text: &str) -> Address {
 
 /// To so many recipients.
 pub(crate) fn entry(recipients: usize) -> Entry {
-    let recipient = |n: usize| Recipient { address: address(&format!("user{n}@example.org")), original: None };
+    let recipient = |n: usize| Recipient { address: address(&format!("user{n}@example.org")), original: None, notify: None };
     let envelope = Envelope {
         sender: ReversePath::Address(address("cron@example.com")),
         recipients: (0..recipients).map(recipient).collect(),

@@ -73,7 +73,11 @@ fn a_head() -> impl Strategy<Value = Head> {
                 sender: path(sender),
                 recipients: recipients
                     .into_iter()
-                    .map(|(to, original)| Recipient { address: address(&to), original: original.as_deref().map(address) })
+                    .map(|(to, original)| Recipient {
+                        address: address(&to),
+                        original: original.as_deref().map(address),
+                        notify: None,
+                    })
                     .collect(),
                 dsn: Dsn { notify, ret, envid },
             },

@@ -11,7 +11,7 @@ fn address(text: &str) -> Address {
 }
 
 fn recipient(text: &str) -> Recipient {
-    Recipient { address: address(text), original: None }
+    Recipient { address: address(text), original: None, notify: None }
 }
 
 fn last(code: u16, enhanced: &str, text: &str) -> Last {
@@ -444,7 +444,7 @@ proptest! {
         ret in option::of(select(vec![Ret::Full, Ret::Headers])),
         more in 0u64..2,
     ) {
-        let recipients: Vec<Recipient> = told.iter().map(|(address, original, _)| Recipient { address: address.clone(), original: original.clone() }).collect();
+        let recipients: Vec<Recipient> = told.iter().map(|(address, original, _)| Recipient { address: address.clone(), original: original.clone(), notify: None }).collect();
         let lasts = told.into_iter().map(|(_, _, last)| last).collect();
         let size = Some(start.len() as u64 + more);
         let case = Case { kind, to, ret, requiretls: false, recipients, lasts, start, size, words };
