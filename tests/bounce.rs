@@ -64,8 +64,8 @@ impl Case {
             to: address("cron@example.com"),
             ret: None,
             recipients: vec![
-                Recipient { address: address("ann@example.net"), original: Some(address("root@example.com")) },
-                Recipient { address: address("jörg@müller.example"), original: None },
+                Recipient { address: address("ann@example.net"), original: Some(address("root@example.com")), notify: None },
+                Recipient { address: address("jörg@müller.example"), original: None, notify: None },
             ],
             last: Last { code: Some(550), enhanced, text: text.to_owned(), tls: None },
             start: start.into(),

@@ -16,7 +16,7 @@ use super::{
     missing,
     out::Out,
     select::Short,
-    show::Shown,
+    show::{BLOCK, Shown},
     source::{Sources, puzzled},
     table::Table,
 };
@@ -68,7 +68,8 @@ fn page(world: &dyn World, options: &Show, config: Option<&Config>, shown: &Show
     }
     let screen = Screen::of_stdout(world);
     let log = config.and_then(|config| config.log.file.as_deref());
-    let history = log.map(|log| history(world, log, (id, shown.listed.arrived), screen)).unwrap_or_default();
+    let narrower = Screen { columns: screen.columns.map(|columns| columns.saturating_sub(BLOCK)), ..screen };
+    let history = log.map(|log| history(world, log, (id, shown.listed.arrived), narrower)).unwrap_or_default();
     let table = Table { screen, now: world.timestamp() };
     let _ = out.put(shown.page(table, world.now().time_zone(), &history).as_bytes());
     out.finish()
