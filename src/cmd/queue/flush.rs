@@ -89,7 +89,8 @@ pub(super) fn run(world: &dyn World, options: &Flush) -> Result<Exit, Error> {
             (wanted, true) => Some(ask(service, wanted)?),
         };
     }
-    Ok(tell(options, tally, asked, exit))
+    let exit = tell(options, tally, asked, exit);
+    sources.finish(exit)
 }
 
 /// Tries what waits in a queue of one's own, and what became of it.
