@@ -2,8 +2,11 @@
 
 use std::{ops::ControlFlow, path::Path};
 
+use jiff::Timestamp;
+
 use super::{
     listed::{Item, Whose},
+    rests::Rests,
     walk::{Make, Walk},
 };
 use crate::{
@@ -26,6 +29,7 @@ pub(super) struct Sources {
     pub(super) service: Option<Service>,
     /// Why it can't be asked, where something listens: told after what is done with the own queue.
     pub(super) unreached: Option<Error>,
+    now: Timestamp,
 }
 
 impl Sources {
@@ -54,7 +58,7 @@ impl Sources {
         };
         match unreached {
             Some(error) if own.is_none() => Err(error),
-            unreached => Ok(Self { config, own, service, unreached }),
+            unreached => Ok(Self { config, own, service, unreached, now: world.timestamp() }),
         }
     }
 
@@ -70,8 +74,10 @@ impl Sources {
         visit: &mut dyn FnMut(T) -> ControlFlow<()>,
     ) -> Result<(), Error> {
         if let Some(spool) = &self.own {
+            let rests = self.config.as_ref().map(|config| Rests::of(spool, config, self.now)).unwrap_or_default();
+            let make = |item| make(rests.applied(item));
             for place in places {
-                for made in Walk::new(spool, *place, make)? {
+                for made in Walk::new(spool, *place, &make)? {
                     if visit(made).is_break() {
                         return Ok(());
                     }

@@ -15,6 +15,7 @@ use super::{
     listed::{Item, Listed, Whose},
     missing,
     out::Out,
+    rests::Rests,
     select::Short,
     show::{BLOCK, Shown},
     source::{Sources, puzzled},
@@ -48,7 +49,10 @@ pub(super) fn run(world: &dyn World, options: &Show) -> Result<Exit, Error> {
         if options.raw {
             return raw(stored);
         }
-        let listed = Listed::new(id, place, Whose::Own, entry.clone());
+        let mut listed = Listed::new(id, place, Whose::Own, entry.clone());
+        if let Some(config) = &sources.config {
+            Rests::of(spool, config, world.timestamp()).apply(&mut listed);
+        }
         return Ok(page(world, options, sources.config.as_ref(), &Shown::new(listed, &entry, &stored)));
     }
     let service = sources.service.as_mut().ok_or_else(|| missing(&options.id))?;
