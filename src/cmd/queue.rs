@@ -27,6 +27,7 @@ pub mod listed;
 pub mod mailq;
 mod out;
 mod progress;
+mod rests;
 pub mod select;
 mod show;
 mod source;

@@ -283,3 +283,25 @@ fn who_has_read_enough_is_no_error() {
     let status = std::process::Command::new("bash").args(["-c", &line]).stderr(std::process::Stdio::null()).status().unwrap();
     assert_eq!(status.code(), Some(0));
 }
+
+#[test]
+fn what_waits_because_its_account_does_not_work_says_so() {
+    let queue = Queue::new();
+    for (to, age) in [("first@example.org", 20), ("second@example.org", 10)] {
+        queue.put(&Mail { to: &[(to, Standing::Waiting(None))], age, attempts: 0, next: -age, ..Mail::default() });
+    }
+    // Nobody listens: the account is left alone after one attempt.
+    assert_eq!(queue.sendmail(&["-q"]).code, 0);
+    let objects: Vec<Value> =
+        queue.ask(&["list", "--json"]).stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let mut attempts: Vec<u64> = objects.iter().map(|object| object["attempts"].as_u64().unwrap()).collect();
+    attempts.sort_unstable();
+    assert_eq!(attempts, [0, 1]);
+    let now = jiff::Timestamp::now();
+    for object in &objects {
+        assert!(object["problem"]["reply"].as_str().unwrap().contains("connection refused"), "{object}");
+        assert!(object["next"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap() > now, "{object}");
+    }
+    let mailq = queue.sendmail(&["-bp"]).stdout;
+    assert_eq!(mailq.matches("connection refused)").count(), 2, "{mailq}");
+}

@@ -1,6 +1,14 @@
 //! What do mailq, `sendmail -bp`, `-bP` and `-q` answer, to scripts that were written for Postfix and Sendmail?
 
-use std::{os::unix::process::CommandExt as _, process::Command};
+use std::{
+    io::{BufRead as _, BufReader, Write as _},
+    net::TcpListener,
+    os::unix::process::CommandExt as _,
+    process::{Command, Stdio},
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
 
 use sealpost::{
     host::{
@@ -222,6 +230,11 @@ fn a_flush_sends_what_is_meant_and_says_what_came_of_it() {
 
 #[test]
 fn a_flush_that_leaves_something_says_so_by_its_code() {
+    // Nobody listens: the first message tells, and the others are not tried for nothing.
+    let (queue, _) = Queue::scene();
+    let run = queue.ask(&["flush", "--json"]);
+    let told: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!((run.code, &told["deferred"], &told["untried"]), (75, &1.into(), &1.into()), "{told}");
     let deferring = sink(&["rcpt-451"]);
     let (queue, _) = waiting(&deferring);
     let run = queue.ask(&["flush"]);
@@ -271,4 +284,65 @@ fn without_any_configuration_nothing_can_wait() {
     for args in [&["sendmail", "-bp", "-C", "/nonexistent.toml"], &["queue", "list", "-C", "/nonexistent.toml"]] {
         assert_eq!(queue.sealpost.command(args, b"").code, 78, "{args:?}");
     }
+}
+
+/// A server that takes one connection, and answers a final dot when it is told to.
+fn hesitant() -> (u16, mpsc::Receiver<()>, mpsc::Sender<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (told_dot, dot) = mpsc::channel();
+    let (answer, answers) = mpsc::channel();
+    thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let reader = BufReader::new(stream.try_clone().unwrap());
+        stream.write_all(b"220 hesitant.test\r\n").unwrap();
+        let mut in_data = false;
+        for line in reader.lines().map_while(Result::ok) {
+            let reply = match (in_data, line.get(..4).unwrap_or(&line)) {
+                (true, ".") => {
+                    in_data = false;
+                    told_dot.send(()).unwrap();
+                    answers.recv().unwrap();
+                    "250 kept"
+                }
+                (true, _) => continue,
+                (false, "DATA") => {
+                    in_data = true;
+                    "354 go on"
+                }
+                (false, _) => "250 fine",
+            };
+            if stream.write_all(format!("{reply}\r\n").as_bytes()).is_err() {
+                return;
+            }
+        }
+    });
+    (port, dot, answer)
+}
+
+#[test]
+fn a_run_that_is_stopped_waits_for_the_message_that_is_under_way() {
+    let (port, dot, answer) = hesitant();
+    let queue = Queue::with(&format!("[accounts.relay]\nhost = \"127.0.0.1\"\nport = {port}\ntls = {{ policy = \"off\" }}\n"));
+    let put = |to: &str| queue.put(&Mail { to: &[(to, Standing::Waiting(None))], ..Mail::default() });
+    let both = [put("first@sink.test"), put("second@sink.test")].map(|id| id.to_string());
+    let mut child = Command::new(crate::common::binary())
+        .args(["queue", "flush", "-C"])
+        .arg(queue.path("config.toml"))
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    dot.recv_timeout(Duration::from_secs(30)).unwrap();
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    let told = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+    assert!(told.take(2).any(|line| line.starts_with("ending after the messages that are under way")));
+    assert_eq!(child.try_wait().unwrap(), None);
+    answer.send(()).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(75));
+    let log = queue.sealpost.log();
+    assert_eq!(log.iter().map(|record| &record["status"]).collect::<Vec<_>>(), ["sent"], "{log:?}");
+    // Whichever was met first has left, and is the only one.
+    let left: Vec<&String> = both.iter().filter(|id| log[0]["id"] != **id).collect();
+    assert_eq!((left.len(), queue.ids(Place::Queue)), (1, vec![left[0].clone()]));
 }

@@ -134,7 +134,7 @@ fn a_user_with_a_queue_of_the_own_sees_both() {
         return;
     }
     let (queue, [own, ..]) = scene();
-    let _service = Service::start(&queue, OF_USER);
+    let service = Service::start(&queue, OF_USER);
     let home = Queue::new();
     let private = home.put(&Mail { uid: USER, to: &[("private@example.org", Standing::Waiting(None))], ..Mail::default() });
     let paths = [home.path("spool"), home.path("spool/queue"), home.path("spool/queue").join(private.to_string())];
@@ -148,14 +148,26 @@ fn a_user_with_a_queue_of_the_own_sees_both() {
         home.path("spool")
     );
     std::fs::write(&config, text).unwrap();
-    let mut command = Command::new(program(&queue));
-    command.args(["queue", "list"]).env_clear().env("SEALPOST_CONFIG", config).uid(USER).gid(USER);
-    let (code, stdout, stderr) = told(&command.output().unwrap());
+    let list = || {
+        let mut command = Command::new(program(&queue));
+        command.args(["queue", "list"]).env_clear().env("SEALPOST_CONFIG", &config).uid(USER).gid(USER);
+        told(&command.output().unwrap())
+    };
+    let (code, stdout, stderr) = list();
     assert_eq!(code, 0, "{stderr}");
     let rows: Vec<&str> = stdout.lines().filter(|line| !line.starts_with(' ')).collect();
     assert_eq!(rows.len(), 5, "{stdout}");
     assert!(rows[1].starts_with("own queue, ") && rows[2].starts_with(&private.to_string()), "{stdout}");
     assert!(rows[3].starts_with("own mail in the queue of the service at ") && rows[4].starts_with(&own.to_string()), "{stdout}");
+    // Where the service does not answer the own one is shown all the same, and the code says that it is not all.
+    drop(service);
+    let listener = std::os::unix::net::UnixListener::bind(queue.path("submit.sock")).unwrap();
+    std::fs::set_permissions(queue.path("submit.sock"), std::os::unix::fs::PermissionsExt::from_mode(0o666)).unwrap();
+    let thread = std::thread::spawn(move || drop(listener.accept().unwrap()));
+    let (code, stdout, stderr) = list();
+    assert!(code == 75 && stdout.contains(&private.to_string()), "{stdout}{stderr}");
+    assert!(stderr.contains("asking the service at "), "{stderr}");
+    thread.join().unwrap();
 }
 
 #[test]

@@ -21,6 +21,7 @@ use super::{
     act::{Came, Deed, Hands},
     listed::{Item, Listed, Whose},
     out,
+    rests::Rests,
     select::Short,
     show::Shown,
     walk::{self, Walk},
@@ -137,7 +138,13 @@ impl<'a> Office<'a> {
             Item::Message(listed) => asker.may_see(listed.uid),
             Item::Odd(_) => asker.is_privileged,
         };
-        Ok(walks.into_iter().flatten().filter(is_visible).map(|item| item.of(Whose::Service)))
+        let rests = self.rests();
+        Ok(walks.into_iter().flatten().filter(is_visible).map(move |item| rests.applied(item).of(Whose::Service)))
+    }
+
+    fn rests(self) -> Rests {
+        let Hands { world, config, spool, .. } = self.hands;
+        Rests::of(spool, config, world.timestamp())
     }
 
     fn list(self, places: &'static [Place], asker: Asker) -> Result<Lines<'a>, Error> {
@@ -187,6 +194,7 @@ impl<'a> Office<'a> {
     fn read(self, short: &Short, asker: Asker) -> Result<(Listed, Stored, crate::host::spool::Entry), Error> {
         let mut listed = self.find(short, Deed::Remove.places(), asker)?;
         listed.source = Whose::Service;
+        self.rests().apply(&mut listed);
         let (entry, stored) = self.hands.spool.glance(listed.place, listed.id)?.ok_or_else(|| missing(short))?;
         Ok((listed, stored, entry))
     }

@@ -66,7 +66,8 @@ pub(super) fn run(world: &dyn World, deed: Deed, places: &[Place], options: &Cha
             note(name, asked);
         }
     }
-    Ok(tell(deed, options, &done, &refused))
+    let exit = tell(deed, options, &done, &refused);
+    sources.finish(exit)
 }
 
 /// What is meant, and what could not be found.

@@ -89,7 +89,8 @@ pub(super) fn run(world: &dyn World, options: &Flush) -> Result<Exit, Error> {
             (wanted, true) => Some(ask(service, wanted)?),
         };
     }
-    Ok(tell(options, tally, asked, exit))
+    let exit = tell(options, tally, asked, exit);
+    sources.finish(exit)
 }
 
 /// Tries what waits in a queue of one's own, and what became of it.
@@ -108,7 +109,7 @@ pub(super) fn own(world: &dyn World, config: &Config, spool: &Spool, plan: Plan<
     let lead = if plan.wanted.is_none() { spool.lead()? } else { None };
     if !plan.now && lead.is_none() && plan.wanted.is_none() {
         // Who leads tries what is due.
-        return Ok(progress.finish());
+        return Ok(Tally::default());
     }
     let journal = Journal::new(&config.log, None, Sockets::default());
     let setting = Setting { world, config, spool, journal: &journal, narrator: &plan.narrator };
@@ -129,9 +130,9 @@ fn run_until_stopped(runner: &Runner<'_>, lead: Option<Lead>) {
         if let Some(orders) = orders {
             scope.spawn(move || {
                 if orders.wait().is_ok_and(|order| order != Order::Done) {
-                    say("\nending after the messages that are under way; once more to end at once\n");
                     orders.give_back();
                     runner.stop();
+                    say("\nending after the messages that are under way; once more to end at once\n");
                 }
             });
         }
@@ -191,7 +192,7 @@ fn tell(options: &Flush, tally: Option<Tally>, asked: Option<u64>, exit: Exit) -
     if options.place.json {
         let mut out = Out::new();
         let _ = out.object(&json!({
-            "sent": own.sent, "deferred": own.deferred, "failed": own.failed, "asked_of_service": asked,
+            "sent": own.sent, "deferred": own.deferred, "failed": own.failed, "untried": own.untried, "asked_of_service": asked,
         }));
         out.finish();
     } else {
@@ -199,7 +200,7 @@ fn tell(options: &Flush, tally: Option<Tally>, asked: Option<u64>, exit: Exit) -
     }
     match own {
         _ if exit != Exit::Ok || options.due => exit,
-        Tally { deferred: 1.., .. } => Exit::TempFail,
+        Tally { deferred: 1.., .. } | Tally { untried: 1.., .. } => Exit::TempFail,
         Tally { failed: 1.., .. } => Exit::Unavailable,
         _ => Exit::Ok,
     }
@@ -211,9 +212,10 @@ fn report(tally: Option<Tally>, asked: Option<u64>) {
     if !std::io::stderr().is_terminal() {
         return;
     }
-    if let Some(Tally { sent, deferred, failed }) = tally {
+    if let Some(Tally { sent, deferred, failed, untried }) = tally {
+        let untold = if untried > 0 { format!(", not tried {untried}") } else { String::new() };
         let hint = if deferred > 0 { " (`sealpost queue list` tells why)" } else { "" };
-        say(&format!("sent {sent}, deferred {deferred}, failed {failed}{hint}\n"));
+        say(&format!("sent {sent}, deferred {deferred}, failed {failed}{untold}{hint}\n"));
     }
     match asked {
         Some(count) => say(&format!("the service tries {count} of its messages now\n")),

@@ -41,7 +41,7 @@ pub(super) fn run(world: &dyn World, options: &List) -> Result<Exit, Error> {
         let others = if options.is_plain() { others(&sources) } else { String::new() };
         say(&format!("{sum}{others}\n"));
     }
-    Ok(exit)
+    sources.finish(exit)
 }
 
 /// What is printed of an item.

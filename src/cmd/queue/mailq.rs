@@ -72,7 +72,8 @@ pub fn list(world: &dyn World, request: &Request) -> Result<Exit, Error> {
         many => format!("\n-- {} Kbytes in {many} Requests.\n", octets / 1024),
     };
     let _ = out.put(end.as_bytes());
-    Ok(out.finish())
+    let exit = out.finish();
+    sources.finish(exit)
 }
 
 const HEADING: &str = "-Queue ID-                  --Size-- ---Arrival Time---- -Sender/Recipient-------\n";
@@ -113,7 +114,8 @@ pub fn size(world: &dyn World, request: &Request) -> Result<Exit, Error> {
             ControlFlow::Continue(())
         })?;
     }
-    Ok(crate::cmd::caller::print(&format!("{messages}\n")))
+    let exit = crate::cmd::caller::print(&format!("{messages}\n"));
+    sources.finish(exit)
 }
 
 /// Tries what waits; silent when all is well, whether it went or waits on.
@@ -140,5 +142,5 @@ pub fn flush(world: &dyn World, request: &Request) -> Result<Exit, Error> {
     if let Some(service) = sources.service.as_mut().filter(|_| !request.due) {
         flush::ask(service, wanted)?;
     }
-    Ok(Exit::Ok)
+    sources.finish(Exit::Ok)
 }

@@ -26,6 +26,8 @@ pub(super) struct Tally {
     pub(super) deferred: u64,
     /// Somebody never gets it.
     pub(super) failed: u64,
+    /// It was not tried: its account did not work, or the run was stopped, or somebody else sends it.
+    pub(super) untried: u64,
 }
 
 /// A run that is watched; threads share it.
@@ -64,7 +66,7 @@ impl Progress {
         if drawn.is_some() {
             say("\r\x1b[K");
         }
-        tally
+        Tally { untried: self.total.saturating_sub(tally.tried()), ..tally }
     }
 
     fn state(&self) -> MutexGuard<'_, (Tally, Option<Instant>)> {
@@ -73,15 +75,15 @@ impl Progress {
 }
 
 impl Tally {
-    /// Messages that were worked on.
-    pub(super) fn all(self) -> u64 {
+    /// Messages that were tried.
+    pub(super) fn tried(self) -> u64 {
         self.sent + self.deferred + self.failed
     }
 }
 
 /// `[=====>    ] 512/1024  sent 500  deferred 10  failed 2  850/s  1s left`; 80 columns at the most, for counts below a million.
 fn bar(tally: Tally, total: u64, took: Duration) -> String {
-    let done = tally.all();
+    let done = tally.tried();
     let total = total.max(done).max(1);
     let filled = usize::try_from(done.saturating_mul(WIDTH as u64) / total).unwrap_or(0).min(WIDTH);
     let bar = format!("{}{}", "=".repeat(filled), " ".repeat(WIDTH - filled));
@@ -89,7 +91,7 @@ fn bar(tally: Tally, total: u64, took: Duration) -> String {
     let rate = done.saturating_mul(1000) / millis;
     let left = (total - done).saturating_mul(millis) / done.max(1) / 1000;
     let left = span(SignedDuration::from_secs(i64::try_from(left).unwrap_or(i64::MAX)));
-    let Tally { sent, deferred, failed } = tally;
+    let Tally { sent, deferred, failed, untried: _ } = tally;
     format!("[{bar}] {done}/{total} sent {sent} deferred {deferred} failed {failed} {rate}/s {left} left")
 }
 
@@ -99,12 +101,12 @@ mod tests {
 
     #[test]
     fn a_bar_tells_how_far_it_is_how_fast_and_how_long_it_will_take() {
-        let tally = Tally { sent: 400, deferred: 90, failed: 10 };
+        let tally = Tally { sent: 400, deferred: 90, failed: 10, untried: 0 };
         let text = "[==========          ] 500/1000 sent 400 deferred 90 failed 10 250/s 2s left";
         assert_eq!(bar(tally, 1000, Duration::from_secs(2)), text);
         // More came meanwhile than were counted in the beginning.
         assert!(bar(tally, 10, Duration::ZERO).starts_with("[====================] 500/500 "));
-        let many = Tally { sent: 99_000, deferred: 0, failed: 0 };
+        let many = Tally { sent: 99_000, ..Tally::default() };
         assert!(bar(many, 99_999, Duration::from_secs(99)).len() <= 80);
     }
 }

@@ -17,6 +17,8 @@ use crate::{
 const HEADER: usize = 64 << 10;
 /// Columns of a label and the gaps around it.
 const INDENT: usize = 13;
+/// Columns before the lines of a block.
+pub(super) const BLOCK: usize = 4;
 /// The page fits into a terminal of this width.
 const WIDTH: usize = 80;
 
@@ -55,7 +57,7 @@ impl Shown {
         }
     }
 
-    /// The page for a person, in the zone of the reader; `history` are rows of the log.
+    /// The page for a person, in the zone of the reader; `history` are rows of the log, so much narrower as a block begins later.
     pub(super) fn page(&self, table: Table, zone: &TimeZone, history: &[String]) -> String {
         let listed = &self.listed;
         let mut page = Page { table, text: table.title(&format!("message {}", listed.id)) };
@@ -84,8 +86,9 @@ impl Shown {
         page.row("size", Ink::Plain, &format!("{} octets{bits}{kind}", listed.size));
         page.row("message-id", Ink::Plain, &short(&listed.message_id));
         page.row("reports", Ink::Plain, &self.reports());
-        if let Some(problem) = listed.problem.as_ref().and_then(Heard::words) {
-            page.row("problem", Ink::Doubtful, &cut(&problem));
+        let problem = listed.problem.as_ref().and_then(Heard::words);
+        if let Some(problem) = &problem {
+            page.row("problem", Ink::Doubtful, &cut(problem));
         }
         for (index, one) in listed.recipients.iter().enumerate() {
             let (state, ink) = match one.status {
@@ -93,7 +96,12 @@ impl Shown {
                 Fate::Delivered => ("delivered", Ink::Good),
                 Fate::Failed => ("failed", Ink::Bad),
             };
-            let heard = one.heard.words().map(|words| format!(", {}", cut(&words))).unwrap_or_default();
+            let heard = one
+                .heard
+                .words()
+                .filter(|words| Some(words) != problem.as_ref())
+                .map(|words| format!(", {}", cut(&words)))
+                .unwrap_or_default();
             page.row(if index == 0 { "to" } else { "" }, ink, &format!("{}: {state}{heard}", short(&one.address)));
         }
         page.block("history", history.iter().flat_map(|row| row.lines()).map(str::to_owned));
@@ -133,12 +141,11 @@ impl Page {
         }
         for line in lines {
             let broken = match self.table.screen.columns {
-                // What holds colours is as wide as the terminal already.
-                Some(columns) if !line.contains('\x1b') => wrapped(&line, columns.saturating_sub(4).max(2)),
+                Some(columns) if label == "header" => wrapped(&line, columns.saturating_sub(BLOCK).max(2)),
                 _ => vec![line],
             };
             for line in broken {
-                self.text += format!("    {line}").trim_end();
+                self.text += format!("{:BLOCK$}{line}", "").trim_end();
                 self.text.push('\n');
             }
         }

@@ -2,8 +2,11 @@
 
 use std::{ops::ControlFlow, path::Path};
 
+use jiff::Timestamp;
+
 use super::{
     listed::{Item, Whose},
+    rests::Rests,
     walk::{Make, Walk},
 };
 use crate::{
@@ -24,6 +27,9 @@ pub(super) struct Sources {
     pub(super) own: Option<Spool>,
     /// The service, where it listens; root opens its queue directly.
     pub(super) service: Option<Service>,
+    /// Why it can't be asked, where something listens: told after what is done with the own queue.
+    pub(super) unreached: Option<Error>,
+    now: Timestamp,
 }
 
 impl Sources {
@@ -36,20 +42,24 @@ impl Sources {
         let loaded = config::load_any(world, file);
         let socket = loaded.as_ref().ok().and_then(Option::as_ref).map(|config| config.serve.socket.as_path());
         let wants_service = world.uid() != 0 && file.is_none();
-        let service = if wants_service { Service::meet(socket.unwrap_or(Path::new(config::SOCKET)))? } else { None };
+        let met = if wants_service { Service::meet(socket.unwrap_or(Path::new(config::SOCKET))) } else { Ok(None) };
+        let (service, unreached) = met.map_or_else(|error| (None, Some(error)), |service| (service, None));
         let config = match loaded {
             // Whose configuration is not this user's to read has the service.
-            Err(_) if service.is_some() => None,
+            Err(_) if service.is_some() || unreached.is_some() => None,
             loaded => loaded?,
         };
         let dir = config.as_ref().and_then(|config| config.queue.dir.as_deref());
         let own = match dir.map(Spool::open).transpose() {
             Ok(own) => own.flatten(),
             // It is the service's.
-            Err(_) if service.is_some() => None,
+            Err(_) if service.is_some() || unreached.is_some() => None,
             Err(error) => return Err(error),
         };
-        Ok(Self { config, own, service })
+        match unreached {
+            Some(error) if own.is_none() => Err(error),
+            unreached => Ok(Self { config, own, service, unreached, now: world.timestamp() }),
+        }
     }
 
     /// Shows what `make` makes of what stands in these places of each queue, one queue after the other; `which` is the word of
@@ -64,8 +74,10 @@ impl Sources {
         visit: &mut dyn FnMut(T) -> ControlFlow<()>,
     ) -> Result<(), Error> {
         if let Some(spool) = &self.own {
+            let rests = self.config.as_ref().map(|config| Rests::of(spool, config, self.now)).unwrap_or_default();
+            let make = |item| make(rests.applied(item));
             for place in places {
-                for made in Walk::new(spool, *place, make)? {
+                for made in Walk::new(spool, *place, &make)? {
                     if visit(made).is_break() {
                         return Ok(());
                     }
@@ -76,6 +88,11 @@ impl Sources {
             Some(service) => listen(service, which, &mut |item| make(item).map_or(ControlFlow::Continue(()), &mut *visit)),
             None => Ok(()),
         }
+    }
+
+    /// Tells why the service can't be asked, when what could be done without it is done.
+    pub(super) fn finish(self, exit: Exit) -> Result<Exit, Error> {
+        self.unreached.map_or(Ok(exit), Err)
     }
 
     /// Whether more than one queue is looked at.

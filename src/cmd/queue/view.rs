@@ -15,8 +15,9 @@ use super::{
     listed::{Item, Listed, Whose},
     missing,
     out::Out,
+    rests::Rests,
     select::Short,
-    show::Shown,
+    show::{BLOCK, Shown},
     source::{Sources, puzzled},
     table::Table,
 };
@@ -48,7 +49,10 @@ pub(super) fn run(world: &dyn World, options: &Show) -> Result<Exit, Error> {
         if options.raw {
             return raw(stored);
         }
-        let listed = Listed::new(id, place, Whose::Own, entry.clone());
+        let mut listed = Listed::new(id, place, Whose::Own, entry.clone());
+        if let Some(config) = &sources.config {
+            Rests::of(spool, config, world.timestamp()).apply(&mut listed);
+        }
         return Ok(page(world, options, sources.config.as_ref(), &Shown::new(listed, &entry, &stored)));
     }
     let service = sources.service.as_mut().ok_or_else(|| missing(&options.id))?;
@@ -68,7 +72,8 @@ fn page(world: &dyn World, options: &Show, config: Option<&Config>, shown: &Show
     }
     let screen = Screen::of_stdout(world);
     let log = config.and_then(|config| config.log.file.as_deref());
-    let history = log.map(|log| history(world, log, (id, shown.listed.arrived), screen)).unwrap_or_default();
+    let narrower = Screen { columns: screen.columns.map(|columns| columns.saturating_sub(BLOCK)), ..screen };
+    let history = log.map(|log| history(world, log, (id, shown.listed.arrived), narrower)).unwrap_or_default();
     let table = Table { screen, now: world.timestamp() };
     let _ = out.put(shown.page(table, world.now().time_zone(), &history).as_bytes());
     out.finish()
