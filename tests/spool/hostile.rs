@@ -10,7 +10,10 @@ use std::{
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use sealpost::{
     host::spool::{Claimed, Place, Spool},
-    mail::queued::Standing,
+    mail::{
+        content::{Content as _, Form},
+        queued::Standing,
+    },
 };
 use serde_json::{Value, json};
 
@@ -188,6 +191,43 @@ fn a_change_that_a_power_cut_tore_or_left_as_zeros_is_passed_over_and_written_ag
         assert_eq!(claim(&spool, Place::Queue, 1).entry.state.attempts, 7);
         let now = fs::read(path(&spool, Place::Queue, 1)).unwrap();
         assert!(now.starts_with(&good) && parts(&now).2.len() == 3, "the torn line is still there");
+    }
+}
+
+#[test]
+fn one_bit_of_a_large_message_that_is_another_is_noticed_before_anything_is_sent() {
+    let (_scratch, spool) = spool();
+    let large = b"0123456789abcde\r\n".repeat(60_000);
+    drop(spool.add(id(1), entry(1), &mut Text::new(large.clone())).unwrap());
+    let good = fs::read(path(&spool, Place::Queue, 1)).unwrap();
+    for at in [9_000, 300_000, large.len() - 1] {
+        let mut bad = good.clone();
+        bad[at] ^= 4;
+        fs::write(path(&spool, Place::Queue, 1), bad).unwrap();
+        assert_eq!(odd(&spool, 1), "is not what was written: its checksum is another");
+    }
+    fs::write(path(&spool, Place::Queue, 1), good).unwrap();
+    assert_eq!(octets(&claim(&spool, Place::Queue, 1)), large);
+}
+
+#[test]
+fn a_message_that_is_cut_while_somebody_sends_it_is_not_sent_half_in_any_form() {
+    let (_scratch, spool) = spool();
+    let text = "Subject: x\r\n\r\nGr\u{fc}\u{df}e\r\n".repeat(20_000);
+    let one = spool.add(id(1), entry(1), &mut Text::new(text)).unwrap();
+    let file = OpenOptions::new().write(true).open(path(&spool, Place::Queue, 1)).unwrap();
+    for form in [Form::EightBit, Form::SevenBit] {
+        let whole = |octets: &mut Vec<u8>| -> std::io::Result<()> {
+            let mut content = one.content()?;
+            content.rewind(form)?;
+            while !content.fill(octets, 4096)? {}
+            Ok(())
+        };
+        whole(&mut Vec::new()).unwrap();
+        let length = file.metadata().unwrap().len();
+        file.set_len(100_000).unwrap();
+        assert!(whole(&mut Vec::new()).is_err(), "{form:?}");
+        file.set_len(length).unwrap();
     }
 }
 
