@@ -277,12 +277,13 @@ fn a_head_that_says_what_cannot_be_is_refused_though_its_checksum_is_right() {
         ("arrived", json!("2026-13-45T00:00:00Z")),
         ("arrived", json!(99_999_999_999_999_u64)),
         ("unknown", json!("a key of the future")),
+        ("\u{1b}[2J\r\n", json!(1)),
     ];
     for (key, value) in wrong {
         plant(&head_with(|head| head[*key] = value.clone()));
         let why = odd(&spool, 1);
         assert!(why.starts_with("has a head that "), "{key} = {value}: {why}");
-        assert!(!why.contains(char::is_control), "{key} = {value}: {why:?}");
+        assert!(!why.contains(char::is_control) && why.len() < 500, "{key} = {value}: {why:?}");
         assert!(spool.peek(Place::Queue, id(1)).unwrap().is_none(), "{key} = {value}");
     }
     for json in [b"".as_slice(), b"{}", b"[]", b"null", b"\xff", b"{\"uid\":1,\"uid\":2}", &b"[".repeat(100_000)] {
