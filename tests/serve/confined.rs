@@ -4,10 +4,10 @@ use std::{fs, path::Path, process::Command};
 
 use crate::{
     common::{binary, run, say},
-    kit::{Service, arrive, can_be_others, sink, text, user_words},
+    kit::{Service, arrive, can_be_others, sink, talk, text, user_words},
 };
 
-/// A uid that nobody has, as DynamicUser= takes one.
+/// A uid that nobody has, as `DynamicUser=` takes one.
 const DYNAMIC: u32 = 64_123;
 
 #[test]
@@ -20,7 +20,7 @@ fn a_program_without_new_privileges_or_a_passwd_entry_can_send() {
     let mut user = user_words(DYNAMIC);
     user.extend(["--no-new-privs".to_owned(), "--bounding-set=-all".to_owned(), "--inh-caps=-all".to_owned()]);
     let from = format!("MAIL FROM:<uid{DYNAMIC}>");
-    let said = service.talk(
+    let said = talk(
         &user,
         &service.socket().display().to_string(),
         &["EHLO x", &from, "RCPT TO:<you@sink.test>", "DATA", "Subject: x\r\n\r\nhi\r\n."],

@@ -14,7 +14,7 @@ use crate::kit::{Service, arrive, sink};
 fn whatever_a_client_does_the_next_one_is_served() {
     let sink = sink();
     let service = Service::new(sink.address, "").start();
-    let huge = [b'x'; 100_000];
+    let huge = vec![b'x'; 100_000];
     let envelope = "EHLO x\r\nMAIL FROM:<root>\r\nRCPT TO:<you@sink.test>\r\n";
     let attacks: [&[u8]; 12] = [
         b"",

@@ -240,17 +240,8 @@ impl Service {
         Client::new(UnixStream::connect(self.socket()).unwrap())
     }
 
-    /// What a user reads who says this; `where_to` is the socket, or an address.
-    pub(crate) fn talk(&self, user: &[String], where_to: &str, lines: &[&str]) -> Vec<String> {
-        let mut command = Command::new("setpriv");
-        command.args(user).args(["/usr/bin/python3", "-c", TALK, where_to, &serde_json::to_string(lines).unwrap()]);
-        let run = run(command, b"");
-        assert_eq!(run.code, 0, "{run:?}");
-        run.stdout.lines().map(str::to_owned).collect()
-    }
-
     pub(crate) fn talk_as(&self, user: &str, lines: &[&str]) -> Vec<String> {
-        self.talk(&user_words(uid(user)), &self.socket().display().to_string(), lines)
+        talk(&user_words(uid(user)), &self.socket().display().to_string(), lines)
     }
 
     /// `sendmail` that knows nothing but the socket, as this or another user.
@@ -348,7 +339,9 @@ impl<S: Stream> Client<S> {
 
     pub(crate) fn envelope(&mut self, from: &str, to: &[&str]) {
         self.says(&format!("MAIL FROM:<{from}>"), "250 ");
-        to.iter().for_each(|to| drop(self.says(&format!("RCPT TO:<{to}>"), "250 ")));
+        for to in to {
+            self.says(&format!("RCPT TO:<{to}>"), "250 ");
+        }
         self.says("DATA", "354 ");
     }
 
@@ -358,6 +351,15 @@ impl<S: Stream> Client<S> {
         let reply = self.says(&format!("{text}."), "250 2.0.0 kept as ");
         reply.trim().rsplit(' ').next().unwrap().to_owned()
     }
+}
+
+/// What a user reads who says this; `where_to` is the socket, or an address.
+pub(crate) fn talk(user: &[String], where_to: &str, lines: &[&str]) -> Vec<String> {
+    let mut command = Command::new("setpriv");
+    command.args(user).args(["/usr/bin/python3", "-c", TALK, where_to, &serde_json::to_string(lines).unwrap()]);
+    let run = run(command, b"");
+    assert_eq!(run.code, 0, "{run:?}");
+    run.stdout.lines().map(str::to_owned).collect()
 }
 
 /// The uid of a user of the test machine.

@@ -9,7 +9,7 @@ use sealpost::{
 
 use crate::{
     common::{PASSWORD, USER},
-    kit::{Service, arrive, can_be_others, free_port, sink, text, uid, user_words},
+    kit::{Service, arrive, can_be_others, free_port, sink, talk, text, uid, user_words},
 };
 
 const MESSAGE: &str = "Subject: secret of alice\r\n\r\nfor you only\r\n.";
@@ -106,11 +106,11 @@ fn on_the_loopback_too_the_kernel_says_who_it_is() {
         return;
     }
     let port = free_port();
-    let service = stuck(&format!("listen = [\"127.0.0.1:{port}\"]"));
+    let _service = stuck(&format!("listen = [\"127.0.0.1:{port}\"]"));
     let address = format!("127.0.0.1:{port}");
-    let talk = |user: &str, lines: &[&str]| service.talk(&user_words(uid(user)), &address, lines).pop().unwrap();
-    assert!(talk("alice", &["EHLO x", "MAIL FROM:<bob@client.test>"]).starts_with("553 5.7.1 "));
-    assert!(talk("bob", &["EHLO x", "MAIL FROM:<bob@client.test>"]).starts_with("250 "));
+    let last = |user: &str, lines: &[&str]| talk(&user_words(uid(user)), &address, lines).pop().unwrap();
+    assert!(last("alice", &["EHLO x", "MAIL FROM:<bob@client.test>"]).starts_with("553 5.7.1 "));
+    assert!(last("bob", &["EHLO x", "MAIL FROM:<bob@client.test>"]).starts_with("250 "));
 }
 
 #[test]
@@ -194,10 +194,9 @@ fn a_user_has_a_queue_and_a_service_of_its_own() {
     service.environment = vec![("HOME".to_owned(), home.clone()), ("XDG_RUNTIME_DIR".to_owned(), home.clone())];
     // The build directory may not be hers to enter.
     service.environment.push(("PATH".to_owned(), "/usr/bin:/bin".to_owned()));
-    let service = service.start();
+    let _service = service.start();
     let socket = format!("{home}/sealpost/submit.sock");
-    let said =
-        service.talk(&user_words(alice), &socket, &["EHLO x", "MAIL FROM:<x@y.test>", "RCPT TO:<you@sink.test>", "DATA", MESSAGE]);
+    let said = talk(&user_words(alice), &socket, &["EHLO x", "MAIL FROM:<x@y.test>", "RCPT TO:<you@sink.test>", "DATA", MESSAGE]);
     assert!(said.last().unwrap().starts_with("250 2.0.0 kept"), "{said:?}");
     assert_eq!(arrive(&sink, 1)[0].transaction.sender, "x@y.test");
     assert!(std::path::Path::new(&home).join(".local/state/sealpost/queue/queue").is_dir());
