@@ -169,6 +169,9 @@ impl std::error::Error for Error {}
 /// Foreign text, made safe for a terminal or a line of a log: whatever [`is_treacherous`] is shown as an escape, so that no
 /// input can forge a line or drive a terminal.
 pub fn printable(text: &str) -> String {
+    if text.bytes().all(|octet| matches!(octet, b' '..=b'~')) {
+        return text.to_owned();
+    }
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
         if is_treacherous(c) {

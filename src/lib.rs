@@ -66,7 +66,6 @@ pub mod host {
     pub mod memory;
     pub mod narrate;
     pub mod net;
-    pub mod oauth;
     pub mod probe;
     pub mod pump;
     pub mod replace;

@@ -6,6 +6,8 @@ mod common;
 
 #[path = "secrets/cost.rs"]
 mod cost;
+#[path = "secrets/echo.rs"]
+mod echo;
 #[path = "secrets/hygiene.rs"]
 mod hygiene;
 #[path = "secrets/keyring.rs"]
@@ -16,3 +18,5 @@ mod kit;
 mod process;
 #[path = "secrets/recipes.rs"]
 mod recipes;
+#[path = "secrets/system_log.rs"]
+mod system_log;

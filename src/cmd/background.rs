@@ -10,11 +10,11 @@ use std::{
     time::Duration,
 };
 
-use super::runner::{Runner, Setting, Until, Wish};
+use super::runner::{Ended, Runner, Setting, Until, Wish};
 use crate::{
     error::{Error, Exit},
     host::{
-        config,
+        config::{self, Origin},
         journal::{Journal, Sockets},
         narrate::Narrator,
         signals,
@@ -86,20 +86,34 @@ pub fn run(words: &[OsString]) -> Exit {
     }
 }
 
-fn drain(patience: Duration, config: Option<&OsStr>) -> Result<(), Error> {
-    let lock = take_stdin().map_err(|error| failed(&error))?;
+fn drain(patience: Duration, named: Option<&OsStr>) -> Result<(), Error> {
+    let mut lock = Some(take_stdin().map_err(|error| failed(&error))?);
     let world = Machine;
-    let config = config::load(&world, config.map(Path::new))?;
-    let Some(dir) = &config.queue.dir else { return Ok(()) };
-    let Some(spool) = Spool::open(dir)? else { return Ok(()) };
-    let lead = spool.lead_on(lock)?;
-    if lead.is_none() && !patience.is_zero() {
-        return Ok(());
+    let mut lead = None;
+    let mut place = None;
+    loop {
+        // Anew after each rest: somebody may have mended it.
+        let config = config::load(&world, named.map(Path::new))?;
+        let Some(dir) = config.queue.dir.as_deref().filter(|dir| place.get_or_insert(dir.to_path_buf()) == dir) else {
+            return Ok(());
+        };
+        let Some(spool) = Spool::open(dir)? else { return Ok(()) };
+        if let Some(lock) = lock.take() {
+            lead = spool.lead_on(lock)?;
+            if lead.is_none() && !patience.is_zero() {
+                return Ok(());
+            }
+        }
+        // What the environment says can't be mended, and another caller's may say something else: it is not for long.
+        let patience = if config.origin == Origin::Environment { Duration::ZERO } else { patience };
+        let journal = Journal::new(&config.log, None, Sockets::default());
+        let narrator = Narrator::default();
+        let setting = Setting { world: &world, config: &config, spool: &spool, journal: &journal, narrator: &narrator };
+        let runner = Runner::new(setting, Wish::default())?;
+        if runner.run_for_now(&mut lead, Until::Drained { patience }) == Ended::Over {
+            return Ok(());
+        }
     }
-    let journal = Journal::new(&config.log, None, Sockets::default());
-    let setting = Setting { world: &world, config: &config, spool: &spool, journal: &journal, narrator: &Narrator::default() };
-    Runner::new(setting, Wish::default())?.run(lead, Until::Drained { patience });
-    Ok(())
 }
 
 /// The lock, which is standard input; commands that ask for passwords find nothing there.
@@ -113,7 +127,7 @@ fn take_stdin() -> std::io::Result<OwnedFd> {
 fn close_what_is_not_ours() {
     let names =
         fs::read_dir("/proc/self/fd").map(|names| names.flatten().filter_map(|name| name.file_name().to_str()?.parse().ok()));
-    let open: Vec<i32> = names.map(Iterator::collect).unwrap_or_else(|_| (3..256).collect());
+    let open: Vec<i32> = names.map_or_else(|_| (3..256).collect(), Iterator::collect);
     for fd in open.into_iter().filter(|fd| *fd > 2) {
         // The directory itself is closed by now.
         let _ = nix::unistd::close(fd);

@@ -9,9 +9,9 @@ use clap::{Args, ValueHint};
 use serde_json::{Value, json};
 
 use self::{
-    examine::Examination,
     letter::{Letter, Posted},
     page::Style,
+    seen::Examination,
 };
 use crate::{
     error::{Error, Exit},
@@ -31,6 +31,7 @@ mod object;
 mod opinions;
 mod page;
 mod records;
+mod seen;
 
 /// What `--help` ends with.
 const EXAMPLES: &str = "\

@@ -33,7 +33,7 @@ use crate::{
         dial::{self, Unreachable},
         journal::{Journal, Record, Rejection, Span, Submission},
         memory,
-        narrate::Narrator,
+        narrate::{Narrator, Unfinished},
         net::Link,
         pump::Pump,
         tls::Connector,
@@ -102,8 +102,8 @@ struct Ended {
     unreached: bool,
     /// It did not count: another is to see whom it met.
     unseen: Option<Unseen>,
-    /// The server refused the access token.
-    token_refused: bool,
+    /// The server refused the access token: there is another, or it can't be had.
+    renewal: Option<Result<(), Error>>,
     /// What ails the account as a whole.
     trouble: Option<Trouble>,
 }
@@ -224,7 +224,7 @@ impl<'a> Delivery<'a> {
         let mut begun = Instant::now();
         let mut budget = deadline.saturating_duration_since(begun);
         loop {
-            let ended = self.attempt(account, (&connector, begun, budget), login.clone(), &before, envelope, content);
+            let ended = self.attempt(account, (&connector, begun, budget), (login, !renewed), &before, envelope, content);
             // It was reached: another connection is a matter of its own.
             budget = self.config.limits.connect;
             if let Some(Unseen { finding, peer }) = ended.unseen {
@@ -239,15 +239,14 @@ impl<'a> Delivery<'a> {
                 continue;
             }
             begun = Instant::now();
-            if ended.token_refused && !std::mem::replace(&mut renewed, true) {
-                match login::renew(self.world, self.config, account, login) {
-                    Ok(true) => {
-                        self.narrator.note("the server refused the token: once more with a new one");
-                        continue;
-                    }
-                    Ok(false) => return ended,
-                    Err(error) => return self.reject(account, envelope, error),
+            match ended.renewal {
+                Some(Ok(())) => {
+                    self.narrator.note("the server refused the token: once more with a new one");
+                    renewed = true;
+                    continue;
                 }
+                Some(Err(error)) => return self.reject(account, envelope, error),
+                None => {}
             }
             match &ended.retry_in_plaintext {
                 Some(finding) if before.prior.failed_handshake.is_none() => {
@@ -272,7 +271,7 @@ impl<'a> Delivery<'a> {
         &mut self,
         account: &Account,
         (connector, begun, budget): (&Connector, Instant, Duration),
-        credentials: Option<Login>,
+        (login, renewable): (&mut Option<Login>, bool),
         before: &Before,
         envelope: &Arc<Envelope>,
         content: &mut dyn Content,
@@ -283,7 +282,7 @@ impl<'a> Delivery<'a> {
             Err(why) => return self.unreachable(account, before.demand, envelope, (&why, connector.refusal()), begun),
         };
         let peer = link.peer().filter(|_| account.proxy.is_none());
-        let plan = Self::plan(self.world, self.config, account, &link, credentials, (before.demand, &before.prior));
+        let plan = Self::plan(self.world, self.config, account, &link, login.clone(), (before.demand, &before.prior));
         let mut session = Session::new(Plan { keep: self.keeps, ..plan }, Arc::clone(envelope), content.facts());
         let facts = self.pump(&mut link, connector, &mut session, content);
         let mut report = session.take_report();
@@ -292,11 +291,16 @@ impl<'a> Delivery<'a> {
             let unseen = Some(Unseen { finding, peer });
             return Ended { unseen, ..Ended::without(report.outcomes, None, None) };
         }
+        let renewal = if report.token_refused && renewable { self.renew(account, login) } else { None };
+        if let Some(Ok(())) = renewal {
+            // A token that has run out is no refusal of the message, which is about to be tried with another.
+            report.outcomes.iter_mut().for_each(Outcome::put_off);
+        }
         let mut after = after::look_back(self.world, self.config, account, before, &report, facts.as_ref());
         self.warn(std::mem::take(&mut after.warnings));
         let line = Line { demand: before.demand, peer, facts, after };
         let is_known = report.met.is_some();
-        let ended = self.conclude(account, envelope, report, &line, begun);
+        let ended = Ended { renewal, ..self.conclude(account, envelope, report, &line, begun) };
         if session.is_idle() {
             let kept = Kept::new(account, line, (link, connector, session), begun);
             // What nothing was said on, the memory has not taken in.
@@ -312,7 +316,8 @@ impl<'a> Delivery<'a> {
         let is_told = self.settled.is_some();
         let mut tell = |outcomes: &[Outcome]| self.settle_or_fail(outcomes);
         let settled = is_told.then_some(&mut tell as _);
-        Pump { link, connector, timeouts, narrator, until: None, witness: None, settled }.run(session, content)
+        let unfinished = Unfinished::default();
+        Pump { link, connector, timeouts, narrator, unfinished, until: None, witness: None, settled }.run(session, content)
     }
 
     /// Writes down what became of a message on a connection.
@@ -336,8 +341,13 @@ impl<'a> Delivery<'a> {
             remark: line.after.remark.as_deref(),
         };
         self.record(account, &report.outcomes, problem.as_ref(), log, begun);
-        let Report { outcomes, retry_in_plaintext, token_refused, .. } = report;
-        Ended { retry_in_plaintext, token_refused, ..Ended::without(outcomes, problem, trouble) }
+        let Report { outcomes, retry_in_plaintext, .. } = report;
+        Ended { retry_in_plaintext, ..Ended::without(outcomes, problem, trouble) }
+    }
+
+    /// Another token in the place of one that the server refused; `None` where there is no other.
+    fn renew(&self, account: &Account, login: &mut Option<Login>) -> Option<Result<(), Error>> {
+        login::renew(self.world, self.config, account, login).map(|renewed| renewed.then_some(())).transpose()
     }
 
     /// What a connection of this account is for.
@@ -429,7 +439,7 @@ impl Ended {
     /// There is nothing to be done about it at once.
     fn without(outcomes: Vec<Outcome>, problem: impl Into<Option<Error>>, trouble: impl Into<Option<Trouble>>) -> Self {
         let (problem, trouble) = (problem.into(), trouble.into());
-        Self { outcomes, problem, retry_in_plaintext: None, unreached: false, unseen: None, token_refused: false, trouble }
+        Self { outcomes, problem, retry_in_plaintext: None, unreached: false, unseen: None, renewal: None, trouble }
     }
 }
 

@@ -35,7 +35,7 @@ use super::{caller::complain, sendmail::ErrorMode};
 use crate::{
     error::Error,
     host::{
-        alarm::Alarm,
+        alarm::{Alarm, Woken},
         config::Config,
         journal::{Event, Happening, Id, Journal, Record, Span, Status, Submission},
         narrate::Narrator,
@@ -59,13 +59,16 @@ pub struct Setting<'a> {
     pub narrator: &'a Narrator,
 }
 
+/// Whether a message is wanted.
+pub type Choice<'a> = dyn Fn(Id, &Entry) -> bool + Sync + 'a;
+
 /// What somebody wants of a run.
 #[derive(Clone, Copy, Default)]
 pub struct Wish<'a> {
     /// Each message is tried once whether it is due or not, and no account pauses for what was before.
     pub now: bool,
     /// These messages only.
-    pub only: Option<&'a (dyn Fn(Id, &Entry) -> bool + Sync)>,
+    pub only: Option<&'a Choice<'a>>,
     /// Hears of each message that was worked on.
     pub told: Option<&'a (dyn Fn(Done) + Sync)>,
 }
@@ -80,6 +83,15 @@ pub enum Until {
     },
     /// [`Runner::stop`] is called.
     Stopped,
+}
+
+/// How a part of a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Nothing is left to do, or it was stopped.
+    Over,
+    /// It waited, and may go on.
+    Rested,
 }
 
 /// A run of a queue. Threads may share it: one is in [`Runner::run`], others hand over, wake and stop.
@@ -102,7 +114,7 @@ pub struct Runner<'a> {
     is_look_wanted: AtomicBool,
     is_stopping: AtomicBool,
     last_words: Mutex<String>,
-    swept: Mutex<Instant>,
+    swept: Mutex<Option<Instant>>,
 }
 
 /// A message for which there is no room here is found in the queue.
@@ -112,7 +124,7 @@ const SKIPPED: usize = 10_000;
 /// A service looks at its queue this often, whatever wakes it besides.
 const OFTEN: Duration = Duration::from_secs(60);
 /// No wait is shorter than this.
-const SHORT: Duration = Duration::from_millis(20);
+const SHORT: Duration = Duration::from_millis(50);
 
 impl<'a> Runner<'a> {
     /// A run that has not begun.
@@ -143,7 +155,7 @@ impl<'a> Runner<'a> {
             is_look_wanted: AtomicBool::new(true),
             is_stopping: AtomicBool::new(false),
             last_words: Mutex::default(),
-            swept: Mutex::new(Instant::now()),
+            swept: Mutex::default(),
         })
     }
 
@@ -176,34 +188,45 @@ impl<'a> Runner<'a> {
     /// more, since who added something meanwhile relies on it. Without a lead (somebody else has it) it works all the same: the
     /// messages have locks of their own.
     pub fn run(&self, mut lead: Option<Lead>, until: Until) -> u64 {
-        self.sweep();
-        if self.wish.only.is_some() {
-            // A leader must not leave the others' messages.
-            lead = None;
-        }
-        loop {
-            thread::scope(|scope| {
-                self.dispatch(scope, until, &mut lead);
-                self.lanes.iter().for_each(Lane::close);
-            });
-            if self.is_stopping() || lead.take().is_none() || !self.has_missed_any() {
-                break;
-            }
-            lead = match self.setting.spool.lead() {
-                Ok(Some(lead)) => Some(lead),
-                Ok(None) => break,
-                Err(error) => {
-                    self.complain(None, &error);
-                    break;
-                }
-            };
-            self.lanes.iter().for_each(Lane::open);
-            self.is_look_wanted.store(true, Ordering::SeqCst);
-        }
+        while self.run_for_now(&mut lead, until) == Ended::Rested {}
         self.acted.load(Ordering::SeqCst)
     }
 
-    fn dispatch<'s>(&'s self, scope: &'s Scope<'s, '_>, until: Until, lead: &mut Option<Lead>) {
+    /// As [`Runner::run`], up to the first rest: who goes on then may read the configuration anew.
+    pub fn run_for_now(&self, lead: &mut Option<Lead>, until: Until) -> Ended {
+        self.sweep_now_and_then();
+        if self.wish.only.is_some() {
+            // A leader must not leave the others' messages.
+            *lead = None;
+        }
+        loop {
+            self.lanes.iter().for_each(Lane::open);
+            self.is_look_wanted.store(true, Ordering::SeqCst);
+            let rest = thread::scope(|scope| {
+                let rest = self.dispatch(scope, until, lead);
+                self.lanes.iter().for_each(Lane::close);
+                rest
+            });
+            if let Some(rest) = rest.filter(|_| !self.is_stopping()) {
+                self.alarm.wait(Some(rest));
+                return Ended::Rested;
+            }
+            if self.is_stopping() || lead.take().is_none() || !self.has_missed_any() {
+                return Ended::Over;
+            }
+            match self.setting.spool.lead() {
+                Ok(None) => return Ended::Over,
+                Ok(again) => *lead = again,
+                Err(error) => {
+                    self.complain(None, &error);
+                    return Ended::Over;
+                }
+            }
+        }
+    }
+
+    /// Works until nothing is left to do, or until the end; how long to wait for what will be due, where somebody has the patience.
+    fn dispatch<'s>(&'s self, scope: &'s Scope<'s, '_>, until: Until, lead: &mut Option<Lead>) -> Option<Duration> {
         let mut look = Look::default();
         while !self.is_stopping() {
             let is_solvent = self.pay_debts();
@@ -224,27 +247,28 @@ impl<'a> Runner<'a> {
                 continue;
             }
             let wait = if is_solvent && !is_wanted { self.until_next(&look) } else { Some(look.rest().max(SHORT)) };
-            if is_idle && self.is_over(until, wait) {
-                return;
+            if let Until::Drained { patience } = until
+                && is_idle
+                && (!is_wanted || !is_solvent)
+            {
+                match self.in_debt() {
+                    Some(is_hopeless) if is_hopeless => return None,
+                    Some(_) => {}
+                    // Without a watch it would not hear of what others add.
+                    None => return wait.filter(|wait| *wait <= patience && self.alarm.watches()),
+                }
             }
             let most = if until == Until::Stopped { Some(wait.unwrap_or(OFTEN).min(OFTEN)) } else { wait };
             let is_holding_back = self.lanes.iter().any(Lane::is_holding_back);
             let most = if is_holding_back { Some(most.unwrap_or(lane::HURRY).min(lane::HURRY)) } else { most };
-            self.alarm.wait(most);
-            self.is_look_wanted.store(true, Ordering::SeqCst);
+            match self.alarm.wait(most) {
+                Woken::Files => self.is_look_wanted.store(true, Ordering::SeqCst),
+                Woken::Time if !is_holding_back => self.is_look_wanted.store(true, Ordering::SeqCst),
+                Woken::Time | Woken::Ring => {}
+            }
             self.sweep_now_and_then();
         }
-    }
-
-    /// Whether a run ends where everything is idle, and nothing is due before `wait` is over.
-    fn is_over(&self, until: Until, wait: Option<Duration>) -> bool {
-        let Until::Drained { patience } = until else { return false };
-        if let Some(is_hopeless) = self.in_debt() {
-            return is_hopeless;
-        }
-        // Without a watch it would not hear of what others add.
-        let is_patient = !patience.is_zero() && self.alarm.watches();
-        !self.is_look_wanted.load(Ordering::SeqCst) && wait.is_none_or(|wait| !is_patient || wait > patience)
+        None
     }
 
     fn take_offers(&self) {

@@ -49,15 +49,15 @@ pub enum Invocation {
     /// Send the message on standard input; somebody is addressed, or the header says who is.
     Submit(Box<Submission>),
     /// List the queue.
-    Mailq(Box<Request>),
+    Mailq(Request),
     /// Check the alias file of this configuration (`-C`), or of the usual one.
     Newaliases(Option<PathBuf>),
     /// Send what waits in the queue.
-    Flush(Box<Request>),
+    Flush(Request),
     /// Speak SMTP on standard input and output; of the flags those count that concern every message.
     SmtpOnStdin(Box<Submission>),
     /// Count the queue.
-    QueueSize(Box<Request>),
+    QueueSize(Request),
     /// Nothing at all, successfully: the host status of `-bh` and `-bH`.
     Nothing,
     /// A mode that is another program's job; standard input is not read.
@@ -218,9 +218,9 @@ impl Line {
         }
     }
 
-    fn request(&mut self) -> Box<Request> {
+    fn request(&mut self) -> Request {
         let Submission { config, verbose, debug, .. } = &mut self.submission;
-        Box::new(Request { config: config.take(), verbose: *verbose, debug: *debug, ..std::mem::take(&mut self.request) })
+        Request { config: config.take(), verbose: *verbose, debug: *debug, ..std::mem::take(&mut self.request) }
     }
 
     fn flag(&mut self, flag: &Flag, value: OsString) -> Result<(), Error> {

@@ -11,8 +11,10 @@ use crate::{
     error::{Error, Exit, printable},
     host::{
         config::{self, Account, Config, OAuth, SecretSource},
-        oauth::{Given, Grant, Store, browser, device},
-        secrets::{self, Errand},
+        secrets::{
+            self, Errand,
+            oauth::{Given, Grant, Store, browser, device},
+        },
         world::World,
     },
 };

@@ -20,6 +20,17 @@ pub struct Alarm {
     watch: Option<OwnedFd>,
 }
 
+/// Why a wait is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Woken {
+    /// Somebody rang.
+    Ring,
+    /// A file came, or the directory went.
+    Files,
+    /// The time is over.
+    Time,
+}
+
 impl Alarm {
     /// An alarm that rings by itself when a file is moved into `directory`, or that directory goes; see [`Alarm::watches`].
     ///
@@ -45,7 +56,7 @@ impl Alarm {
     }
 
     /// Waits until it rings, for `most` at the most.
-    pub fn wait(&self, most: Option<Duration>) {
+    pub fn wait(&self, most: Option<Duration>) -> Woken {
         let most = most.map(|most| Timespec {
             tv_sec: i64::try_from(most.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: most.subsec_nanos().into(),
@@ -53,13 +64,18 @@ impl Alarm {
         let mut ears = vec![PollFd::new(&self.ear, PollFlags::IN)];
         ears.extend(self.watch.iter().map(|watch| PollFd::new(watch, PollFlags::IN)));
         // An interrupted wait is one that was short.
-        if poll(&mut ears, most.as_ref()).is_ok_and(|rung| rung > 0) {
-            self.hush();
+        let rung = poll(&mut ears, most.as_ref()).unwrap_or(0);
+        let has_files = ears.get(1).is_some_and(|watch| !watch.revents().is_empty());
+        self.hush();
+        match rung {
+            0 => Woken::Time,
+            _ if has_files => Woken::Files,
+            _ => Woken::Ring,
         }
     }
 
     /// Takes what has rung so far as heard.
-    pub fn hush(&self) {
+    fn hush(&self) {
         let mut heard = [0; 4096];
         while (&self.ear).read(&mut heard).is_ok_and(|n| n == heard.len()) {}
         if let Some(watch) = &self.watch {
@@ -101,21 +117,20 @@ mod tests {
         assert!(alarm.watches());
         // None of these would return without what rings.
         alarm.ring();
-        alarm.wait(None);
+        assert_eq!(alarm.wait(None), Woken::Ring);
         thread::scope(|scope| {
             scope.spawn(|| alarm.ring());
             alarm.wait(None);
         });
         fs::write(&beside, "").unwrap();
         fs::rename(&beside, queue.join("file")).unwrap();
-        alarm.wait(None);
+        assert_eq!(alarm.wait(None), Woken::Files);
         for _ in 0..100_000 {
             alarm.ring();
         }
         alarm.wait(None);
-        let mut ears = [PollFd::new(&alarm.ear, PollFlags::IN)];
-        assert_eq!(poll(&mut ears, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).unwrap(), 0);
+        assert_eq!(alarm.wait(Some(Duration::ZERO)), Woken::Time);
         fs::remove_dir_all(&queue).unwrap();
-        alarm.wait(None);
+        assert_eq!(alarm.wait(None), Woken::Files);
     }
 }

@@ -228,6 +228,22 @@ pub enum Target {
     Service(String),
 }
 
+impl Target {
+    /// Whether it is on this machine by its very name (RFC 6761 6.3), `localhost.localdomain` of old included. Where the name leads
+    /// is seen when somebody has connected.
+    pub(super) fn is_local(&self) -> bool {
+        match self {
+            Self::Unix(_) => true,
+            Self::Address(address, _) => address.to_canonical().is_loopback(),
+            Self::Service(_) => false,
+            Self::Name(name, _) => {
+                let name = name.to_ascii_lowercase();
+                name == "localhost" || name.ends_with(".localhost") || name == "localhost.localdomain"
+            }
+        }
+    }
+}
+
 /// Who may choose the envelope sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FromPolicy {
@@ -327,6 +343,9 @@ impl Version {
     }
 }
 
+/// Why `mechanism = "GSSAPI"` can't be had.
+pub(super) const WITHOUT_GSSAPI: &str = "this sealpost was built without GSSAPI (Kerberos)";
+
 /// Why `backend = "native-tls"` can't be had.
 pub(super) const WITHOUT_NATIVE_TLS: &str = "this sealpost was built without native-tls";
 
@@ -390,6 +409,8 @@ pub enum SecretSource {
     OAuth(Box<OAuth>),
     /// Asked on the terminal.
     Prompt,
+    /// A Kerberos ticket, wherever the system's library finds it.
+    Ticket,
     /// There is none: the client certificate speaks for the account.
     Nowhere,
 }
@@ -407,6 +428,7 @@ impl SecretSource {
             | Self::Netrc
             | Self::Prompt => Kind::Password,
             Self::TokenCommand { .. } | Self::OAuth(_) => Kind::Token,
+            Self::Ticket => Kind::Ticket,
             Self::Nowhere => Kind::Nothing,
         }
     }

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     error::{Error, Exit},
-    mail::tls::Standing,
+    mail::{policy::Reach, tls::Standing},
     smtp::client::Flight,
 };
 
@@ -55,8 +55,13 @@ impl Form {
 ///
 /// # Errors
 /// `EX_TEMPFAIL`: the server can't be reached, is not the one that it should be, breaks off, takes too long, or speaks no HTTP.
+/// `EX_CONFIG`: the form would cross a network in plaintext.
 pub fn post(account: &Account, endpoint: &Endpoint, ca_file: Option<&std::path::Path>, form: &Form) -> Result<Answer, Error> {
     let deadline = Instant::now() + PATIENCE;
+    // What leads to a proxy on this machine goes on from there.
+    if !endpoint.secure && account.proxy.is_some() {
+        return Err(exposed(endpoint));
+    }
     let mut link = dial::dial_for(account, &endpoint.target, PATIENCE).map_err(|why| failed(endpoint, &why.to_string()))?;
     if endpoint.secure {
         let tls = Tls::verified(ca_file.map(std::path::Path::to_path_buf));
@@ -67,6 +72,8 @@ pub fn post(account: &Account, endpoint: &Endpoint, ca_file: Option<&std::path::
             Ok(_) => return Err(failed(endpoint, "nobody vouches for its certificate")),
             Err(finding) => return Err(failed(endpoint, &finding.to_string())),
         }
+    } else if link.reach() != Reach::Local {
+        return Err(exposed(endpoint));
     }
     let head = format!(
         "POST {} HTTP/1.1\r\nHost: {}\r\nAccept: application/json\r\nUser-Agent: sealpost/{}\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
@@ -97,6 +104,15 @@ fn read(link: &mut Link, deadline: Instant) -> Result<Answer, String> {
 
 fn failed(endpoint: &Endpoint, why: &str) -> Error {
     Error::new(Exit::TempFail, format!("asking {}", endpoint.url), why)
+}
+
+fn exposed(endpoint: &Endpoint) -> Error {
+    Error::new(
+        Exit::Config,
+        format!("asking {}", endpoint.url),
+        "it is not on this machine, and secrets cross no network in plaintext",
+    )
+    .hint("give the address that begins with https://")
 }
 
 /// RFC 3986 2.3: what is not unreserved is written as its octets.
@@ -147,6 +163,47 @@ mod tests {
             "a=b%20c&scope=https%3A%2F%2Fx%2F%C3%A9&e="
         );
         assert_eq!(Form::new(&[]).as_str(), "");
+    }
+
+    #[test]
+    fn nothing_is_said_in_plaintext_to_who_is_not_on_this_machine() {
+        use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+
+        use crate::host::{config, config::Target, world::Pretend};
+        let own = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).and_then(|socket| {
+            socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9))?;
+            socket.local_addr()
+        });
+        let listen = |address| TcpListener::bind((address, 0)).unwrap();
+        let text = "[accounts.relay]\nhost = \"smtp.example.com\"\n";
+        let path = std::path::Path::new("/etc/config.toml");
+        let direct = config::parse(&Pretend::default(), path, text).unwrap();
+        let proxy = listen(Ipv4Addr::LOCALHOST.into());
+        let by_proxy = format!("{text}proxy = \"socks5://{}\"\n", proxy.local_addr().unwrap());
+        let by_proxy = config::parse(&Pretend::default(), path, &by_proxy).unwrap();
+        // A machine without a network has no address of its own but those of the loopback interface.
+        let elsewhere = own.ok().filter(|own| !own.ip().is_loopback()).map(|own| (&direct, listen(own.ip())));
+        for (config, listener) in elsewhere.into_iter().chain([(&by_proxy, listen(Ipv4Addr::LOCALHOST.into()))]) {
+            let address = listener.local_addr().unwrap();
+            let endpoint = Endpoint {
+                url: format!("http://{address}/"),
+                secure: false,
+                target: Target::Address(address.ip(), address.port()),
+                authority: address.to_string(),
+                path: "/".to_owned(),
+            };
+            let error = post(&config.accounts[0], &endpoint, None, &Form::new(&[("refresh_token", "secret")])).err().unwrap();
+            assert_eq!(error.exit(), Exit::Config);
+            assert!(error.summary().ends_with("it is not on this machine, and secrets cross no network in plaintext"), "{error}");
+            listener.set_nonblocking(true).unwrap();
+            if let Ok((mut stream, _)) = listener.accept() {
+                let mut heard = Vec::new();
+                std::io::Read::read_to_end(&mut stream, &mut heard).unwrap();
+                assert!(heard.is_empty(), "{heard:?}");
+            }
+        }
+        proxy.set_nonblocking(true).unwrap();
+        assert!(proxy.accept().is_err(), "the proxy was asked");
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! What does `-v` and `--debug` tell on the terminal? (secrets masked, controls escaped)
 
-use std::{borrow::Cow, io::Write};
+use std::io::Write;
+
+use zeroize::Zeroizing;
 
 use crate::{
     error::printable,
     mail::tls::{Facts, Standing, Verdict},
-    smtp::client::Flight,
+    smtp::{client::Flight, sasl::Mask},
 };
 
 /// How much is told.
@@ -76,15 +78,33 @@ impl Narrator {
         tell(&text);
     }
 
-    /// Bytes that came; `mask` takes out what nobody may see.
-    pub fn heard(&self, bytes: &[u8], mask: impl Fn(&str) -> Cow<'_, str>) {
-        if self.level == Level::Debug && !bytes.is_empty() {
+    /// Bytes that came; `mask` takes out what nobody may see. A line is shown when all of it is there.
+    pub fn heard(&self, unfinished: &mut Unfinished, bytes: &[u8], mask: &Mask) {
+        if self.level < Level::Debug {
+            return;
+        }
+        unfinished.0.extend_from_slice(bytes);
+        let Some(end) = memchr::memrchr(b'\n', &unfinished.0) else { return };
+        let lines: Zeroizing<Vec<u8>> = Zeroizing::new(unfinished.0.drain(..=end).collect());
+        let mut text = String::new();
+        quote(&mut text, '<', mask.hide(&String::from_utf8_lossy(&lines)).as_bytes());
+        tell(&text);
+    }
+
+    /// The rest of a line does not come: what there is of it is shown.
+    pub fn broke_off(&self, unfinished: &mut Unfinished, mask: &Mask) {
+        let line = std::mem::take(&mut unfinished.0);
+        if !line.is_empty() {
             let mut text = String::new();
-            quote(&mut text, '<', mask(&String::from_utf8_lossy(bytes)).as_bytes());
+            quote(&mut text, '<', mask.hide_broken_off(&String::from_utf8_lossy(&line)).as_bytes());
             tell(&text);
         }
     }
 }
+
+/// A line of a server's that has not come to its end: shown by halves it would show a secret by halves, which no mask knows.
+#[derive(Debug, Default)]
+pub struct Unfinished(Zeroizing<Vec<u8>>);
 
 fn quote(text: &mut String, mark: char, bytes: &[u8]) {
     for line in String::from_utf8_lossy(bytes).lines() {

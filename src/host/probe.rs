@@ -9,7 +9,7 @@ use rustls::pki_types::CertificateDer;
 
 use super::{
     config::Timeouts,
-    narrate::Narrator,
+    narrate::{Narrator, Unfinished},
     net::Link,
     pump::{Pump, Witness},
     tls::{Connector, Handshake},
@@ -99,12 +99,13 @@ pub fn run(mut link: Link, connector: &Connector, patience: Patience, plan: Plan
         connector,
         timeouts,
         narrator: &narrator,
+        unfinished: Unfinished::default(),
         until: Some(until),
         witness: Some(&mut watch),
         settled: None,
     };
     pump.run(&mut session, &mut Nothing);
-    let hidden = |text: String| session.masked(&text).into_owned();
+    let hidden = |text: String| session.mask().hide(&text).into_owned();
     // The secret goes before anything is cut.
     let greeting = watch.greeting.map(|reply| Reply { lines: reply.lines.into_iter().map(hidden).collect(), ..reply });
     let greeting = greeting.map(|reply| reply.shortened().to_string());

@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     config::Timeouts,
-    narrate::Narrator,
+    narrate::{Narrator, Unfinished},
     net::{Link, Lost},
     tls::{Broken, Connector, Handshake},
 };
@@ -50,6 +50,8 @@ pub struct Pump<'a> {
     pub timeouts: Timeouts,
     /// Who tells the terminal.
     pub narrator: &'a Narrator,
+    /// What the narrator has yet to tell.
+    pub unfinished: Unfinished,
     /// When all is over at the latest, whatever `timeouts` say; `None`: a session ends when it ends.
     pub until: Option<Instant>,
     /// Who looks on.
@@ -74,7 +76,7 @@ impl Pump<'_> {
                 }
                 Action::Glance => match self.link.glance() {
                     Ok(bytes) => {
-                        self.narrator.heard(bytes, |text| session.masked(text));
+                        self.narrator.heard(&mut self.unfinished, bytes, session.mask());
                         session.receive(bytes);
                     }
                     Err(lost) => session.lost(&lost.to_string()),
@@ -88,7 +90,10 @@ impl Pump<'_> {
                     Ok(last) => session.fetched(last),
                     Err(error) => unreadable(session, &error),
                 },
-                Action::Idle | Action::Done => return facts,
+                Action::Idle | Action::Done => {
+                    self.narrator.broke_off(&mut self.unfinished, session.mask());
+                    return facts;
+                }
             }
         }
     }
@@ -100,6 +105,7 @@ impl Pump<'_> {
     }
 
     fn say(&mut self, session: &mut Session) {
+        self.narrator.broke_off(&mut self.unfinished, session.mask());
         let flight = session.flight();
         self.narrator.said(flight);
         if let Some(witness) = &mut self.witness {
@@ -109,7 +115,7 @@ impl Pump<'_> {
         let Err(lost) = self.link.say(flight, deadline) else { return };
         // A server that refuses in the middle closes behind its reply: the reply is worth more than "broken pipe".
         if let Ok(bytes) = self.link.glance() {
-            self.narrator.heard(bytes, |text| session.masked(text));
+            self.narrator.heard(&mut self.unfinished, bytes, session.mask());
             session.receive(bytes);
         }
         session.lost(&lost.to_string());
@@ -121,7 +127,7 @@ impl Pump<'_> {
                 if let Some(witness) = &mut self.witness {
                     witness.heard(bytes);
                 }
-                self.narrator.heard(bytes, |text| session.masked(text));
+                self.narrator.heard(&mut self.unfinished, bytes, session.mask());
                 session.receive(bytes);
             }
             Err(Lost::TimedOut) if self.until.is_some_and(|until| until <= deadline) => {
@@ -137,6 +143,7 @@ impl Pump<'_> {
     }
 
     fn seal(&mut self, session: &mut Session) -> Option<Facts> {
+        self.narrator.broke_off(&mut self.unfinished, session.mask());
         if !self.link.is_quiet() {
             session.injected();
             return None;

@@ -1,4 +1,4 @@
-//! Where does the password or the token come from, and is it safe there? (sealpost(1), "TLS policy"; sealpost.toml(5))
+//! Where does the password, the token or the ticket come from, and is it safe there? (sealpost(1), "TLS policy"; sealpost.toml(5))
 
 use std::{
     fs::{File, Metadata},
@@ -13,7 +13,6 @@ use zeroize::Zeroizing;
 use super::{
     careful,
     config::{Account, Auth, Config, SecretSource, Target},
-    oauth,
     world::World,
 };
 use crate::{
@@ -23,10 +22,13 @@ use crate::{
 
 mod command;
 pub mod fields;
-pub(super) mod keyring;
+#[cfg(feature = "gssapi")]
+mod kerberos;
+mod keyring;
 pub mod netrc;
-pub(super) mod token;
-pub(super) mod vault;
+pub mod oauth;
+mod token;
+mod vault;
 
 /// The longest first line that is taken for a secret, and the longest file that holds one, in octets.
 const LONGEST: usize = 64 * 1024;
@@ -51,7 +53,7 @@ pub struct Errand<'a> {
 ///
 /// # Errors
 /// `EX_CONFIG`: it is not there, is empty, or others can read it. `EX_TEMPFAIL`: a command failed or took too long, or who gives out
-/// tokens can't be reached. `EX_NOPERM`: tokens are no longer given out.
+/// tokens or tickets can't be reached, or there is no ticket. `EX_NOPERM`: tokens or tickets are not given out.
 pub fn fetch(errand: &Errand<'_>) -> Result<Secret, Error> {
     conceal();
     match &errand.auth.source {
@@ -68,8 +70,29 @@ pub fn fetch(errand: &Errand<'_>) -> Result<Secret, Error> {
         SecretSource::TokenCommand { command, cache } => token::of_command(errand, command, *cache, None),
         SecretSource::OAuth(client) => oauth::token(errand, client, None),
         SecretSource::Prompt => prompt(errand),
+        SecretSource::Ticket => ticket(errand),
         SecretSource::Nowhere => Ok(Secret::nothing()),
     }
+}
+
+/// Whether there are tickets of the account, without asking anybody for one.
+///
+/// # Errors
+/// Those of [`fetch`].
+pub fn look_for_ticket(errand: &Errand<'_>) -> Result<(), Error> {
+    #[cfg(feature = "gssapi")]
+    return kerberos::look(errand, None).map(drop);
+    #[cfg(not(feature = "gssapi"))]
+    return ticket(errand).map(drop);
+}
+
+#[cfg(feature = "gssapi")]
+use kerberos::fetch as ticket;
+
+/// No configuration comes so far.
+#[cfg(not(feature = "gssapi"))]
+fn ticket(errand: &Errand<'_>) -> Result<Secret, Error> {
+    Err(errand.fault(super::config::WITHOUT_GSSAPI))
 }
 
 /// Another token in place of one that the server refused; `None` where there is no other, so that asking again would be in vain.
@@ -88,7 +111,11 @@ pub fn renew(errand: &Errand<'_>, refused: &Secret) -> Result<Option<Secret>, Er
 impl Errand<'_> {
     /// What is being done, for an error.
     pub(super) fn doing(&self) -> String {
-        let what = if self.takes_token() { "token" } else { "password" };
+        let what = match self.auth.source.kind() {
+            Kind::Token => "token",
+            Kind::Ticket => "ticket",
+            Kind::Password | Kind::Nothing => "password",
+        };
         format!("fetching the {what} of account {}", self.account.name)
     }
 
@@ -107,7 +134,7 @@ impl Errand<'_> {
     }
 
     /// The directory for secrets of ours; `None` without a home.
-    pub(super) fn state_dir(&self) -> Option<PathBuf> {
+    fn state_dir(&self) -> Option<PathBuf> {
         Some(self.config.state_dir(self.world)?.join("secrets"))
     }
 
@@ -193,7 +220,7 @@ impl Place {
 ///
 /// # Errors
 /// As for a password file.
-pub(super) fn of_client(errand: &Errand<'_>, path: &Path) -> Result<Secret, Error> {
+fn of_client(errand: &Errand<'_>, path: &Path) -> Result<Secret, Error> {
     from_file(errand, path, &Place::CLIENT_SECRET)
 }
 
@@ -247,8 +274,8 @@ fn from_keyring(errand: &Errand<'_>) -> Result<Secret, Error> {
     let (host, user) = (errand.host(), errand.auth.user.as_str());
     let found = keyring::look_up(errand, &keyring::of_password(&host, user))?;
     let found = found.ok_or_else(|| {
-        // A keyring that is locked and has nobody to ask says the same as one without the entry: it may work later.
-        let because = format!("the keyring gives no entry with host {host}, service smtp, user {user}");
+        // Some keyrings (KeePassXC) hide all they hold while they are locked: it may work later.
+        let because = format!("the keyring has no entry with host {host}, service smtp, user {user}");
         errand.fault(because).with_exit(Exit::TempFail).hint(keyring::advice(&host, user))
     })?;
     first_line(&found, errand, "the keyring holds")
@@ -319,7 +346,7 @@ fn first_line(octets: &[u8], errand: &Errand<'_>, holds: &str) -> Result<Secret,
 }
 
 /// A JSON object of these texts and numbers, in a buffer that never grows.
-pub(super) fn object(texts: &[(&str, &str)], numbers: &[(&str, i64)]) -> Zeroizing<Vec<u8>> {
+fn object(texts: &[(&str, &str)], numbers: &[(&str, i64)]) -> Zeroizing<Vec<u8>> {
     // An octet becomes six where it is escaped, and 20 digits hold any number.
     let room = texts.iter().map(|(name, text)| name.len() + 6 * text.len()).sum::<usize>() + 40 * (texts.len() + numbers.len()) + 2;
     let mut object = Zeroizing::new(Vec::with_capacity(room));
@@ -346,7 +373,7 @@ fn member(object: &mut Vec<u8>, name: &str, value: &impl serde::Serialize) {
 }
 
 /// A name for a file that belongs to these words alone.
-pub(super) fn digest(words: &[&str]) -> String {
+fn digest(words: &[&str]) -> String {
     let mut context = ring::digest::Context::new(&ring::digest::SHA256);
     for word in words {
         context.update(word.as_bytes());

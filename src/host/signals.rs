@@ -74,4 +74,11 @@ impl Orders {
         // It can't fail for the own process.
         let _ = nix::sys::signal::kill(nix::unistd::Pid::this(), Signal::SIGUSR1);
     }
+
+    /// From now on orders to stop end the process again. To be called by the thread that waits: the others never hear of them.
+    pub fn give_back(mut self) {
+        self.signals.remove(Signal::SIGUSR1);
+        // It can't fail for signals that exist.
+        let _ = self.signals.thread_unblock();
+    }
 }

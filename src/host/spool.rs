@@ -11,7 +11,7 @@
 //! | `queue/ID` | safe; the next attempt is due at its mtime | unlink when all have it; a second name in `held` or `failed` | nobody |
 //! | `held/ID` | safe; waits until somebody releases it | a second name in `queue` | nobody |
 //! | `failed/ID` | failed for good, told of where that is possible | a second name in `queue` when somebody releases it | [`Spool::sweep`], after `keep_failed` |
-//! | both of two | the power went while it was being moved | the first who claims it removes the name that is less quiet | nobody |
+//! | two of these | the power went while it was being renamed or moved | whoever claims it first removes the name that is less quiet | as `ID.new` |
 //! | `odd/NAME` | no message of ours; set aside, never sent | a person | nobody |
 //!
 //! Whoever works on a message holds a lock (flock) on its file, which dies with the process. The octets of the message are never
@@ -167,7 +167,7 @@ impl Spool {
         if stat.st_mode & FRESH != 0 {
             names::settle_way(path, stat.st_dev).map_err(|error| trouble(doing, path, &error))?;
             // Where it can't be taken away, the next one does the same again.
-            let _ = fchmod(&root, Mode::from_raw_mode(stat.st_mode & 0o777));
+            let _ = fchmod(&root, Mode::from_raw_mode(stat.st_mode & 0o777) | Mode::RWXU);
         }
         let owner = (stat.st_uid, stat.st_gid);
         Ok(Some(Self { path: path.to_owned(), root, owner, places: Default::default() }))

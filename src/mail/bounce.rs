@@ -169,9 +169,13 @@ fn to(address: &Address) -> HeaderValue {
     HeaderValue::dangerous_new_pre_encoded(HeaderName::new_from_ascii_str("To"), text.clone(), text)
 }
 
+/// A part of a type that the library has no name for. What is not to be encoded is as it has to be already: the library would have
+/// lines of 76 octets there.
 fn part(kind: &str, octets: Vec<u8>, encoding: ContentTransferEncoding) -> Result<SinglePart, Error> {
-    let encoded = Body::new_with_encoding(octets, encoding);
-    let body = encoded.map_err(|_| software("a part is not in the form that it is said to have"))?;
+    let body = match encoding {
+        ContentTransferEncoding::SevenBit | ContentTransferEncoding::EightBit => Body::dangerous_pre_encoded(octets, encoding),
+        _ => Body::new_with_encoding(octets, encoding).map_err(|_| software("a part can't be encoded"))?,
+    };
     Ok(SinglePart::builder().header(media_type(kind)?).body(body))
 }
 

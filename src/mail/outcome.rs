@@ -131,6 +131,13 @@ pub struct Outcome {
     pub reply: Option<Reply>,
 }
 
+impl Outcome {
+    /// A refusal that is not the last word: what led to it is about to be mended.
+    pub fn put_off(&mut self) {
+        (self.fate, self.exit) = (Fate::Deferred, Exit::TempFail);
+    }
+}
+
 /// What ails a server or an account as a whole, so that the next message would fare no better now. Whoever has several to send pauses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trouble {

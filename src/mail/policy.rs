@@ -442,7 +442,8 @@ pub struct AuthPermit {
 }
 
 impl AuthPermit {
-    /// Whether the secret itself may be shown to the server (PLAIN, LOGIN, tokens), rather than only a proof (SCRAM).
+    /// Whether the secret itself may be shown to the server (PLAIN, LOGIN, tokens), rather than only a proof (SCRAM, a Kerberos
+    /// ticket).
     pub fn allows_reusable(&self) -> bool {
         self.reusable
     }

@@ -8,7 +8,7 @@ use crate::mail::outcome::Reply;
 
 /// Advice after a login that was refused by `reply`, or that ended with `complaint` alone.
 pub fn after_login(mechanism: Mechanism, reply: Option<&Reply>, complaint: Option<&Complaint>) -> Option<&'static str> {
-    let words = complaint.map(|complaint| complaint.to_string().to_ascii_lowercase()).unwrap_or_default();
+    let words = complaint.map(|complaint| complaint.text().to_ascii_lowercase()).unwrap_or_default();
     let said = COMPLAINTS.iter().find(|(word, _)| words.contains(word)).map(|(_, advice)| *advice);
     said.or_else(|| look_up(reply?, |when| when == Anytime || fits(when, mechanism)))
         .or_else(|| (complaint.is_some() && mechanism.takes() == Kind::Token).then_some(TOKEN))
@@ -27,6 +27,7 @@ enum When {
     Password,
     Token,
     Certificate,
+    Ticket,
 }
 
 struct Row {
@@ -69,9 +70,12 @@ const TOKEN: &str = "the access token is expired, or is not for this user or not
     prints";
 const CERTIFICATE: &str = "the server does not know the client certificate, or not as this user";
 
-use When::{Anytime, Certificate, Login, Password, Token};
+const TICKET: &str = "the server does not take the ticket: may this principal send as this user, has its keytab the key of smtp/HOST by \
+    the name of host or server_name, and are the clocks right? `klist` shows the tickets";
 
-static TABLE: [Row; 24] = [
+use When::{Anytime, Certificate, Login, Password, Ticket, Token};
+
+static TABLE: [Row; 25] = [
     row(Password, 535, Some((5, 7, 8)), "badcredentials", APP_PASSWORD),
     row(Password, 535, Some((5, 7, 8)), "google", APP_PASSWORD),
     row(Login, 534, Some((5, 7, 9)), "application-specific", APP_PASSWORD),
@@ -96,6 +100,7 @@ static TABLE: [Row; 24] = [
     row(Password, 535, None, "", PASSWORD),
     row(Token, 535, None, "", TOKEN),
     row(Certificate, 535, None, "", CERTIFICATE),
+    row(Ticket, 535, None, "", TICKET),
 ];
 
 /// Words of a mechanism's own error, in lower case: SCRAM (RFC 5802 section 7) and OAuth (RFC 7628 section 3.2.2, RFC 6750).
@@ -130,6 +135,7 @@ fn fits(when: When, mechanism: Mechanism) -> bool {
             == match mechanism.takes() {
                 Kind::Password => Password,
                 Kind::Token => Token,
+                Kind::Ticket => Ticket,
                 Kind::Nothing => Certificate,
             }
 }
@@ -190,6 +196,7 @@ mod tests {
             ),
             (ScramSha256, "535 5.7.8 Error: authentication failed: ", PASSWORD),
             (Mechanism::External, "535 5.7.8 Error: authentication failed", CERTIFICATE),
+            (Mechanism::Gssapi, "535 5.7.8 Authentication failed.", TICKET),
             (Plain, "454 4.7.0 Temporary authentication failure: Connection lost to authentication server", NOT_NOW),
             (Mechanism::CramMd5, "432 4.7.12 A password transition is needed", ONCE_IN_PLAIN),
             (Plain, "534 5.7.9 Authentication mechanism is too weak", TOO_WEAK),

@@ -264,6 +264,7 @@ impl Session {
             match self.parser.next_reply() {
                 Ok(Some(reply)) => {
                     self.turn += 1;
+                    let reply = self.without_secret(reply);
                     self.on_reply(&reply);
                     self.hold_in_step();
                 }
@@ -348,9 +349,22 @@ impl Session {
         self.out.silence();
     }
 
-    /// Foreign text without the secret, for whoever shows or keeps it.
-    pub fn masked<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        self.mask.hide(text)
+    /// What foreign text must pass, for whoever shows or keeps it.
+    pub fn mask(&self) -> &Mask {
+        &self.mask
+    }
+
+    /// The secret goes before anything is cut. What a mechanism or EHLO says is read, not shown, and stays as it is.
+    fn without_secret(&self, mut reply: Reply) -> Reply {
+        let is_read = reply.code == 334 || (reply.is_positive() && matches!(self.state, State::Hello));
+        if !is_read {
+            reply.lines.iter_mut().for_each(|line| *line = self.mask.hide(line).into_owned());
+            // What is left of it goes over the end of a line.
+            if let Cow::Owned(folded) = self.mask.hide(&reply.lines.concat()) {
+                reply.lines = vec![folded];
+            }
+        }
+        reply
     }
 
     fn wait(&self) -> Wait {

@@ -1,6 +1,6 @@
 //! What is said to prove who we are, and to whom? (RFC 4422, 4954)
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use zeroize::Zeroizing;
 
@@ -9,6 +9,7 @@ use crate::error::printable;
 mod bearer;
 mod cram;
 mod exchange;
+pub mod gssapi;
 mod mask;
 mod mechanism;
 mod scram;
@@ -31,6 +32,8 @@ pub enum Kind {
     Password,
     /// An access token of `OAuth` 2 (RFC 6750), good for an hour or so.
     Token,
+    /// A Kerberos ticket, which proves who we are to one server and can't be used by it.
+    Ticket,
     /// There is none: something else speaks for the account.
     Nothing,
 }
@@ -40,22 +43,28 @@ pub enum Kind {
 pub struct Secret {
     text: Zeroizing<String>,
     kind: Kind,
+    purse: Option<gssapi::Purse>,
 }
 
 impl Secret {
     /// A password. Takes the text over; the caller's copy is gone with the move.
     pub fn new(text: String) -> Self {
-        Self { text: Zeroizing::new(text), kind: Kind::Password }
+        Self { text: Zeroizing::new(text), kind: Kind::Password, purse: None }
     }
 
     /// An access token.
     pub fn token(text: String) -> Self {
-        Self { text: Zeroizing::new(text), kind: Kind::Token }
+        Self { text: Zeroizing::new(text), kind: Kind::Token, purse: None }
     }
 
     /// No secret, for an account that a client certificate speaks for.
     pub fn nothing() -> Self {
-        Self { text: Zeroizing::default(), kind: Kind::Nothing }
+        Self { text: Zeroizing::default(), kind: Kind::Nothing, purse: None }
+    }
+
+    /// Tickets, which stay with whoever holds them.
+    pub fn tickets_of(holder: Arc<dyn gssapi::Tickets>) -> Self {
+        Self { text: Zeroizing::default(), kind: Kind::Ticket, purse: Some(gssapi::Purse(holder)) }
     }
 
     /// What it is.
@@ -66,6 +75,11 @@ impl Secret {
     /// The text itself, for the one flight that needs it.
     pub fn expose(&self) -> &str {
         &self.text
+    }
+
+    /// The tickets, where it is that.
+    pub fn tickets(&self) -> Option<&dyn gssapi::Tickets> {
+        self.purse.as_ref().map(|purse| &*purse.0)
     }
 }
 
@@ -86,7 +100,7 @@ pub struct Credentials {
     pub choice: Choice,
     /// `allow_unverified` of the account.
     pub allow_unverified: bool,
-    /// The host and port that the connection goes to, which OAUTHBEARER says; `None` for a unix socket.
+    /// The host and port that the connection goes to, which OAUTHBEARER says and a ticket is for; `None` for a unix socket.
     pub server: Option<(String, u16)>,
 }
 
@@ -98,16 +112,20 @@ impl Complaint {
     /// Most characters that anybody is shown.
     const SHOWN: usize = 1000;
 
-    /// In one line, and not endless.
+    /// As long as a challenge may be.
     pub(super) fn new(text: &str) -> Self {
-        let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        Self(line.chars().take(Self::SHOWN).collect())
+        Self(text.to_owned())
     }
-}
 
-impl fmt::Display for Complaint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+    /// All of it, to look for words in.
+    pub(super) fn text(&self) -> &str {
+        &self.0
+    }
+
+    /// In one line, and not endless; the secret goes before anything is cut.
+    pub fn shown(&self, mask: &Mask) -> String {
+        let line = mask.hide(&self.0).split_whitespace().collect::<Vec<_>>().join(" ");
+        line.chars().take(Self::SHOWN).collect()
     }
 }
 
@@ -131,6 +149,12 @@ pub enum SaslError {
     Broken(&'static str),
     /// The server could not prove that it knows the password: an impostor, or a man in the middle.
     Impostor(&'static str),
+    /// There is no ticket for this server.
+    NoTicket(gssapi::NoTicket),
+    /// The server's token does not prove who it is, and why, in the words of the library.
+    Token(String),
+    /// The server takes a login only together with a security layer of the mechanism's own.
+    Layered,
 }
 
 impl fmt::Display for SaslError {
@@ -149,6 +173,9 @@ impl fmt::Display for SaslError {
             Self::Unfit(why) => f.write_str(why),
             Self::Broken(how) => write!(f, "the server broke the exchange: {how}"),
             Self::Impostor(how) => write!(f, "the server did not prove that it knows the password: {how}"),
+            Self::NoTicket(why) => f.write_str(&why.because),
+            Self::Token(why) => write!(f, "the server did not prove who it is: {why}"),
+            Self::Layered => f.write_str("it asks for a security layer within the connection, and sealpost has none but TLS"),
         }
     }
 }
@@ -170,6 +197,12 @@ impl SaslError {
             }
             Self::NotOffered { .. } => Some("leave mechanism out, to take the best that both sides know"),
             Self::Unbindable(_) => Some("leave mechanism out, or name the one without -PLUS"),
+            Self::NoTicket(why) => Some(why.hint),
+            Self::Token(_) => Some(
+                "the ticket is for another server than the one that answered, or for an older key of it: check host, server_name and \
+                 its keytab",
+            ),
+            Self::Layered => Some("have the server take GSSAPI without a layer where there is TLS, or use another mechanism"),
             _ => None,
         }
     }

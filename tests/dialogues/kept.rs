@@ -4,7 +4,7 @@ use sealpost::{
     error::Exit,
     mail::{
         outcome::{Fate, Trouble},
-        policy::{Channel, Policy, Request, Unpromised},
+        policy::{Channel, Met, Policy, Request, Unpromised},
     },
     smtp::{client::Report, sasl::Mechanism},
 };
@@ -121,7 +121,8 @@ fn a_reply_too_many_right_behind_the_last_keeps_nothing() {
 
 #[test]
 fn a_server_that_left_in_the_meantime_is_no_failure_of_the_next_message() {
-    spent(kept(), &format!("{CHUNKING}{}next\nS! 421 4.4.2 timeout", sent()));
+    let left = spent(kept(), &format!("{CHUNKING}{}next\nS! 421 4.4.2 timeout", sent()));
+    assert_eq!(left.met, None, "nothing of it was said");
     spent(kept(), &format!("{CHUNKING}{}next\nlost!", sent()));
     // Its farewell crosses the message, which it did not read.
     spent(kept(), &format!("{CHUNKING}{0}next\n{ENVELOPE}{CHUNK}S: 421 4.4.2 timeout", sent()));
@@ -200,6 +201,9 @@ fn a_limit_of_mails_is_kept_and_batches_count() {
     let hello = CHUNKING.replace("S: 250 CHUNKING", "S: 250-CHUNKING\nS: 250 LIMITS RCPTMAX=9 mailmax=2");
     let reports = kept().play_all(&format!("{hello}{0}next\n{0}C: QUIT", sent()));
     assert_eq!(fates(&reports), [Fate::Accepted; 2]);
+    let mut many = kept().to(&["you@b.test", "you@b.test"]);
+    many.plan.batch = 1;
+    assert_eq!(fates(&many.play_all(&format!("{hello}{0}{0}C: QUIT", sent()))), [Fate::Accepted; 2]);
 }
 
 #[test]
@@ -208,7 +212,7 @@ fn the_login_and_tls_are_those_of_the_connection_for_every_message() {
     let reports = kept().policy(Policy::Required).plain().play_all(&format!("{hello}{0}next\n{0}quit", sent()));
     for report in &reports {
         assert_eq!((report.auth, report.offered), (Some(Mechanism::Plain), Some(true)));
-        assert_eq!(report.met.as_ref().map(|met| met.channel()), Some(Channel::Verified));
+        assert_eq!(report.met.as_ref().map(Met::channel), Some(Channel::Verified));
     }
     assert_eq!(reports.len(), 2);
     // What the server repeats of the login is hidden in the second report too.

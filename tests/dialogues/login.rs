@@ -1,5 +1,7 @@
 //! Who may see the secret, and what a server's answers to AUTH mean. (RFC 4954, 4616; sealpost(1), "TLS policy")
 
+use std::{sync::Arc, time::Duration};
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use sealpost::{
     error::Exit,
@@ -7,7 +9,10 @@ use sealpost::{
         outcome::Fate,
         policy::{Policy, Reach},
     },
-    smtp::sasl::{Choice, Mechanism, Secret},
+    smtp::sasl::{
+        Choice, Mechanism, Message, Secret,
+        gssapi::{Context, Holder, NoTicket, Tickets},
+    },
 };
 
 use crate::kit::{Setup, setup};
@@ -287,5 +292,33 @@ fn a_server_that_takes_another_kind_of_secret_is_explained() {
         let problem = report.problem.unwrap();
         assert!(problem.hint.as_deref().is_some_and(|hint| hint.contains(word)), "{problem:?}");
         assert_eq!(problem.exit, Exit::NoPerm);
+    }
+}
+
+/// Tickets for no server.
+struct NoTickets(Holder, NoTicket);
+
+impl Tickets for NoTickets {
+    fn holder(&self) -> &Holder {
+        &self.0
+    }
+
+    fn present(&self, _: Option<&str>) -> Result<(Box<dyn Context>, Message), NoTicket> {
+        Err(self.1.clone())
+    }
+}
+
+#[test]
+fn a_ticket_that_is_missing_when_the_server_is_known_defers_the_mail_and_is_told_with_its_hint() {
+    for (lasting, exit) in [(false, Exit::TempFail), (true, Exit::NoPerm)] {
+        let holder = Holder { principal: "me@REALM".to_owned(), lifetime: Duration::ZERO };
+        let why = NoTicket { because: "no ticket for smtp@mx.test".to_owned(), hint: "ask the KDC", lasting };
+        let tickets = Secret::tickets_of(Arc::new(NoTickets(holder, why)));
+        // Without trust, where a proof may be shown too: so it is not that which keeps it from logging in.
+        let setup = setup().policy(Policy::Opportunistic).secret(tickets, Choice::Only(Mechanism::Gssapi));
+        let report = setup.play(&format!("{}C: QUIT", UNVERIFIED.replace("LOGIN PLAIN", "GSSAPI")));
+        let problem = report.problem.unwrap();
+        assert_eq!((problem.fate, problem.exit), (Fate::Deferred, exit));
+        assert_eq!((problem.because.as_str(), problem.hint.as_deref()), ("no ticket for smtp@mx.test", Some("ask the KDC")));
     }
 }

@@ -92,12 +92,15 @@ fn a_promise_that_no_account_can_have_is_told_apart_from_one_that_may_come() {
         let head = format!("[accounts.{name}]\nhost = \"127.0.0.1\"\nport = {port}\n{lines}\n");
         head + &format!("[accounts.{name}.tls]\nrequiretls = true\ntrust = \"pin\"\npins = [{pin:?}]\n")
     };
-    for (lines, unpromised) in [("", Some("5.7.30")), ("fallback = [\"down\"]", None)] {
+    let greylisting = "hello: STARTTLS\nC: STARTTLS\nS: 220 go\ntls\nehlo: REQUIRETLS\nmail\nC: RCPT TO:*\nS: 450 later\nquit";
+    for (lines, unpromised) in [("", Some("5.7.30")), ("fallback = [\"down\"]", None), ("fallback = [\"grey\"]", None)] {
         let identity = crate::common::certificate::Authority::new("any").identity(crate::common::certificate::Flaw::None);
         let script = "hello: STARTTLS\nC: STARTTLS\nS: 220 go\ntls\nehlo: PIPELINING\nquit";
         let server = Server::start(script, Some(identity.server()));
-        let accounts = promised("relay", server.port(), lines, &identity.pin()) + &promised("down", dead, "", &identity.pin());
-        let sealpost = Sealpost::new(&format!("{accounts}"));
+        let grey = Server::start(greylisting, Some(identity.server()));
+        let ports = [("relay", server.port(), lines), ("down", dead, ""), ("grey", grey.port(), "")];
+        let accounts = ports.map(|(name, port, lines)| promised(name, port, lines, &identity.pin()));
+        let sealpost = Sealpost::new(&accounts.concat());
         let (delivered, records) = Worker::new(&sealpost).send(TO, MESSAGE);
         assert_eq!(delivered.outcomes[0].fate, Fate::Deferred, "{records:?}");
         assert_eq!(delivered.unpromised().map(|why| why.enhanced().to_string()).as_deref(), unpromised, "{records:?}");

@@ -1,6 +1,6 @@
 //! Which messages share a connection, and what becomes of one whose connection is gone?
 
-use sealpost::mail::outcome::Fate;
+use sealpost::{cmd::deliver::Kept, mail::outcome::Fate};
 use serde_json::Value;
 
 use crate::common::{
@@ -95,7 +95,7 @@ fn a_421_to_the_third_mail_sends_it_on_a_new_connection_as_its_first_attempt() {
     for _ in 0..3 {
         sent(&mut worker);
     }
-    assert_eq!(worker.kept.as_ref().map(|kept| kept.messages()), Some(1));
+    assert_eq!(worker.kept.as_ref().map(Kept::messages), Some(1));
     drop(worker);
     assert_eq!(heard(server).len(), 2);
 }
@@ -167,4 +167,10 @@ fn the_memory_is_asked_once_for_a_connection() {
     assert_eq!(field(&second, "/tls/result"), "unverified");
     drop(worker);
     assert_eq!(heard(server).len(), 1);
+}
+
+#[test]
+fn a_kept_connection_may_change_its_thread() {
+    const fn may_move<T: Send>() {}
+    may_move::<Kept>();
 }

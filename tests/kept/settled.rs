@@ -79,7 +79,7 @@ fn the_next_batch_is_said_once_the_one_before_is_told_of() {
         let mut worker = Worker::new(&sealpost);
         let (delivered, records) =
             worker.send_with(&["a@b.test", "c@d.test"], &mut Text::new(MESSAGE), |delivery| delivery.settled = Some(hook(fails)));
-        assert_eq!(TOLD.with_borrow(|all| all[0].clone()), ["a@b.test sent"]);
+        assert_eq!(TOLD.with_borrow(Vec::clone), [["a@b.test sent"]]);
         let expected = if fails { Fate::Deferred } else { Fate::Accepted };
         assert_eq!(delivered.outcomes.iter().map(|o| o.fate).collect::<Vec<_>>(), [Fate::Accepted, expected], "{records:?}");
         drop(worker);

@@ -59,7 +59,10 @@ fn a_refused_token_is_replaced_once_and_the_mail_goes() {
     let run = send(&sealpost);
     assert_eq!(run.code, 0, "{run:?}");
     assert_eq!(run.records.len(), 2, "each attempt has its record");
-    assert_eq!((run.records[0]["status"].as_str(), run.records[1]["status"].as_str()), (Some("failed"), Some("sent")));
+    // Nobody is to be called for a token that has run out and was replaced.
+    let told = |index: usize| (run.records[index]["status"].as_str(), run.records[index]["exit"].as_i64());
+    assert_eq!((told(0), told(1)), ((Some("deferred"), Some(75)), (Some("sent"), Some(0))));
+    assert_eq!(run.records[0]["code"], 535);
     as_written(server, 2);
     assert_eq!(kept(&sealpost, "refresh_token"), REFRESH);
 }
@@ -74,6 +77,7 @@ fn check_renews_a_refused_token_as_a_send_does() {
     let run = sealpost.command(&["check", "-C", config.to_str().unwrap()], b"");
     assert_eq!(run.code, 0, "{run:?}");
     assert!(run.stdout.contains("would send now"), "{}", run.stdout);
+    assert!(run.stdout.contains("with a new access token, as the server refused the other"), "{}", run.stdout);
     server.finish();
 }
 
@@ -85,6 +89,7 @@ fn a_new_token_that_is_refused_too_is_the_end() {
     give(&sealpost, LATER);
     let run = send(&sealpost);
     assert_eq!((run.code, run.records.len()), (77, 2), "{run:?}");
+    assert_eq!((run.records[0]["status"].as_str(), run.records[1]["status"].as_str()), (Some("deferred"), Some("failed")));
     as_written(server, 2);
     assert_eq!(fake.asked().len(), 1);
 }
@@ -95,7 +100,8 @@ fn the_same_token_again_is_not_tried_again() {
     let server = smarthost(&[&format!("!{ACCESS}")]);
     let sealpost = account(server.port(), &base(&fake), "");
     give(&sealpost, LATER);
-    assert_eq!(send(&sealpost).code, 77);
+    let run = send(&sealpost);
+    assert_eq!((run.code, run.records.len(), run.field("/status")), (77, 1, "failed"), "{run:?}");
     as_written(server, 1);
 }
 

@@ -6,7 +6,7 @@ use std::{
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     path::PathBuf,
     sync::{
-        Arc, Mutex,
+        Arc, Condvar, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     thread,
@@ -37,6 +37,8 @@ pub(crate) enum Mood {
     Open,
     /// Hangs up.
     Down,
+    /// Lets everybody wait.
+    Held,
     /// Leads so many at a time to the sink, and says 421 to the others.
     Narrow(usize),
 }
@@ -49,6 +51,7 @@ pub(crate) struct Door {
 
 struct Inside {
     mood: Mutex<Mood>,
+    changed: Condvar,
     to: Mutex<SocketAddr>,
     knocks: AtomicUsize,
     guests: AtomicUsize,
@@ -60,6 +63,7 @@ impl Door {
         let port = listener.local_addr().unwrap().port();
         let inside = Arc::new(Inside {
             mood: Mutex::new(Mood::Open),
+            changed: Condvar::new(),
             to: Mutex::new(sink.address),
             knocks: AtomicUsize::new(0),
             guests: AtomicUsize::new(0),
@@ -77,6 +81,7 @@ impl Door {
 
     pub(crate) fn is(&self, mood: Mood) {
         *self.inside.mood.lock().unwrap() = mood;
+        self.inside.changed.notify_all();
     }
 
     pub(crate) fn lead_to(&self, sink: &Sink) {
@@ -91,9 +96,9 @@ impl Door {
 
 impl Inside {
     fn answer(&self, mut client: TcpStream) {
-        let mood = *self.mood.lock().unwrap();
+        let mood = *self.changed.wait_while(self.mood.lock().unwrap(), |mood| *mood == Mood::Held).unwrap();
         let most = match mood {
-            Mood::Down => return,
+            Mood::Down | Mood::Held => return,
             Mood::Open => usize::MAX,
             Mood::Narrow(most) => most,
         };
@@ -181,7 +186,8 @@ pub(crate) fn client(port: u16, queue: &str, more: &str) -> Sealpost {
     let path = sealpost.scratch.path().join("config.toml");
     let text = fs::read_to_string(&path).unwrap();
     // An hour: what is deferred in a test is due when the test says so.
-    let lines = format!("dir = {:?}\nretry_first = \"1h\"\n{queue}\n", spool(&sealpost));
+    let retry = if queue.contains("retry_first") { "" } else { "retry_first = \"1h\"\n" };
+    let lines = format!("dir = {:?}\n{retry}{queue}\n", spool(&sealpost));
     let written = text.replace("mode = \"off\"\n", &lines);
     assert_ne!(written, text);
     sealpost.scratch.write("config.toml", written);

@@ -10,5 +10,9 @@ mod crash;
 mod crowd;
 mod kit;
 mod modes;
+mod report;
 mod retry;
+#[allow(dead_code, reason = "the tests of the queue use their part of it")]
+#[path = "../system/smarthost.rs"]
+mod smarthost;
 mod trouble;

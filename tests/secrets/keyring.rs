@@ -23,8 +23,26 @@ fn an_entry_of_somebody_else_is_not_taken() {
     sealpost.scratch.write("config.toml", config.replace(&format!("user = \"{USER}\""), "user = \"other\""));
     let run = sealpost.send(&["ok@sink.test"], MESSAGE.as_bytes());
     assert_eq!(run.code, 75, "{run:?}");
-    assert!(ours(&run).contains("the keyring gives no entry with host 127.0.0.1, service smtp, user other"), "{run:?}");
+    assert!(ours(&run).contains("the keyring has no entry with host 127.0.0.1, service smtp, user other"), "{run:?}");
     assert!(ours(&run).contains("secret-tool store --label=127.0.0.1 host 127.0.0.1 service smtp user other"), "{run:?}");
+}
+
+#[test]
+fn a_locked_keyring_is_told_from_an_empty_one() {
+    let Some(sealpost) = account("keyring", 9) else { return };
+    let path = sealpost.scratch.path().join("keyring.sh");
+    let script = fs::read_to_string(&path).unwrap();
+    // Locked by its own interface: secret-tool(1) has crashed over that.
+    let lock = "dbus-send --session --print-reply --dest=org.freedesktop.secrets /org/freedesktop/secrets \
+                org.freedesktop.Secret.Service.Lock array:objpath:/org/freedesktop/secrets/collection/login >&2";
+    if !installed(&["dbus-send"]) {
+        return;
+    }
+    fs::write(&path, script.replace("exec \"$@\"", &format!("{lock}\nexec \"$@\""))).unwrap();
+    let run = sealpost.send(&["ok@sink.test"], MESSAGE.as_bytes());
+    assert_eq!(run.code, 75, "{run:?}");
+    assert!(run.stderr.contains("relay: the keyring is locked, and nobody unlocked it"), "{run:?}");
+    assert!(!ours(&run).contains("secret-tool store"), "{run:?}");
 }
 
 #[test]

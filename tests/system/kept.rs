@@ -1,6 +1,6 @@
 //! Does a real Postfix take several messages over one connection, and what when it has had enough?
 
-use sealpost::mail::outcome::Fate;
+use sealpost::{cmd::deliver::Kept, mail::outcome::Fate};
 
 use crate::{
     common::worker::{Text, Worker},
@@ -18,7 +18,7 @@ fn send(worker: &mut Worker<'_>, mark: &str, to: &str) -> (String, Fate, serde_j
 }
 
 fn messages(worker: &Worker<'_>) -> Option<u32> {
-    worker.kept.as_ref().map(|kept| kept.messages())
+    worker.kept.as_ref().map(Kept::messages)
 }
 
 #[test]

@@ -5,8 +5,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{
-    examine::{Contact, Examination},
-    look::{ANSWER, Way},
+    look::ANSWER,
+    seen::{Contact, Examination, Way, mechanism},
 };
 use crate::{
     host::{config::Config, probe::Sight, pump::NO_ANSWER},
@@ -14,7 +14,7 @@ use crate::{
         policy::{Channel, Policy, Start},
         tls::Failure,
     },
-    smtp::sasl::{Choice, Mechanism},
+    smtp::sasl::Choice,
 };
 
 mod certificate;
@@ -89,17 +89,22 @@ fn is_news(seen: &Examination<'_>) -> bool {
 
 fn login(seen: &Examination<'_>, sight: &Sight) -> Option<String> {
     let server = sight.server()?;
-    let scram = Mechanism::ScramSha256.name();
     let Some(auth) = &seen.account.auth else {
         let offers = !server.auth.is_empty();
         return offers
             .then(|| "the server offers AUTH, and the account has no [auth]: it may refuse recipients elsewhere".to_owned());
     };
-    match auth.choice {
-        Choice::Only(only) if only.shows_secret() && server.auth.iter().any(|name| name == scram) => Some(format!(
-            "mechanism = \"{}\" shows the server the password; it offers {scram} too, which does not: leave mechanism out",
-            only.name()
-        )),
+    match (auth.choice, mechanism(sight, auth, Choice::Auto)) {
+        (Choice::Only(only), Some(Ok(best))) if best != only && !best.shows_secret() => {
+            let (shows, only, best) = (only.shows_secret(), only.name(), best.name());
+            Some(if shows {
+                format!(
+                    "mechanism = \"{only}\" shows the server the password; it offers {best} too, which does not: leave mechanism out"
+                )
+            } else {
+                format!("mechanism = \"{only}\" is weaker than {best}, which the server offers too: leave mechanism out")
+            })
+        }
         _ if auth.allow_unverified && seen.verdict == Ok(Channel::Verified) => {
             Some("the server is verified: allow_unverified only helps whoever poses as it, leave it out".to_owned())
         }

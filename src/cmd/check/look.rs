@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::examine::{Contact, Examination, Visit};
+use super::seen::{Contact, Examination, Visit, Way};
 use crate::{
     cmd::deliver::{
         Delivery, after,
@@ -38,17 +38,6 @@ const CURIOSITIES: Duration = Duration::from_secs(30);
 /// Submission, by STARTTLS and under TLS from the first byte (RFC 6409 3.1, RFC 8314 3.3).
 const SUBMISSION: u16 = 587;
 const SUBMISSIONS: u16 = 465;
-
-/// Another port, or another beginning of TLS, that was tried.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Way {
-    pub(super) port: u16,
-    pub(super) start: Start,
-    /// Whether a handshake was finished.
-    pub(super) speaks: bool,
-    /// Why an account that requires TLS could not send this way; `None` where it could, but for the login.
-    pub(super) problem: Option<String>,
-}
 
 /// Whoever looks, and with what.
 pub(super) struct Looker<'a> {

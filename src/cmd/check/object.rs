@@ -8,11 +8,10 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Checked,
-    examine::{Contact, Examination, Visit},
-    look::Way,
     opinions::Opinion,
     page::pin,
     records::Records,
+    seen::{Contact, Examination, Visit, Way},
 };
 use crate::{
     error::Error,
@@ -25,7 +24,10 @@ use crate::{
         policy::{Channel, Request},
         tls::{Certificate, Standing},
     },
-    smtp::{sasl::Mechanism, tlsa::Record},
+    smtp::{
+        sasl::{Kind, Mechanism},
+        tlsa::Record,
+    },
 };
 
 /// Everything about one account.
@@ -198,10 +200,12 @@ fn service(service: &Service) -> Value {
 fn login(seen: &Examination<'_>) -> Value {
     let (Some(auth), Some(login)) = (&seen.account.auth, seen.login()) else { return Value::Null };
     let secret = seen.secret.as_ref().and_then(|secret| secret.as_ref().err());
+    let holder = seen.secret.as_ref().and_then(|secret| secret.as_ref().ok()?.as_ref());
     json!({
         "user": auth.user,
-        "secret": secret.is_none(),
+        "secret": (auth.source.kind() != Kind::Nothing).then_some(secret.is_none()),
         "secret_error": secret.map(Error::summary),
+        "principal": holder.map(|holder| &holder.principal),
         "mechanism": login.mechanism.as_ref().and_then(|chosen| chosen.as_ref().ok()).map(|mechanism| mechanism.name()),
         "mechanism_error": login.mechanism.as_ref().and_then(|chosen| chosen.as_ref().err()),
         "accepted": login.accepted,

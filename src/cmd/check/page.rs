@@ -1,16 +1,19 @@
 //! How is a check told on a terminal of 80 columns, whatever a hostile server says? (`NO_COLOR` is obeyed by whoever asks)
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use super::{
     Checked,
-    examine::{Contact, Examination},
     letter::Posted,
+    seen::{Contact, Examination, Visit},
 };
 use crate::{
-    host::config::{Backend, Protocol, SecretSource, Target},
+    error::Error,
+    host::config::{Auth, Backend, Protocol, SecretSource, Target},
     mail::policy::{Channel, Policy, Request},
-    smtp::sasl::Choice,
+    smtp::sasl::{Choice, Kind, gssapi::Holder},
 };
 
 mod dns;
@@ -48,8 +51,8 @@ impl Style {
         let visits = seen.used.and_then(|used| seen.contacts.get(used)).map(|contact| contact.visits.as_slice());
         let visits = visits.unwrap_or_default();
         for (index, visit) in visits.iter().enumerate() {
-            if index > 0 {
-                text += &self.row("once more", "in plaintext, as the policy allows after a failed handshake");
+            if let Some(before) = index.checked_sub(1).and_then(|before| visits.get(before)) {
+                text += &self.row("once more", why_again(before));
             }
             text += &self.visit(visit, now);
             // A verdict against the account says why itself, and the second visit has it of the first.
@@ -88,13 +91,8 @@ impl Style {
         let (Some(auth), Some(login)) = (&seen.account.auth, seen.login()) else {
             return self.row("login", "none is configured");
         };
-        let secret = match (&seen.secret, &auth.source) {
-            (Some(Err(error)), _) => format!("the password can't be had: {}", error.because()),
-            (_, SecretSource::Prompt) => "the password was asked for on the terminal".to_owned(),
-            _ => "the password can be read".to_owned(),
-        };
         let ink = if matches!(seen.secret, Some(Err(_))) { Ink::Bad } else { Ink::Plain };
-        let mut text = self.inked("login", "", (&format!("as {}: {secret}", auth.user), ink));
+        let mut text = self.inked("login", "", (&secret(auth, seen.secret.as_ref()), ink));
         let (told, ink) = match (&login.mechanism, login.accepted) {
             (None, _) => ("not tried: it did not come to that".to_owned(), Ink::Doubtful),
             (Some(Err(why)), _) => (format!("not tried: {why}"), Ink::Bad),
@@ -143,6 +141,43 @@ impl Style {
             text += &self.inked("", "", (&error.summary(), Ink::Doubtful));
         }
         text
+    }
+}
+
+/// Who logs in, and whether the secret can be had.
+fn secret(auth: &Auth, found: Option<&Result<Option<Holder>, Error>>) -> String {
+    let what = match auth.source.kind() {
+        Kind::Token => "access token",
+        Kind::Ticket => "ticket",
+        Kind::Password | Kind::Nothing => "password",
+    };
+    let told = match (found, &auth.source) {
+        (Some(Err(error)), _) => format!("the {what} can't be had: {}", error.because()),
+        (Some(Ok(Some(holder))), _) => format!("there is a ticket of {}, {}", holder.principal, good_for(holder.lifetime)),
+        (_, SecretSource::Prompt) => format!("the {what} was asked for on the terminal"),
+        (_, SecretSource::Nowhere) => "by the client certificate, without a secret".to_owned(),
+        _ => format!("the {what} can be had"),
+    };
+    format!("{}: {told}", as_whom(auth))
+}
+
+/// Without a user the server makes one of the certificate or the principal.
+fn as_whom(auth: &Auth) -> String {
+    if auth.user.is_empty() { "as whom the server takes us for".to_owned() } else { format!("as {}", auth.user) }
+}
+
+/// To the minute; a keytab's ticket is got anew when it runs out.
+fn good_for(lifetime: Duration) -> String {
+    let minutes = lifetime.as_secs() / 60;
+    format!("good for {} h {} min", minutes / 60, minutes % 60)
+}
+
+/// Why there was another connection, from what the one before it came to.
+fn why_again(before: &Visit) -> &'static str {
+    if before.sight.report.token_refused {
+        "with a new access token, as the server refused the other"
+    } else {
+        "in plaintext, as the policy allows after a failed handshake"
     }
 }
 

@@ -72,6 +72,27 @@ fn colour_changes_nothing_but_the_colour() {
     assert_eq!(plain, stripped);
 }
 
+#[test]
+fn what_an_account_logs_in_with_is_called_by_its_name() {
+    let certificate = "[accounts.relay.tls]\nclient_cert = \"c\"\n[accounts.relay.auth]\nmechanism = \"EXTERNAL\"\n";
+    let of_user = "[accounts.relay.auth]\nuser = \"me\"\n";
+    let gone = || Err(Error::new(Exit::Config, "fetching", "it is gone"));
+    for (account, secret, wanted) in [
+        (format!("{of_user}password = \"pw\""), Ok(None), "login      as me: the password can be had\n"),
+        (format!("{of_user}netrc = true"), gone(), "login      as me: the password can't be had: it is gone\n"),
+        (of_user.to_owned(), Ok(None), "login      as me: the password was asked for on the terminal\n"),
+        (format!("{of_user}token_command = \"t\""), Ok(None), "login      as me: the access token can be had\n"),
+        (format!("{of_user}token_command = \"t\""), gone(), "login      as me: the access token can't be had: it is gone\n"),
+        (certificate.to_owned(), Ok(None), "login      as whom the server takes us for: by the client certificate,"),
+        (format!("{certificate}user = \"me\""), Ok(None), "login      as me: by the client certificate, without a secret\n"),
+    ] {
+        let config = config(&account);
+        let seen = Examination { secret: Some(secret), ..examination(&config, good(), opinions("x")) };
+        let page = Style { colour: false }.page("here", &Checked { seen, advice: Vec::new(), mail: None }, now());
+        assert!(page.contains(wanted), "{account}: {wanted}\n{page}");
+    }
+}
+
 fn examined(config: &Config, addresses: Result<Vec<SocketAddr>, Unreachable>) -> Examination<'_> {
     let (world, account) = (Pretend::default(), &config.accounts[0]);
     examine_at(
@@ -156,7 +177,7 @@ fn the_manual_lists_every_key_of_the_object_and_no_other() {
     let all = ["system", "ca_file", "tofu", "dane", "any", "pin"];
     let mut seen = examination(&config, sight("x"), trusted_by(&all));
     seen.records = Ok(records("x"));
-    seen.ways.push(look::Way { port: 465, start: Start::Implicit, speaks: true, problem: None });
+    seen.ways.push(seen::Way { port: 465, start: Start::Implicit, speaks: true, problem: None });
     let mail = Posted { to: "x".to_owned(), exit: Exit::Ok, reply: None, error: None, warnings: Vec::new() };
     let checked = [Checked { seen, advice: Vec::new(), mail: Some(mail) }];
     let value: Value = serde_json::from_str(&as_json(&config, Exit::Ok, &checked).unwrap()).unwrap();

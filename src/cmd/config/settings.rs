@@ -216,7 +216,7 @@ fn auth(list: &mut List, auth: &Auth) {
             list.add("token_cache", cache, "");
         }
         SecretSource::Prompt => list.add("password", Value::Null, "asked on the terminal"),
-        SecretSource::OAuth(_) | SecretSource::Nowhere => {}
+        SecretSource::OAuth(_) | SecretSource::Ticket | SecretSource::Nowhere => {}
     }
     list.add("allow_unverified", auth.allow_unverified, "");
     if let SecretSource::OAuth(client) = &auth.source {

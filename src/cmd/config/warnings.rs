@@ -7,8 +7,8 @@ use crate::{
     host::{
         config::{Account, Aliases, Auth, Config, Origin, SecretSource, Target},
         dns::Resolver,
-        memory, oauth,
-        secrets::{self, Errand},
+        memory,
+        secrets::{self, Errand, oauth},
         world::World,
     },
     mail::policy::{Policy, Trust},
@@ -139,6 +139,7 @@ fn secret(errand: &Errand<'_>) -> Option<String> {
             Ok(false) => Some(oauth::nobody_agreed(errand, client)),
             Err(error) => Some(error),
         },
+        SecretSource::Ticket => secrets::look_for_ticket(errand).err(),
         SecretSource::Prompt => {
             return Some("the password is asked for on the terminal: cron and daemons have none".to_owned());
         }

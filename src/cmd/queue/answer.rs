@@ -20,6 +20,7 @@ use serde_json::json;
 use super::{
     act::{Came, Deed, Hands},
     listed::{Item, Listed, Whose},
+    out,
     select::Short,
     show::Shown,
     walk::{self, Walk},
@@ -27,7 +28,7 @@ use super::{
 use crate::{
     error::{Error, Exit, printable},
     host::{
-        journal::{self, Id},
+        journal::Id,
         spool::{Place, Stored},
     },
     mail::content::{Content as _, Form},
@@ -131,7 +132,7 @@ impl<'a> Office<'a> {
 
     fn walks(self, places: &'static [Place], asker: Asker) -> Result<impl Iterator<Item = Item> + 'a, Error> {
         let spool = self.hands.spool;
-        let walks = places.iter().map(|place| Walk::new(spool, *place)).collect::<Result<Vec<_>, _>>()?;
+        let walks = places.iter().map(|place| Walk::new(spool, *place, &Some)).collect::<Result<Vec<_>, _>>()?;
         let is_visible = move |item: &Item| match item {
             Item::Message(listed) => asker.may_see(listed.uid),
             Item::Odd(_) => asker.is_privileged,
@@ -283,6 +284,5 @@ fn last<'a>(value: &impl Serialize) -> Lines<'a> {
 
 /// JSON in one line; nothing in it can end it.
 fn line(value: &impl Serialize) -> String {
-    let line = journal::json::line(value).unwrap_or_default();
-    String::from_utf8_lossy(&line).trim_end().to_owned()
+    String::from_utf8_lossy(&out::line(value)).trim_end().to_owned()
 }

@@ -66,7 +66,7 @@ pub(super) fn run(world: &dyn World, deed: Deed, places: &[Place], options: &Cha
             note(name, asked);
         }
     }
-    tell(deed, options, &done, &refused)
+    Ok(tell(deed, options, &done, &refused))
 }
 
 /// What is meant, and what could not be found.
@@ -87,14 +87,14 @@ fn targets(
         let wanted = options.filter.wanted(world);
         for place in places {
             let place = std::slice::from_ref(place);
-            sources.each((place, word(place)), &mut |item| {
-                if let Item::Message(listed) = item
-                    && wanted.admits(&listed)
-                {
-                    match listed.source {
-                        Whose::Own => targets.own.push(act::target(&listed)),
-                        Whose::Service => targets.service.push(listed.id.to_string()),
-                    }
+            let make = |item| match item {
+                Item::Message(listed) if wanted.admits(&listed) => Some((listed.source, act::target(&listed))),
+                _ => None,
+            };
+            sources.each((place, word(place)), &make, &mut |(whose, (place, id))| {
+                match whose {
+                    Whose::Own => targets.own.push((place, id)),
+                    Whose::Service => targets.service.push(id.to_string()),
                 }
                 ControlFlow::Continue(())
             })?;
@@ -158,15 +158,15 @@ fn consent(deed: Deed, count: usize, yes: bool) -> Result<(), Error> {
     if is_yes { Ok(()) } else { Err(Error::new(Exit::NoPerm, doing, "the answer was no")) }
 }
 
-fn tell(deed: Deed, options: &Change, done: &[String], refused: &[(String, Error)]) -> Result<Exit, Error> {
+fn tell(deed: Deed, options: &Change, done: &[String], refused: &[(String, Error)]) -> Exit {
     let word = deed.status().as_str();
     let exit = refused.iter().map(|(_, error)| error.exit()).max_by_key(|exit| exit.code() != Exit::TempFail.code());
     if options.place.json {
         let refused: Vec<_> = refused.iter().map(|(id, error)| json!({"id": id, "error": error.summary()})).collect();
         let mut out = Out::new();
-        let _ = out.object(&json!({"status": word, "done": done, "refused": refused}))?;
+        let _ = out.object(&json!({"status": word, "done": done, "refused": refused}));
         out.finish();
-        return Ok(exit.unwrap_or(Exit::Ok));
+        return exit.unwrap_or(Exit::Ok);
     }
     for id in done {
         say(&format!("{word}: {id}\n"));
@@ -177,5 +177,5 @@ fn tell(deed: Deed, options: &Change, done: &[String], refused: &[(String, Error
     if done.is_empty() && refused.is_empty() {
         say("no message is so\n");
     }
-    Ok(exit.unwrap_or(Exit::Ok))
+    exit.unwrap_or(Exit::Ok)
 }

@@ -4,6 +4,7 @@ use std::{
     collections::HashSet,
     ops::ControlFlow,
     process::{Command, Stdio},
+    thread,
     time::Duration,
 };
 
@@ -31,7 +32,8 @@ use crate::{
         inquiry::Service,
         journal::{Id, Journal, Sockets},
         narrate::Narrator,
-        spool::{Entry, Place, Spool},
+        signals::{Order, Orders},
+        spool::{Entry, Lead, Place, Spool},
         world::World,
     },
 };
@@ -87,7 +89,7 @@ pub(super) fn run(world: &dyn World, options: &Flush) -> Result<Exit, Error> {
             (wanted, true) => Some(ask(service, wanted)?),
         };
     }
-    tell(options, tally, asked, exit)
+    Ok(tell(options, tally, asked, exit))
 }
 
 /// Tries what waits in a queue of one's own, and what became of it.
@@ -98,7 +100,8 @@ pub(super) fn own(world: &dyn World, config: &Config, spool: &Spool, plan: Plan<
     let total = match plan.wanted {
         None => count(spool, Place::Queue)?,
         Some(wanted) => {
-            Walk::new(spool, Place::Queue)?.filter(|item| matches!(item, Item::Message(listed) if wanted(listed))).count()
+            let make = |item| matches!(item, Item::Message(listed) if wanted(&listed)).then_some(());
+            Walk::new(spool, Place::Queue, &make)?.count()
         }
     };
     let progress = Progress::new(total as u64, plan.is_quiet);
@@ -113,8 +116,30 @@ pub(super) fn own(world: &dyn World, config: &Config, spool: &Spool, plan: Plan<
         |id: Id, entry: &Entry| plan.wanted.is_none_or(|wanted| wanted(&Listed::new(id, Place::Queue, Whose::Own, entry.clone())));
     let told = |done: Done| progress.count(done.fared);
     let wish = Wish { now: plan.now, only: plan.wanted.is_some().then_some(&only), told: Some(&told) };
-    Runner::new(setting, wish)?.run(lead, Until::Drained { patience: Duration::ZERO });
+    run_until_stopped(&Runner::new(setting, wish)?, lead);
     Ok(progress.finish())
+}
+
+/// Whoever stops the run (control-C, SIGTERM) waits for the messages that are under way, lest they arrive twice; a second time the
+/// process ends at once.
+fn run_until_stopped(runner: &Runner<'_>, lead: Option<Lead>) {
+    // Without them the run is ended as the system ends it.
+    let orders = Orders::take().ok();
+    thread::scope(|scope| {
+        if let Some(orders) = orders {
+            scope.spawn(move || {
+                if orders.wait().is_ok_and(|order| order != Order::Done) {
+                    say("\nending after the messages that are under way; once more to end at once\n");
+                    orders.give_back();
+                    runner.stop();
+                }
+            });
+        }
+        runner.run(lead, Until::Drained { patience: Duration::ZERO });
+        if let Some(orders) = orders {
+            orders.done();
+        }
+    });
 }
 
 /// Has the service try what is so; how many messages that are.
@@ -161,23 +186,23 @@ fn again_in_background() -> Result<Exit, Error> {
     started.map(|_| Exit::Ok)
 }
 
-fn tell(options: &Flush, tally: Option<Tally>, asked: Option<u64>, exit: Exit) -> Result<Exit, Error> {
+fn tell(options: &Flush, tally: Option<Tally>, asked: Option<u64>, exit: Exit) -> Exit {
     let own = tally.unwrap_or_default();
     if options.place.json {
         let mut out = Out::new();
         let _ = out.object(&json!({
             "sent": own.sent, "deferred": own.deferred, "failed": own.failed, "asked_of_service": asked,
-        }))?;
+        }));
         out.finish();
     } else {
         report(tally, asked);
     }
-    Ok(match own {
+    match own {
         _ if exit != Exit::Ok || options.due => exit,
         Tally { deferred: 1.., .. } => Exit::TempFail,
         Tally { failed: 1.., .. } => Exit::Unavailable,
         _ => Exit::Ok,
-    })
+    }
 }
 
 /// Cron mails whatever is printed: only a person at a terminal reads it.

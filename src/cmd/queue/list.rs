@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use super::{
     List, count,
     listed::{Item, Whose},
-    out::{Out, say},
+    out::{Out, line, say},
     source::Sources,
     table::{Table, size},
 };
@@ -20,36 +20,36 @@ pub(super) fn run(world: &dyn World, options: &List) -> Result<Exit, Error> {
     let mut sources = Sources::find(world, options.place.file.as_deref())?;
     let wanted = options.filter.wanted(world);
     let table = Table { screen: Screen::of_stdout(world), now: world.timestamp() };
-    let mut page = Page { out: Out::new(), table, json: options.place.json, titles: None, last: None, messages: 0, octets: 0 };
-    if sources.are_two() {
-        page.titles = Some([Whose::Own, Whose::Service].map(|whose| sources.name(whose)));
-    }
-    let mut faulty = None;
+    let json = options.place.json;
+    let titles = (!json && sources.are_two()).then(|| [Whose::Own, Whose::Service].map(|whose| sources.name(whose)));
+    let mut page = Page { out: Out::new(), table: (!json).then_some(table), titles, last: None, messages: 0, octets: 0 };
+    let make = |item: Item| {
+        let (whose, size) = match &item {
+            Item::Message(listed) if wanted.admits(listed) => (listed.source, Some(listed.size)),
+            Item::Odd(odd) if options.filter.is_empty() => (odd.source, None),
+            _ => return None,
+        };
+        let text = if json { line(&item) } else { table.item(&item).into_bytes() };
+        Some(Row { whose, size, text })
+    };
     for chosen in options.places() {
-        sources.each(chosen, &mut |item| {
-            let is_wanted = match &item {
-                Item::Message(listed) => wanted.admits(listed),
-                Item::Odd(_) => options.filter.is_empty(),
-            };
-            match if is_wanted { page.add(&item) } else { Ok(ControlFlow::Continue(())) } {
-                Ok(flow) => flow,
-                Err(error) => {
-                    faulty = Some(error);
-                    ControlFlow::Break(())
-                }
-            }
-        })?;
-    }
-    if let Some(error) = faulty {
-        return Err(error);
+        sources.each(chosen, &make, &mut |row| page.add(&row))?;
     }
     let sum = page.sum();
     let exit = page.out.finish();
-    if !options.place.json {
+    if !json {
         let others = if options.is_plain() { others(&sources) } else { String::new() };
         say(&format!("{sum}{others}\n"));
     }
     Ok(exit)
+}
+
+/// What is printed of an item.
+struct Row {
+    whose: Whose,
+    /// Octets of a message.
+    size: Option<u64>,
+    text: Vec<u8>,
 }
 
 impl List {
@@ -73,8 +73,8 @@ impl List {
 
 struct Page {
     out: Out,
-    table: Table,
-    json: bool,
+    /// How it looks, where a person reads it.
+    table: Option<Table>,
     /// What the queues are called, where there are two.
     titles: Option<[String; 2]>,
     /// Whose the last row was.
@@ -84,28 +84,19 @@ struct Page {
 }
 
 impl Page {
-    fn add(&mut self, item: &Item) -> Result<ControlFlow<()>, Error> {
-        let whose = match item {
-            Item::Message(listed) => {
-                self.messages += 1;
-                self.octets = self.octets.saturating_add(listed.size);
-                listed.source
+    fn add(&mut self, row: &Row) -> ControlFlow<()> {
+        self.messages += u64::from(row.size.is_some());
+        self.octets = self.octets.saturating_add(row.size.unwrap_or(0));
+        if let Some(table) = self.table {
+            if self.last.is_none() {
+                self.out.put(table.heading().as_bytes())?;
             }
-            Item::Odd(odd) => odd.source,
-        };
-        if self.json {
-            return self.out.object(item);
+            if let Some(titles) = self.titles.as_ref().filter(|_| self.last != Some(row.whose)) {
+                self.out.put(table.title(&titles[row.whose as usize]).as_bytes())?;
+            }
         }
-        let mut text = String::new();
-        if self.last.is_none() {
-            text += &self.table.heading();
-        }
-        if let Some(titles) = self.titles.as_ref().filter(|_| self.last != Some(whose)) {
-            text += &self.table.title(&titles[whose as usize]);
-        }
-        self.last = Some(whose);
-        text += &self.table.item(item);
-        Ok(self.out.put(text.as_bytes()))
+        self.last = Some(row.whose);
+        self.out.put(&row.text)
     }
 
     fn sum(&self) -> String {

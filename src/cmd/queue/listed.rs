@@ -205,7 +205,6 @@ fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Id, D::Error> {
 }
 
 /// To the millisecond, as the log.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
 fn say_time<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&format_args!("{time:.3}"))
 }

@@ -53,17 +53,17 @@ pub fn list(world: &dyn World, request: &Request) -> Result<Exit, Error> {
     let zone = world.now().time_zone().clone();
     let mut out = Out::new();
     let (mut messages, mut octets) = (0_u64, 0_u64);
+    let make = |item| match item {
+        Item::Message(listed) if select::admits(&request.matches, &listed) => Some((listed.size, entry(&listed, &zone))),
+        _ => None,
+    };
     for places in PLACES {
-        sources.each(places, &mut |item| {
-            let Item::Message(listed) = item else { return ControlFlow::Continue(()) };
-            if !select::admits(&request.matches, &listed) {
-                return ControlFlow::Continue(());
-            }
+        sources.each(places, &make, &mut |(size, text)| {
             messages += 1;
-            octets = octets.saturating_add(listed.size);
+            octets = octets.saturating_add(size);
             let head = if messages == 1 { HEADING } else { "\n" };
             out.put(head.as_bytes())?;
-            out.put(entry(&listed, &zone).as_bytes())
+            out.put(text.as_bytes())
         })?;
     }
     let end = match messages {

@@ -7,10 +7,7 @@ use std::{
 
 use serde::Serialize;
 
-use crate::{
-    error::{Error, Exit},
-    host::journal,
-};
+use crate::{error::Exit, host::journal};
 
 /// Standard output, with a buffer.
 pub(super) struct Out {
@@ -31,12 +28,8 @@ impl Out {
     }
 
     /// Prints a value as a line of JSON.
-    ///
-    /// # Errors
-    /// None that a message can cause.
-    pub(super) fn object(&mut self, value: &impl Serialize) -> Result<ControlFlow<()>, Error> {
-        let line = journal::json::line(value).map_err(|error| Error::new(Exit::Software, "writing JSON", error.to_string()))?;
-        Ok(self.put(&line))
+    pub(super) fn object(&mut self, value: &impl Serialize) -> ControlFlow<()> {
+        self.put(&line(value))
     }
 
     /// Prints what is left; the exit code.
@@ -53,6 +46,12 @@ impl Out {
         self.broken.get_or_insert(if enough { Exit::Ok } else { Exit::IoErr });
         ControlFlow::Break(())
     }
+}
+
+/// A value as a line of JSON, its newline included; nothing in it can end it before that, or drive a terminal.
+pub(super) fn line(value: &impl Serialize) -> Vec<u8> {
+    // serde's signature allows for errors, and no value of ours makes one.
+    journal::json::line(value).unwrap_or_default()
 }
 
 /// Says something to the person. Where standard error is closed the exit code is all there is.

@@ -4,7 +4,7 @@ use std::{ops::ControlFlow, path::Path};
 
 use super::{
     listed::{Item, Whose},
-    walk::Walk,
+    walk::{Make, Walk},
 };
 use crate::{
     error::{Error, Exit},
@@ -52,26 +52,28 @@ impl Sources {
         Ok(Self { config, own, service })
     }
 
-    /// Shows what stands in these places of each queue, one queue after the other; `which` is the word of XQUEUE for the places.
+    /// Shows what `make` makes of what stands in these places of each queue, one queue after the other; `which` is the word of
+    /// XQUEUE for the places.
     ///
     /// # Errors
     /// A queue can't be read.
-    pub(super) fn each(
+    pub(super) fn each<T: Send + Sync>(
         &mut self,
         (places, which): (&[Place], &str),
-        visit: &mut dyn FnMut(Item) -> ControlFlow<()>,
+        make: &Make<'_, T>,
+        visit: &mut dyn FnMut(T) -> ControlFlow<()>,
     ) -> Result<(), Error> {
         if let Some(spool) = &self.own {
             for place in places {
-                for item in Walk::new(spool, *place)? {
-                    if visit(item).is_break() {
+                for made in Walk::new(spool, *place, make)? {
+                    if visit(made).is_break() {
                         return Ok(());
                     }
                 }
             }
         }
         match &mut self.service {
-            Some(service) => listen(service, which, visit),
+            Some(service) => listen(service, which, &mut |item| make(item).map_or(ControlFlow::Continue(()), &mut *visit)),
             None => Ok(()),
         }
     }

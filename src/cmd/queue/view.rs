@@ -49,29 +49,29 @@ pub(super) fn run(world: &dyn World, options: &Show) -> Result<Exit, Error> {
             return raw(stored);
         }
         let listed = Listed::new(id, place, Whose::Own, entry.clone());
-        return page(world, options, sources.config.as_ref(), &Shown::new(listed, &entry, &stored));
+        return Ok(page(world, options, sources.config.as_ref(), &Shown::new(listed, &entry, &stored)));
     }
     let service = sources.service.as_mut().ok_or_else(|| missing(&options.id))?;
     if options.raw {
         return raw_of_service(service, &options.id);
     }
     let shown = ask(service, &options.id)?;
-    page(world, options, None, &shown)
+    Ok(page(world, options, None, &shown))
 }
 
-fn page(world: &dyn World, options: &Show, config: Option<&Config>, shown: &Shown) -> Result<Exit, Error> {
+fn page(world: &dyn World, options: &Show, config: Option<&Config>, shown: &Shown) -> Exit {
     let mut out = Out::new();
     let id = shown.listed.id;
     if options.place.json {
-        let _ = out.object(shown)?;
-        return Ok(out.finish());
+        let _ = out.object(shown);
+        return out.finish();
     }
     let screen = Screen::of_stdout(world);
     let log = config.and_then(|config| config.log.file.as_deref());
     let history = log.map(|log| history(world, log, (id, shown.listed.arrived), screen)).unwrap_or_default();
     let table = Table { screen, now: world.timestamp() };
     let _ = out.put(shown.page(table, world.now().time_zone(), &history).as_bytes());
-    Ok(out.finish())
+    out.finish()
 }
 
 fn ask(service: &mut Service, id: &Short) -> Result<Shown, Error> {

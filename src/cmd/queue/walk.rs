@@ -18,21 +18,26 @@ const FEW: usize = 128;
 /// Threads at the most: reading is short, and the disk is one.
 const THREADS: usize = 4;
 
-/// What stands in one place of a spool: the messages, the oldest first, then what is none. 16 octets are held for each.
-pub(super) struct Walk<'s> {
-    spool: &'s Spool,
+/// What is made of what stands in one place of a spool: of the messages, the oldest first, then of what is none. 16 octets are held
+/// for each.
+pub(super) struct Walk<'a, T> {
+    spool: &'a Spool,
     place: Place,
     ids: std::vec::IntoIter<Id>,
     odd: std::vec::IntoIter<String>,
-    ready: VecDeque<Item>,
+    make: &'a Make<'a, T>,
+    ready: VecDeque<T>,
 }
 
-impl<'s> Walk<'s> {
+/// Makes something of an item, or nothing; several threads do so at the same time.
+pub(super) type Make<'a, T> = dyn Fn(Item) -> Option<T> + Sync + 'a;
+
+impl<'a, T: Send + Sync> Walk<'a, T> {
     /// Looks which names there are.
     ///
     /// # Errors
     /// The directory can't be read.
-    pub(super) fn new(spool: &'s Spool, place: Place) -> Result<Self, Error> {
+    pub(super) fn new(spool: &'a Spool, place: Place, make: &'a Make<'a, T>) -> Result<Self, Error> {
         let (mut ids, mut odd) = (Vec::new(), Vec::new());
         for found in spool.names(place)? {
             match found {
@@ -42,11 +47,11 @@ impl<'s> Walk<'s> {
         }
         ids.sort_unstable();
         odd.sort_unstable();
-        Ok(Self { spool, place, ids: ids.into_iter(), odd: odd.into_iter(), ready: VecDeque::new() })
+        Ok(Self { spool, place, ids: ids.into_iter(), odd: odd.into_iter(), make, ready: VecDeque::new() })
     }
 
-    fn look(&self, ids: &[Id]) -> Vec<Item> {
-        ids.iter().filter_map(|id| look(self.spool, self.place, *id)).collect()
+    fn look(&self, ids: &[Id]) -> Vec<T> {
+        ids.iter().filter_map(|id| look(self.spool, self.place, *id)).filter_map(self.make).collect()
     }
 
     /// Looks at the next messages, by several threads where they are many.
@@ -58,12 +63,12 @@ impl<'s> Walk<'s> {
             return;
         }
         let this = &*self;
-        let looked: Vec<Vec<Item>> = thread::scope(|scope| {
+        let looked: Vec<Vec<T>> = thread::scope(|scope| {
             let parts = batch.chunks(batch.len().div_ceil(threads));
             let threads = parts.map(|part| (part, thread::Builder::new().spawn_scoped(scope, || this.look(part))));
             let threads: Vec<_> = threads.collect();
             let joined = threads.into_iter().map(|(part, thread)| match thread.map(thread::ScopedJoinHandle::join) {
-                Ok(Ok(items)) => items,
+                Ok(Ok(made)) => made,
                 // There was no thread to be had.
                 _ => this.look(part),
             });
@@ -73,15 +78,16 @@ impl<'s> Walk<'s> {
     }
 }
 
-impl Iterator for Walk<'_> {
-    type Item = Item;
+impl<T: Send + Sync> Iterator for Walk<'_, T> {
+    type Item = T;
 
-    fn next(&mut self) -> Option<Item> {
+    fn next(&mut self) -> Option<T> {
         while self.ready.is_empty() && !self.ids.as_slice().is_empty() {
             self.look_ahead();
         }
         let (place, source) = (self.place, Whose::Own);
-        self.ready.pop_front().or_else(|| self.odd.next().map(|odd| Item::Odd(Odd { odd, place, source })))
+        let odd = || self.odd.by_ref().find_map(|odd| (self.make)(Item::Odd(Odd { odd, place, source })));
+        self.ready.pop_front().or_else(odd)
     }
 }
 

@@ -14,6 +14,8 @@ const MOST: usize = 4096;
 const SCOUTING: Duration = Duration::from_secs(5);
 /// How long a message may wait for a worker before another one is hired for it.
 pub(super) const HURRY: Duration = Duration::from_secs(1);
+/// How long it is until a server that had no room for one connection more is asked again whether it has.
+const NARROW: Duration = Duration::from_secs(60);
 /// With so few left it asks for more.
 const FEW: usize = MOST / 8;
 
@@ -38,6 +40,8 @@ struct State {
     busy: usize,
     /// Workers at the most, for as long as the server takes no more.
     width: usize,
+    /// When there was one less, or one more again.
+    narrowed: Option<Instant>,
     /// A message has gone through just now: the server works, and may be asked by several.
     is_proven: bool,
     /// When the last message was taken, or the last worker hired.
@@ -61,7 +65,10 @@ impl<'a> Lane<'a> {
         state.more = false;
         if is_new_round {
             state.cursor = None;
-            state.width = self.most;
+            if state.narrowed.is_some_and(|narrowed| narrowed.elapsed() > NARROW) {
+                state.width = self.most.min(state.width + 1);
+                state.narrowed = Some(Instant::now());
+            }
             state.is_proven &= state.workers > 0;
         }
     }
@@ -95,11 +102,15 @@ impl<'a> Lane<'a> {
         Some(id)
     }
 
-    /// A worker is done with a message; whether somebody should look for more.
-    pub(super) fn done(&self) -> bool {
-        let mut state = self.state();
-        state.busy -= 1;
-        state.is_idle() || state.is_hungry()
+    /// A worker is done with a message.
+    pub(super) fn done(&self) {
+        self.state().busy -= 1;
+    }
+
+    /// Whether there are more in this round than are held, and few are left of these.
+    pub(super) fn is_hungry(&self) -> bool {
+        let state = self.state();
+        state.more && state.jobs.len() < FEW
     }
 
     /// Whether another worker is needed; then it counts as there. A server that is down is not asked by several at once: the first
@@ -139,6 +150,7 @@ impl<'a> Lane<'a> {
         let is_shared = state.workers > 1 && state.width > 1;
         if is_shared {
             state.width = state.width.min(state.workers) - 1;
+            state.narrowed = Some(Instant::now());
         }
         is_shared
     }
@@ -197,10 +209,6 @@ impl State {
 
     fn is_idle(&self) -> bool {
         self.busy == 0 && self.jobs.is_empty()
-    }
-
-    fn is_hungry(&self) -> bool {
-        self.more && self.jobs.len() < FEW
     }
 }
 
@@ -267,6 +275,10 @@ mod tests {
         lane.leave();
         assert!(lane.next(Duration::ZERO).is_some());
         assert!(!lane.hire());
+        // It is not asked again at once.
+        lane.begin(true);
+        assert!(!lane.hire());
+        lane.state().narrowed = Instant::now().checked_sub(2 * NARROW);
         lane.begin(true);
         assert!(lane.hire());
         lane.prove(false);

@@ -47,7 +47,7 @@ impl Look {
     }
 }
 
-impl<'a> Runner<'a> {
+impl Runner<'_> {
     /// Hands what is due to the lanes.
     pub(super) fn look<'s>(&'s self, scope: &'s Scope<'s, '_>) -> Look {
         let begun = Instant::now();
@@ -140,29 +140,23 @@ impl<'a> Runner<'a> {
     /// Puts aside what is no message, and says so.
     pub(super) fn set_aside(&self, name: &OsStr, why: &str) {
         let doing = format!("setting aside {} of the queue in {}", name.to_string_lossy(), self.setting.spool.path().display());
-        match self.setting.spool.set_aside(Place::Queue, name) {
-            Ok(()) => {
-                self.complain(None, &Error::new(Exit::DataErr, doing, format!("it {why}")).hint("it is in odd/ now; look at it"))
-            }
-            Err(error) => self.complain(None, &error),
-        }
+        let moved = self.setting.spool.set_aside(Place::Queue, name);
+        let told = || Error::new(Exit::DataErr, doing, format!("it {why}")).hint("it is in odd/ now; look at it");
+        self.complain(None, &moved.err().unwrap_or_else(told));
     }
 
-    /// Removes what is left of dead writers, and what failed long ago.
-    pub(super) fn sweep(&self) {
-        *lock(&self.swept) = Instant::now();
+    /// Removes what is left of dead writers, and what failed long ago; once an hour.
+    pub(super) fn sweep_now_and_then(&self) {
+        let mut swept = lock(&self.swept);
+        if swept.is_some_and(|swept| swept.elapsed() < SWEEP) {
+            return;
+        }
+        *swept = Some(Instant::now());
         let now = self.now();
         let kept = SignedDuration::try_from(self.setting.config.queue.keep_failed).unwrap_or(SignedDuration::MAX);
         let failed_before = now.checked_sub(kept).unwrap_or(Timestamp::MIN);
         if let Err(error) = self.setting.spool.sweep(now, failed_before) {
             self.complain(None, &error);
-        }
-    }
-
-    pub(super) fn sweep_now_and_then(&self) {
-        let is_due = lock(&self.swept).elapsed() > SWEEP;
-        if is_due {
-            self.sweep();
         }
     }
 }

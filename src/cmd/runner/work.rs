@@ -47,8 +47,11 @@ impl<'a> Runner<'a> {
             }
             let Some(id) = lane.next(PATIENCE) else { break };
             self.handle(lane, id, &mut kept);
-            if lane.done() {
+            lane.done();
+            if lane.is_hungry() {
                 self.poke();
+            } else if lane.is_idle() {
+                self.alarm.ring();
             }
         }
         lane.leave();

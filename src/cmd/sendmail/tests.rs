@@ -136,12 +136,12 @@ fn a_flag_without_a_meaning_is_ignored_and_noted_once() {
     assert_eq!(submission(&["-m", "-x", "-om", "-m"]).notes.len(), 3);
 }
 
-fn plain() -> Box<Request> {
-    Box::default()
+fn plain() -> Request {
+    Request::default()
 }
 
-fn verbose(request: Request) -> Box<Request> {
-    Box::new(Request { verbose: true, ..request })
+fn verbose(request: Request) -> Request {
+    Request { verbose: true, ..request }
 }
 
 fn matching(what: What, not: bool) -> Request {
@@ -171,12 +171,9 @@ fn a_mode_is_chosen_by_flag_or_by_name() {
         (&["-q"], Invocation::Flush(plain())),
         (&["-qf"], Invocation::Flush(plain())),
         (&["-q30m", "-v"], Invocation::Flush(verbose(Request { due: true, ..Request::default() }))),
-        (&["-qp5m"], Invocation::Flush(Box::new(Request { due: true, ..Request::default() }))),
-        (
-            &["-qIx", "-C", "c.toml"],
-            Invocation::Flush(Box::new(Request { config: Some("c.toml".into()), ..matching(What::Id, false) })),
-        ),
-        (&["-q!Sx"], Invocation::Flush(Box::new(matching(What::Sender, true)))),
+        (&["-qp5m"], Invocation::Flush(Request { due: true, ..Request::default() })),
+        (&["-qIx", "-C", "c.toml"], Invocation::Flush(Request { config: Some("c.toml".into()), ..matching(What::Id, false) })),
+        (&["-q!Sx"], Invocation::Flush(matching(What::Sender, true))),
         (&["-i", "--help", "-Z"], Invocation::Help),
         (&["--version"], Invocation::Version),
     ];

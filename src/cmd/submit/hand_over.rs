@@ -61,7 +61,16 @@ impl Desk<'_> {
         };
         let mut session = Session::new(plan, ready.envelope.clone().into(), ready.message.facts());
         let timeouts = config.limits.timeouts;
-        let mut pump = Pump { link, connector: &connector, timeouts, narrator, until: None, witness: None, settled: None };
+        let mut pump = Pump {
+            link,
+            connector: &connector,
+            timeouts,
+            narrator,
+            unfinished: crate::host::narrate::Unfinished::default(),
+            until: None,
+            witness: None,
+            settled: None,
+        };
         pump.run(&mut session, &mut ready.message);
         Ok(Delivered::of_session(account, session.report()))
     }

@@ -15,6 +15,9 @@ use crate::{
     mail::{content::Content as _, outcome::exit_code},
 };
 
+/// Takes what was not delivered into the queue; whether it waits there now.
+pub(super) type Keep<'k> = dyn FnMut(&Delivered, &mut Ready<'_>) -> bool + 'k;
+
 impl Desk<'_> {
     /// Sends or queues it.
     ///
@@ -40,7 +43,7 @@ impl Desk<'_> {
         config: &Config,
         ready: &mut Ready<'_>,
         resting: Option<&dyn Fn(&str) -> bool>,
-        keep: Option<&mut dyn FnMut(&Delivered, &mut Ready<'_>) -> bool>,
+        keep: Option<&mut Keep<'_>>,
     ) -> Delivered {
         let (message_id, asked, envelope) = (ready.message_id.clone(), ready.asked.clone(), ready.envelope.clone());
         let submission = journal::Submission {

@@ -157,9 +157,8 @@ impl Talk<'_> {
     fn deliver(&mut self) -> Stored {
         let nothing = || Refusal::at(Moment::Message, Error::new(Exit::Software, "taking the message", "there is none"));
         let parcel = self.parcel.take().unwrap_or_else(|| Err(nothing()));
-        let received = parcel.and_then(|parcel| parcel.finish(&self.reception)).map_err(|refusal| {
+        let received = parcel.and_then(|parcel| parcel.finish(&self.reception)).inspect_err(|refusal| {
             self.desk.log_rejection(&refusal.error, None, &[]);
-            refusal
         });
         let sent = received.and_then(|received| {
             let ready = Ready {

@@ -327,16 +327,3 @@ fn client_identity(section: &Section<'_>) -> Result<Option<(PathBuf, PathBuf)>, 
         (None, ..) => Ok(None),
     }
 }
-
-/// Whether the target is on this machine by its very name (RFC 6761 6.3).
-pub(super) fn is_local(target: &Target) -> bool {
-    match target {
-        Target::Unix(_) => true,
-        Target::Address(address, _) => address.to_canonical().is_loopback(),
-        Target::Service(_) => false,
-        Target::Name(name, _) => {
-            let name = name.to_ascii_lowercase();
-            name == "localhost" || name.ends_with(".localhost") || name.starts_with("localhost.")
-        }
-    }
-}

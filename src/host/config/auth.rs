@@ -1,10 +1,10 @@
 //! How does one account log in, and where does its secret live? (sealpost.toml(5), "ACCOUNTS: AUTH")
 
-use super::{Auth, SecretSource, Target, Tls, account, keys, login, oauth, section::Section, values::Fault};
+use super::{Auth, SecretSource, Target, Tls, keys, login, oauth, section::Section, values::Fault};
 use crate::{
     error::Error,
     mail::policy::Policy,
-    smtp::sasl::{Choice, Mechanism, Secret},
+    smtp::sasl::{Choice, Kind, Mechanism, Secret},
 };
 
 /// The keys that say where the secret is; at most one may stand.
@@ -22,7 +22,7 @@ pub(super) fn read(section: &Section<'_>, target: &Target, tls: &Tls) -> Result<
     let choice = section.parsed("mechanism", login::mechanism)?.map_or(Choice::Auto, |found| found.value);
     let user = match section.string("user")? {
         Some(user) => user,
-        None if choice == Choice::Only(Mechanism::External) => String::new(),
+        None if matches!(choice, Choice::Only(Mechanism::External | Mechanism::Gssapi)) => String::new(),
         None => return Err(section.missing("user", "the login", "cron@example.com")),
     };
     let allow_unverified = section.boolean("allow_unverified")?.unwrap_or(false);
@@ -34,7 +34,7 @@ pub(super) fn read(section: &Section<'_>, target: &Target, tls: &Tls) -> Result<
         return Err(place.error(fault.hint(format!("it belongs to `{}`: leave it out", section.called("token_command")))));
     }
     let auth = Auth { user, choice, source, allow_unverified };
-    login::refuse_misfit(section, tls, &auth)?;
+    login::refuse_misfit(section, target, tls, &auth)?;
     refuse_impossible(section, target, tls, &auth)?;
     Ok(Some(auth))
 }
@@ -90,9 +90,12 @@ fn refuse_impossible(section: &Section<'_>, target: &Target, tls: &Tls, auth: &A
     if tls.demand.policy != Policy::Off {
         return Ok(());
     }
-    let fault = if !account::is_local(target) {
-        Fault::new("the password could never be sent: the TLS policy is \"off\", and a secret crosses no network in plaintext")
-            .hint("set the policy to \"required\", or leave the login out; for a server on this machine, give its loopback address")
+    let fault = if !target.is_local() {
+        let what = if auth.source.kind() == Kind::Ticket { "ticket" } else { "password" };
+        Fault::new(format!(
+            "the {what} could never be sent: the TLS policy is \"off\", and a secret crosses no network in plaintext"
+        ))
+        .hint("set the policy to \"required\", or leave the login out; for a server on this machine, give its loopback address")
     } else if auth.choice == Choice::Auto {
         Fault::new("the password could never be sent: without TLS the mechanism must be named, even on this machine")
             .hint(format!("set `{}` to \"PLAIN\", or use TLS", section.called("mechanism")))

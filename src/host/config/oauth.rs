@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::{
-    Target, account,
+    Target,
     section::{Found, Section},
     values::{self, Fault, Host},
 };
@@ -212,7 +212,7 @@ fn endpoint(text: &str) -> Result<Endpoint, Fault> {
         Host::Name(name) => Target::Name(name, port),
         Host::Address(address) => Target::Address(address, port),
     };
-    if !secure && !account::is_local(&target) {
+    if !secure && !target.is_local() {
         return Err(fault("secrets cross a network under `https://` only"));
     }
     let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
@@ -232,10 +232,12 @@ mod tests {
         assert_eq!(read("https://id.example.com/token?x=1"), parts(true, "id.example.com:443", "id.example.com", "/token?x=1"));
         assert_eq!(read("https://id.example.com:8443"), parts(true, "id.example.com:8443", "id.example.com:8443", "/"));
         assert_eq!(read("http://127.0.0.1:3000/t"), parts(false, "127.0.0.1:3000", "127.0.0.1:3000", "/t"));
+        assert_eq!(read("http://LocalHost/t"), parts(false, "LocalHost:80", "LocalHost", "/t"));
         assert_eq!(read("http://[::1]:3000/t"), parts(false, "[::1]:3000", "[::1]:3000", "/t"));
         assert_eq!(read("https://[2001:db8::1]?q"), parts(true, "[2001:db8::1]:443", "[2001:db8::1]", "/?q"));
         for wrong in [
             "http://id.example.com/token",
+            "http://localhost.example.com/token",
             "ftp://id.example.com/",
             "id.example.com/token",
             "https://me:secret@id.example.com/",

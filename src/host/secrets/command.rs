@@ -18,6 +18,7 @@ use super::{Errand, LONGEST, buffer};
 use crate::{
     error::{Error, Exit},
     host::config::SecretSource,
+    smtp::sasl::Mask,
 };
 
 /// How much of what the command complains about is passed on, in octets.
@@ -97,18 +98,15 @@ impl Said {
 fn complaint(said: &[u8], printed: &[u8]) -> String {
     /// Shorter words are no secrets, and masked they would make nonsense of a complaint.
     const SHORTEST: usize = 6;
-    let mut said = Zeroizing::new(String::from_utf8_lossy(said).into_owned());
+    let said = Zeroizing::new(String::from_utf8_lossy(said).into_owned());
     let printed = Zeroizing::new(String::from_utf8_lossy(printed).into_owned());
     let first = printed.lines().next().unwrap_or_default().trim();
     // JSON has its secrets between quotation marks.
     let words =
         printed.split(|c: char| c.is_whitespace() || c.is_control() || "\"'".contains(c)).filter(|word| word.len() >= SHORTEST);
-    for secret in std::iter::once(first).chain(words).filter(|secret| !secret.is_empty()) {
-        if said.contains(secret) {
-            said = Zeroizing::new(said.replace(secret, "***"));
-        }
-    }
-    said.trim().replace('\n', " / ")
+    let mask = Mask::of(std::iter::once(first).chain(words).map(|secret| Zeroizing::new(secret.to_owned())).collect());
+    // Of a long complaint only the beginning was kept.
+    mask.hide_broken_off(&said).trim().replace('\n', " / ")
 }
 
 /// The names of variables that a command must not see: our settings, the passwords of all accounts, and what a web server made of

@@ -33,16 +33,34 @@ pub(in crate::host) fn look_up(errand: &Errand<'_>, attributes: &Attributes<'_>)
     if cfg!(target_os = "macos") {
         program.args(["find-internet-password", "-r", "smtp", "-s", attributes[0].1, "-a", attributes[2].1, "-w"]);
     } else {
-        program.arg("lookup").args(attributes.iter().flat_map(|(name, value)| [*name, *value]));
+        program.arg("lookup").args(words(attributes));
     }
     let said = command::run(errand, program, b"", PATIENCE)?;
+    // security(1) says 44 (errSecItemNotFound) of an entry that is not there, secret-tool(1) says 1 and nothing else.
     match said.status.code() {
         Some(0) if !said.stdout.is_empty() => Ok(Some(said.stdout)),
-        // security(1) says 44 (errSecItemNotFound), secret-tool(1) says 1 and nothing else.
-        Some(0 | 44) => Ok(None),
-        Some(1) if said.is_silent() => Ok(None),
+        Some(1) if !said.is_silent() => Err(unreachable(said.failure(errand))),
+        // So it does of one that is locked.
+        Some(0 | 1 | 44) if is_locked(errand, attributes) => Err(locked(errand)),
+        Some(0 | 1 | 44) => Ok(None),
         _ => Err(unreachable(said.failure(errand))),
     }
+}
+
+/// Whether there is such an entry that does not show its secret: a search finds it all the same, and asks nobody to unlock it.
+fn is_locked(errand: &Errand<'_>, attributes: &Attributes<'_>) -> bool {
+    let Ok(mut program) = program(errand) else { return false };
+    program.arg("search").args(words(attributes));
+    !cfg!(target_os = "macos") && command::run(errand, program, b"", PATIENCE).is_ok_and(|said| !said.stdout.is_empty())
+}
+
+fn locked(errand: &Errand<'_>) -> Error {
+    Error::new(Exit::TempFail, errand.doing(), "the keyring is locked, and nobody unlocked it")
+        .hint("it is unlocked by logging in to the desktop; where nobody logs in (servers, cron at night), use another source")
+}
+
+fn words<'a>(attributes: &'a Attributes<'_>) -> impl Iterator<Item = &'a str> {
+    attributes.iter().flat_map(|(name, value)| [*name, *value])
 }
 
 /// Puts `secret` into the entry, which is made where there is none.
@@ -55,7 +73,7 @@ pub(in crate::host) fn store(errand: &Errand<'_>, label: &str, attributes: &Attr
         return Err(Error::new(Exit::Config, errand.doing(), because).hint("leave keyring out: the token is kept in a file"));
     }
     let mut program = program(errand)?;
-    program.arg("store").arg(format!("--label={label}")).args(attributes.iter().flat_map(|(name, value)| [*name, *value]));
+    program.arg("store").arg(format!("--label={label}")).args(words(attributes));
     let said = command::run(errand, program, secret, STORING)?;
     if said.status.success() { Ok(()) } else { Err(unreachable(said.failure(errand))) }
 }

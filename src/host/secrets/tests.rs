@@ -133,6 +133,14 @@ fn a_command_that_says_its_secret_again_when_it_fails_is_not_quoted_with_it() {
 }
 
 #[test]
+fn a_long_complaint_is_not_cut_within_a_secret() {
+    for octets in command::COMPLAINT - 7..command::COMPLAINT {
+        let error = run(&format!("echo hunter2.hunter2; printf '%0{octets}dhunter2.hunter2' 0 >&2; false")).unwrap_err();
+        assert!(!error.summary().contains("hunt"), "{octets}: {error}");
+    }
+}
+
+#[test]
 fn a_command_that_fails_is_quoted_and_may_be_tried_again() {
     let error = run("echo hunter2; printf 'no\\033[2J key\\nfor you\\n' >&2; exit 3").unwrap_err();
     assert_eq!(error.exit(), Exit::TempFail);
@@ -371,6 +379,7 @@ fn a_token_is_kept_in_memory_where_the_session_has_a_place_for_it() {
     let commanded = Commanded::new();
     let runtime = commanded.root.path().join("run");
     fs::create_dir(&runtime).unwrap();
+    fs::set_permissions(&runtime, Permissions::from_mode(0o700)).unwrap();
     let world = Pretend { state_dir: commanded.world.state_dir.clone(), ..machine() }.with_env("XDG_RUNTIME_DIR", &runtime);
     let command = commanded.printing(r#"{"access_token":"token-N","expires_in":3600}"#);
     let source = || SecretSource::TokenCommand { command: command.clone(), cache: true };
@@ -384,6 +393,24 @@ fn a_token_is_kept_in_memory_where_the_session_has_a_place_for_it() {
         Pretend { uid: Machine.uid() + 1, config_dir, ..Pretend { state_dir: commanded.world.state_dir.clone(), ..machine() } };
     assert_eq!(fetched_by(&other.with_env("XDG_RUNTIME_DIR", &runtime), source()).unwrap(), "token-2");
     assert_eq!(commanded.kept().len(), 1);
+    // Neither is one that others write to, like /tmp.
+    fs::remove_dir_all(runtime.join("sealpost")).unwrap();
+    fs::set_permissions(&runtime, Permissions::from_mode(0o1777)).unwrap();
+    assert_eq!(fetched_by(&world, source()).unwrap(), "token-3");
+    assert!(!runtime.join("sealpost").exists());
+}
+
+#[test]
+fn a_token_goes_at_once_although_another_process_keeps_the_lock() {
+    let commanded = Commanded::new();
+    let command = commanded.printing(r#"{"access_token":"token-N","expires_in":3600}"#);
+    commanded.fetched(&command, true).unwrap();
+    let [kept]: [PathBuf; 1] = commanded.kept().try_into().unwrap();
+    fs::remove_file(&kept).unwrap();
+    let _lock = vault::Vault::new(kept).lock(Instant::now()).unwrap();
+    let (tell, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || tell.send(commanded.fetched(&command, true).unwrap().expose().to_owned()));
+    assert_eq!(told.recv_timeout(PATIENCE / 3).as_deref(), Ok("token-2"), "it waits for whoever has the lock");
 }
 
 #[test]

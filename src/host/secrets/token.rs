@@ -69,8 +69,9 @@ pub(super) fn of_command(errand: &Errand<'_>, line: &str, cached: bool, refused:
     }
     let token = ask(errand, line)?;
     if token.is_fresh(errand.world.timestamp()) {
-        // Without a cache every send asks the command, which is slower, and no reason to hold up a mail.
-        let lock = lock.map_or_else(|| vault.lock(Instant::now() + PATIENCE), Ok);
+        // Without a cache every send asks the command, which is slower, and no reason to hold up a mail. Whoever has the lock now
+        // keeps a token as good as this one.
+        let lock = lock.map_or_else(|| vault.lock(Instant::now()), Ok);
         let _unkept = lock.and_then(|lock| vault.room(&lock)?.fill(&written(&token)));
     }
     Ok(token.into_secret())
@@ -79,8 +80,10 @@ pub(super) fn of_command(errand: &Errand<'_>, line: &str, cached: bool, refused:
 /// Where the token of this command is kept: in memory where the session has a place for that, else with the other state.
 fn cache(errand: &Errand<'_>, line: &str) -> Option<Vault> {
     let runtime = errand.world.env("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|directory| directory.is_absolute());
-    // After su or sudo it may be somebody else's, who could plant things there.
-    let is_own = |directory: &PathBuf| directory.metadata().is_ok_and(|metadata| metadata.uid() == errand.world.uid());
+    // After su or sudo it may be somebody else's, and one that others write to is none: they could plant things there.
+    let is_own = |directory: &PathBuf| {
+        directory.metadata().is_ok_and(|metadata| metadata.uid() == errand.world.uid() && metadata.mode() & 0o022 == 0)
+    };
     let directory = runtime.filter(is_own).map(|directory| directory.join("sealpost")).or_else(|| errand.state_dir())?;
     Some(Vault::new(directory.join(format!("token-{}.json", super::digest(&[&errand.auth.user, line])))))
 }

@@ -25,7 +25,11 @@ pub(super) fn is_file(stat: &Stat) -> bool {
 
 /// The mtime says when the next attempt is due, so that nobody needs to open a file to know.
 pub(super) fn set_due(file: &File, due: Timestamp) -> io::Result<()> {
-    let time = Timespec { tv_sec: due.as_second(), tv_nsec: due.subsec_nanosecond().max(0).into() };
+    // Before 1970 the nanoseconds of a timestamp are negative, those of a file never are.
+    let nanoseconds = due.subsec_nanosecond();
+    let (second, rest) =
+        if nanoseconds < 0 { (due.as_second() - 1, nanoseconds + 1_000_000_000) } else { (due.as_second(), nanoseconds) };
+    let time = Timespec { tv_sec: second, tv_nsec: rest.into() };
     Ok(futimens(file, &Timestamps { last_access: time, last_modification: time })?)
 }
 

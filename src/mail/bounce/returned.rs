@@ -1,6 +1,7 @@
 //! What of a message comes back with a report on it? (RFC 3461 4.3, 6522 3, 2046 5.2.1)
 
 use lettre::message::header::ContentTransferEncoding;
+use memchr::memchr_iter;
 
 use super::{Kind, Notice, status::blanked};
 use crate::mail::{
@@ -44,8 +45,9 @@ impl Returned {
             return Self { media_type: WHOLE, encoding, octets: notice.start.to_vec(), subject, message_id };
         }
         let octets: Vec<u8> = header.fields().flat_map(|field| field.raw).copied().collect();
-        let plain = octets.is_ascii() && has_short_lines(&octets);
-        // Header fields that are not ASCII may be quoted-printable here (RFC 6522 3), which spares SMTPUTF8.
+        let plain = octets.iter().all(|octet| matches!(octet, b' '..=b'~' | b'\t' | b'\r' | b'\n')) && has_short_lines(&octets);
+        // Header fields that are not ASCII may be quoted-printable here (RFC 6522 3), which spares SMTPUTF8; and so may controls, which
+        // could drive the terminal of who looks at the report in the raw.
         let encoding = if plain { ContentTransferEncoding::SevenBit } else { ContentTransferEncoding::QuotedPrintable };
         Self { media_type: "text/rfc822-headers", encoding, octets, subject, message_id }
     }
@@ -66,17 +68,15 @@ fn wants_whole(notice: &Notice<'_>) -> bool {
 /// Whether a whole message may stand in a part as it is, for nothing but 7bit and 8bit is allowed there. One whose header is not ASCII
 /// would be `message/global`, and the report would need SMTPUTF8 to get to a sender who may not have it.
 fn is_sound(octets: &[u8], header: &Header) -> bool {
-    let crs = octets.iter().filter(|octet| **octet == b'\r').count();
-    let clean = memchr::memmem::find_iter(octets, b"\r\n").count() == crs && !octets.contains(&0);
-    !header.is_empty() && header.fields().all(|field| field.raw.is_ascii()) && clean && has_short_lines(octets)
+    let ascii = header.fields().all(|field| field.raw.is_ascii());
+    !header.is_empty() && ascii && !octets.contains(&0) && has_short_lines(octets)
 }
 
+/// Whether each line ends in CRLF, has no other CR, and is not too long to be sent.
 fn has_short_lines(octets: &[u8]) -> bool {
-    let ends_well = octets.ends_with(b"\r\n");
-    ends_well
-        && octets
-            .split(|octet| *octet == b'\n')
-            .all(|line| line.len() <= fold::MOST + 1 && (line.is_empty() || line.ends_with(b"\r")))
+    let Some(lines) = octets.strip_suffix(b"\n") else { return octets.is_empty() };
+    let ends_well = |line: &[u8]| line.ends_with(b"\r") && memchr_iter(b'\r', line).count() == 1;
+    lines.split(|octet| *octet == b'\n').all(|line| ends_well(line) && line.len() <= fold::MOST + 1)
 }
 
 /// The header at the start of a message; of one that goes on behind what there is, the lines that are whole.

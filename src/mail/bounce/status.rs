@@ -119,9 +119,12 @@ fn mta(host: &str) -> Option<&str> {
     (!host.is_empty() && host.len() <= 255 && host.bytes().all(fits)).then_some(host)
 }
 
-/// Appends a field with foreign text: what is not ASCII becomes encoded words, as does a word too long for a line.
+/// Appends a field with foreign text: what is not ASCII becomes encoded words, as does a word too long for a line; without any there is no field.
 fn field(name: &str, value: &str, out: &mut Vec<u8>) {
-    fold::field(name, &words::unstructured(&blanked(value)), out);
+    let value = words::unstructured(&blanked(value));
+    if !value.is_empty() {
+        fold::field(name, &value, out);
+    }
 }
 
 /// Controls, and what hides or reorders text, as spaces.

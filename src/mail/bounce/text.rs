@@ -1,5 +1,7 @@
 //! How is a person told what became of a message, why, and what to do?
 
+use std::collections::HashMap;
+
 use super::{Kind, Notice, Told, status::tls_failure};
 use crate::{error::printable, mail::queued::Last};
 
@@ -25,14 +27,9 @@ pub(super) fn of(notice: &Notice<'_>, whole: bool) -> String {
         }
     }
     let rest = if whole { "the message itself" } else { "the header of the message" };
-    let id = printable(notice.id);
-    text.paragraph(
-        "",
-        &format!(
-            "Below are the same facts for programs, and {rest}. The log of {} has more: sealpost log --id {id}",
-            printable(notice.host)
-        ),
-    );
+    let host = printable(notice.host);
+    text.paragraph("", &format!("Below are the same facts for programs, and {rest}. The log of {host} has more:"));
+    text.line("  ", &format!("sealpost log --id {}", printable(notice.id)));
     text.0
 }
 
@@ -55,7 +52,7 @@ fn opening(notice: &Notice<'_>) -> String {
 }
 
 /// Why, and what to do: what is the same for several recipients is said once.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Reason {
     lines: Vec<String>,
     advice: Option<String>,
@@ -64,12 +61,14 @@ struct Reason {
 /// Recipients by their reasons, in the order in which the reasons come up.
 fn grouped<'n>(notice: &'n Notice<'_>) -> Vec<(Reason, Vec<&'n Told<'n>>)> {
     let mut groups: Vec<(Reason, Vec<&Told<'_>>)> = Vec::new();
+    let mut places: HashMap<Reason, usize> = HashMap::new();
     for told in notice.recipients {
         let reason = Reason { lines: reason(told), advice: advice(notice.kind, told.last) };
-        match groups.iter_mut().find(|(known, _)| *known == reason) {
-            Some((_, recipients)) => recipients.push(told),
-            None => groups.push((reason, vec![told])),
-        }
+        let place = *places.entry(reason).or_insert_with_key(|reason| {
+            groups.push((reason.clone(), Vec::new()));
+            groups.len() - 1
+        });
+        groups[place].1.push(told);
     }
     groups
 }
@@ -87,6 +86,7 @@ fn reason(told: &Told<'_>) -> Vec<String> {
     let server = told.server.map_or_else(|| "The server".to_owned(), printable);
     let mut lines = match last.code {
         Some(_) => vec![format!("{server} said:"), printable(&last.said())],
+        None if last.text.trim().is_empty() => vec!["It is not known why.".to_owned()],
         None => vec![printable(&last.text)],
     };
     lines.extend(last.tls.as_deref().map(|tls| format!("TLS: {}", printable(tls))));

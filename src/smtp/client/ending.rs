@@ -8,19 +8,22 @@ use crate::{
         policy::{self, Channel, Unpromised},
         tls::{Failure, Finding},
     },
-    smtp::{action::Action, advice, command, sasl::Kind},
+    smtp::{
+        action::Action,
+        advice, command,
+        sasl::{Kind, SaslError},
+    },
 };
 
 impl Session {
     /// The server could not prove that it knows the secret, or breaks the mechanism: it is not who it claims to be.
-    pub(super) fn untrue_server(&mut self, why: &str) {
+    pub(super) fn untrue_server(&mut self, error: &SaslError) {
+        let otherwise = "this is not the server that knows your password, or it is broken; check the host and its certificate";
         self.stop(Problem {
             fate: Fate::Deferred,
             exit: Exit::NoPerm,
-            because: format!("the server's side of the login does not hold: {why}"),
-            hint: Some(
-                "this is not the server that knows your password, or it is broken; check the host and its certificate".to_owned(),
-            ),
+            because: format!("the server's side of the login does not hold: {error}"),
+            hint: Some(error.advice().unwrap_or(otherwise).to_owned()),
             reply: None,
             trouble: Some(Trouble::LoginRefused),
         });
@@ -175,7 +178,7 @@ impl Session {
         let State::Auth { mechanism, exchange, .. } = &self.state else { return };
         let complaint = exchange.complaint();
         if let Some(complaint) = complaint {
-            problem.because.push_str(&format!("; it gave as reason: {complaint}"));
+            problem.because.push_str(&format!("; it gave as reason: {}", complaint.shown(&self.mask)));
         }
         let refused = complaint.is_some() || problem.reply.as_ref().is_some_and(Reply::is_permanent);
         self.token_refused = refused && mechanism.takes() == Kind::Token;

@@ -135,9 +135,15 @@ impl Session {
             }
             Err(error @ SaslError::NotPermitted(_)) => self.unsafe_secret(&error.to_string()),
             Err(error) => {
+                // Nobody refused anything where a ticket is missing; another one may be there soon.
+                let (fate, exit) = match &error {
+                    SaslError::NoTicket(why) if why.lasting => (Fate::Deferred, Exit::NoPerm),
+                    SaslError::NoTicket(_) => (Fate::Deferred, Exit::TempFail),
+                    _ => (Fate::Refused, Exit::NoPerm),
+                };
                 let (because, hint) = (error.to_string(), error.advice().map(str::to_owned));
-                let trouble = Some(Trouble::LoginRefused);
-                self.stop(Problem { fate: Fate::Refused, exit: Exit::NoPerm, because, hint, reply: None, trouble });
+                let trouble = Some(if fate == Fate::Refused { Trouble::LoginRefused } else { Trouble::Unusable });
+                self.stop(Problem { fate, exit, because, hint, reply: None, trouble });
             }
         }
     }
@@ -152,11 +158,11 @@ impl Session {
             }
             let answer = STANDARD
                 .decode(reply.text().trim())
-                .map_err(|_| "the challenge is not base64".to_owned())
-                .and_then(|challenge| exchange.answer(&challenge).map_err(|e| e.to_string()));
+                .map_err(|_| SaslError::Broken("the challenge is not base64"))
+                .and_then(|challenge| exchange.answer(&challenge));
             return match answer {
                 Ok(answer) => self.secret_command(&Zeroizing::new(STANDARD.encode(&answer)), "***"),
-                Err(why) => self.untrue_server(&why),
+                Err(error) => self.untrue_server(&error),
             };
         }
         match reply.code {
@@ -165,7 +171,7 @@ impl Session {
                     self.auth = Some(mechanism);
                     self.mail();
                 }
-                Err(error) => self.untrue_server(&error.to_string()),
+                Err(error) => self.untrue_server(&error),
             },
             _ if reply.is_positive() || reply.code / 100 == 3 => {
                 self.violated(&format!("the server ended AUTH with {reply}"), None);

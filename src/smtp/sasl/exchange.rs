@@ -1,9 +1,9 @@
-//! What does a client say in one login, step by step? (RFC 4954, 4616, 2195, 7628; RFC 4422 appendix A)
+//! What does a client say in one login, step by step? (RFC 4954, 4616, 2195, 7628, 4752; RFC 4422 appendix A)
 
 use zeroize::Zeroizing;
 
 use super::{
-    Binding, Complaint, Credentials, Mechanism, Message, SaslError, Secret, Terms, bearer, cram,
+    Binding, Complaint, Credentials, Mechanism, Message, SaslError, Secret, Terms, bearer, cram, gssapi,
     mechanism::{binding_is_offered, choose},
     plain,
     scram::{self, Gs2, Hash},
@@ -43,6 +43,7 @@ enum State {
         said: bool,
     },
     Scram(Box<scram::Client>),
+    Gssapi(gssapi::Client),
 }
 
 struct Single {
@@ -57,7 +58,7 @@ impl Exchange {
     /// Chooses a mechanism and prepares its exchange.
     ///
     /// # Errors
-    /// Nothing that the server offers may be used on this connection; user or secret can't be said in it.
+    /// Nothing that the server offers may be used on this connection; user or secret can't be said in it; there is no ticket.
     pub fn begin(credentials: &Credentials, setting: &Setting<'_>) -> Result<(Mechanism, Self), SaslError> {
         let Credentials { user, secret, .. } = credentials;
         let mechanism = choose(&Terms {
@@ -76,6 +77,7 @@ impl Exchange {
             Mechanism::CramMd5 => State::CramMd5 { user: user.clone(), secret: secret.clone(), said: false },
             Mechanism::ScramSha256Plus | Mechanism::ScramSha256 => State::scram(Hash::Sha256, mechanism, credentials, setting)?,
             Mechanism::ScramSha1Plus | Mechanism::ScramSha1 => State::scram(Hash::Sha1, mechanism, credentials, setting)?,
+            Mechanism::Gssapi => State::Gssapi(gssapi::Client::new(credentials)?),
         };
         Ok((mechanism, Self(state)))
     }
@@ -86,6 +88,7 @@ impl Exchange {
         match &mut self.0 {
             State::Single(single) if single.message.len() <= room => Some(single.say()),
             State::Scram(client) => Some(client.first()),
+            State::Gssapi(client) => client.initial(room),
             State::Single(_) | State::Login { .. } | State::CramMd5 { .. } => None,
         }
     }
@@ -111,6 +114,7 @@ impl Exchange {
                 cram::response(user, secret, challenge)
             }
             State::Scram(client) => client.answer(challenge),
+            State::Gssapi(client) => client.answer(challenge),
             State::Login { .. } | State::CramMd5 { .. } => Err(SaslError::Broken(ANOTHER)),
         }
     }
@@ -124,6 +128,7 @@ impl Exchange {
             State::Single(Single { complaint: Some(_), .. }) => Err(SaslError::Broken("success after an error")),
             State::Single(Single { said: true, .. }) | State::Login { said: 2, .. } | State::CramMd5 { said: true, .. } => Ok(()),
             State::Scram(client) => client.finished(data),
+            State::Gssapi(client) => client.finished(),
             State::Single(_) | State::Login { .. } | State::CramMd5 { .. } => {
                 Err(SaslError::Broken("success before anything was proven"))
             }
@@ -135,12 +140,12 @@ impl Exchange {
         match &self.0 {
             State::Single(single) => single.complaint.as_ref(),
             State::Scram(client) => client.complaint(),
-            State::Login { .. } | State::CramMd5 { .. } => None,
+            State::Login { .. } | State::CramMd5 { .. } | State::Gssapi(_) => None,
         }
     }
 }
 
-const ANOTHER: &str = "another challenge after everything was said";
+pub(super) const ANOTHER: &str = "another challenge after everything was said";
 
 impl State {
     fn single(message: Message, acknowledgement: Option<&'static [u8]>) -> Result<Self, SaslError> {

@@ -6,7 +6,9 @@
 //! comes last although it shows nothing: it proves nothing about the server, what it says can be guessed from at the speed of
 //! MD5, and many a server offers it whose hashed passwords can't answer it. So it is for where nothing else is offered, or where
 //! the peer is not verified and the password itself must not be shown. EXTERNAL is never guessed, only named: a certificate that
-//! TLS wants need not be one that logs in.
+//! TLS wants need not be one that logs in. So is GSSAPI: a ticket that somebody got for something else is no reason to ask a KDC about
+//! each mail, and the same configuration must not mean one login where sealpost is built with Kerberos and another where it is not.
+//! It shows nothing that could be used again, so it asks for no more than SCRAM does: TLS, verified or not.
 //!
 //! A mechanism that fails is the last one of its attempt. To go on with a weaker one is what a man in the middle would like us to
 //! do, and a wrong password that is tried in six ways locks an account.
@@ -37,11 +39,13 @@ pub enum Mechanism {
     Xoauth2,
     /// RFC 4422, appendix A: the client certificate.
     External,
+    /// RFC 4752: a Kerberos ticket.
+    Gssapi,
 }
 
 impl Mechanism {
     /// All of them, in the order of preference.
-    pub const BEST_FIRST: [Self; 10] = [
+    pub const BEST_FIRST: [Self; 11] = [
         Self::ScramSha256Plus,
         Self::ScramSha1Plus,
         Self::ScramSha256,
@@ -52,6 +56,7 @@ impl Mechanism {
         Self::OauthBearer,
         Self::Xoauth2,
         Self::External,
+        Self::Gssapi,
     ];
 
     /// The registered name.
@@ -67,6 +72,7 @@ impl Mechanism {
             Self::OauthBearer => "OAUTHBEARER",
             Self::Xoauth2 => "XOAUTH2",
             Self::External => "EXTERNAL",
+            Self::Gssapi => "GSSAPI",
         }
     }
 
@@ -80,6 +86,7 @@ impl Mechanism {
         match self {
             Self::OauthBearer | Self::Xoauth2 => Kind::Token,
             Self::External => Kind::Nothing,
+            Self::Gssapi => Kind::Ticket,
             _ => Kind::Password,
         }
     }
@@ -153,6 +160,7 @@ fn usable(mechanism: Mechanism, terms: &Terms<'_>) -> Result<(), SaslError> {
         return Err(SaslError::Unfit(match mechanism.takes() {
             Kind::Password => "the mechanism takes a password, and the account has none",
             Kind::Token => "the mechanism takes an access token, and the account has none",
+            Kind::Ticket => "the mechanism takes a Kerberos ticket and no secret",
             Kind::Nothing => "the mechanism takes a client certificate and no secret",
         }));
     }
@@ -171,6 +179,6 @@ fn usable(mechanism: Mechanism, terms: &Terms<'_>) -> Result<(), SaslError> {
 /// What the account would need for the mechanisms that are offered, where it has something else.
 fn lacks(terms: &Terms<'_>) -> Option<Kind> {
     let others = Mechanism::BEST_FIRST.into_iter().filter(|mechanism| is_offered(terms.offered, *mechanism));
-    let other = others.map(Mechanism::takes).find(|kind| *kind != Kind::Nothing)?;
+    let other = others.map(Mechanism::takes).find(|kind| matches!(kind, Kind::Password | Kind::Token))?;
     (terms.choice == Choice::Auto && other != terms.kind).then_some(other)
 }

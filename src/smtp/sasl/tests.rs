@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::{
+    gssapi::{Context, Holder, NoTicket, Step as Stride, Tickets},
     verifier::{Entropy, Lie, Login, Step, Verifier},
     *,
 };
@@ -85,13 +86,13 @@ type Case<'a> = (&'a [&'a str], Choice, Kind, bool, bool, Result<Mechanism, Sasl
 
 #[test]
 fn the_strongest_mechanism_that_server_secret_and_connection_allow_is_chosen() {
-    use Kind::{Nothing, Password, Token};
+    use Kind::{Nothing, Password, Ticket, Token};
     use Mechanism::*;
     let (auto, only) = (Choice::Auto, Choice::Only);
     let none = |offered: &str, lacks| Err(SaslError::NotOffered { offered: offered.to_owned(), lacks });
     let all = Mechanism::BEST_FIRST.map(Mechanism::name);
     let hidden = SaslError::NotPermitted;
-    let cases: [Case; 33] = [
+    let cases: [Case; 38] = [
         (&all, auto, Password, true, true, Ok(ScramSha256Plus)),
         (&all, auto, Password, true, false, Ok(ScramSha256)),
         (&all, auto, Password, false, true, Ok(ScramSha256Plus)),
@@ -136,6 +137,19 @@ fn the_strongest_mechanism_that_server_secret_and_connection_allow_is_chosen() {
         (&["PLAIN", "EXTERNAL"], only(External), Nothing, true, false, Ok(External)),
         (&["PLAIN", "EXTERNAL"], only(External), Nothing, false, false, Ok(External)),
         (&["PLAIN"], only(External), Nothing, true, false, none("PLAIN", None)),
+        // Nor does a ticket.
+        (&["PLAIN", "GSSAPI"], only(Gssapi), Ticket, true, false, Ok(Gssapi)),
+        (&["PLAIN", "gssapi"], only(Gssapi), Ticket, false, false, Ok(Gssapi)),
+        (&["PLAIN", "SCRAM-SHA-256"], only(Gssapi), Ticket, true, true, none("PLAIN SCRAM-SHA-256", None)),
+        (&["GSSAPI"], auto, Token, true, false, none("GSSAPI", None)),
+        (
+            &["GSSAPI"],
+            only(Gssapi),
+            Password,
+            true,
+            false,
+            Err(SaslError::Unfit("the mechanism takes a Kerberos ticket and no secret")),
+        ),
     ];
     for (offered, choice, kind, verified, bindable, expected) in cases {
         let permit = permit(verified);
@@ -168,6 +182,7 @@ fn an_exchange_that_would_show_the_secret_can_not_even_be_made_without_permissio
         let mine = match mechanism.takes() {
             Kind::Password => credentials("u", "p"),
             Kind::Token => secret("u", Secret::token("t".to_owned())),
+            Kind::Ticket => Credentials { choice: Choice::Only(mechanism), ..secret("u", pretend::secret(1)) },
             Kind::Nothing => Credentials { choice: Choice::Only(mechanism), ..secret("u", Secret::nothing()) },
         };
         assert_eq!(begin(mechanism, &mine, &permit(false)).is_ok(), !mechanism.shows_secret(), "{mechanism:?}");
@@ -218,7 +233,7 @@ fn a_login_that_is_relayed_over_another_channel_is_refused() {
         let mut client = begin(mechanism, &credentials("u", "p"), &permit(true)).unwrap();
         let server = Verifier::new(mechanism, login("u", "p"), ENTROPY, Some([6; 32]), None).unwrap();
         assert!(!talk(&mut client, server, true).0);
-        assert_eq!(client.complaint().unwrap().to_string(), "channel-bindings-dont-match");
+        assert_eq!(client.complaint().unwrap().shown(&Mask::default()), "channel-bindings-dont-match");
     }
 }
 
@@ -239,7 +254,7 @@ fn an_offer_of_bound_logins_that_was_stripped_on_the_way_is_found_out() {
         let server = Verifier::new(mechanism, login("u", "p"), ENTROPY, binding, None).unwrap();
         assert_eq!(talk(&mut client, server, true).0, granted, "{offered:?} {binding:?}");
         let complaint = (!granted).then(|| "server-does-support-channel-binding".to_owned());
-        assert_eq!(client.complaint().map(ToString::to_string), complaint);
+        assert_eq!(client.complaint().map(|complaint| complaint.shown(&Mask::default())), complaint);
     }
     // Who names an unbound one sees the offer and does not want it, which is no attack.
     let mine = Credentials { choice: Choice::Only(Mechanism::ScramSha256), ..mine };
@@ -258,14 +273,14 @@ fn the_error_of_a_token_is_acknowledged_as_each_mechanism_asks_and_kept_to_be_to
         client.initial(500).unwrap();
         assert!(client.complaint().is_none());
         assert_eq!(client.answer(json).unwrap().as_slice(), acknowledgement);
-        assert_eq!(client.complaint().unwrap().to_string(), "{\"status\":\"401\", \"scope\":\"mail\"}");
+        assert_eq!(client.complaint().unwrap().shown(&Mask::default()), "{\"status\":\"401\", \"scope\":\"mail\"}");
         assert!(client.finished(None).is_err(), "success after an error");
         assert!(client.answer(json).is_err(), "once is enough");
     }
     let mut client = begin(Mechanism::Xoauth2, &secret("u", Secret::token("t".to_owned())), &permit(true)).unwrap();
     client.initial(500).unwrap();
     client.answer("\u{e9} ".repeat(4000).as_bytes()).unwrap();
-    assert!(client.complaint().unwrap().to_string().chars().count() <= 1000);
+    assert!(client.complaint().unwrap().shown(&Mask::default()).chars().count() <= 1000);
 }
 
 #[test]
@@ -277,6 +292,120 @@ fn external_says_who_or_leaves_it_to_the_certificate_and_nothing_more() {
         assert!(client.answer(b"").is_err());
         assert!(client.finished(None).is_ok());
     }
+}
+
+/// Tickets of nobody: a token is its text, and what is wrapped stands in brackets.
+mod pretend {
+    use std::{sync::Arc, time::Duration};
+
+    use super::*;
+
+    /// Every context takes this many tokens of the server's, "yes" each.
+    struct Pretend(Holder, u8);
+
+    struct Conversation(u8);
+
+    pub(super) fn secret(steps: u8) -> Secret {
+        let holder = Holder { principal: "u@REALM".to_owned(), lifetime: Duration::from_secs(60) };
+        Secret::tickets_of(Arc::new(Pretend(holder, steps)))
+    }
+
+    impl Tickets for Pretend {
+        fn holder(&self) -> &Holder {
+            &self.0
+        }
+
+        fn present(&self, host: Option<&str>) -> Result<(Box<dyn Context>, Message), NoTicket> {
+            let none = || NoTicket { because: "no ticket for a socket".to_owned(), hint: "get one", lasting: true };
+            let first = format!("for {}", host.ok_or_else(none)?).into_bytes();
+            Ok((Box::new(Conversation(self.1)), Zeroizing::new(first)))
+        }
+    }
+
+    impl Context for Conversation {
+        fn step(&mut self, token: &[u8]) -> Result<Stride, String> {
+            if token != b"yes" {
+                return Err("wrong key".to_owned());
+            }
+            self.0 -= 1;
+            let said = |text: &str| Zeroizing::new(text.as_bytes().to_vec());
+            Ok(if self.0 == 0 { Stride::Done(said("")) } else { Stride::Continue(said("more")) })
+        }
+
+        fn unwrap(&mut self, token: &[u8]) -> Result<Message, String> {
+            let text = token.strip_prefix(b"[").and_then(|token| token.strip_suffix(b"]")).ok_or("not wrapped")?;
+            Ok(Zeroizing::new(text.to_vec()))
+        }
+
+        fn wrap(&mut self, text: &[u8]) -> Result<Message, String> {
+            Ok(Zeroizing::new([b"[", text, b"]"].concat()))
+        }
+    }
+}
+
+fn ticketed(user: &str, steps: u8) -> Exchange {
+    let mine = Credentials { choice: Choice::Only(Mechanism::Gssapi), ..secret(user, pretend::secret(steps)) };
+    begin(Mechanism::Gssapi, &mine, &permit(false)).unwrap()
+}
+
+#[test]
+fn a_ticket_is_presented_and_no_security_layer_taken_whatever_else_is_offered() {
+    for (user, steps, layers) in [("", 1, 1), ("cron", 1, 7), ("cron", 2, 3)] {
+        for eager in [true, false] {
+            let mut client = ticketed(user, steps);
+            let first = if eager { client.initial(500) } else { None };
+            assert_eq!(first.unwrap_or_else(|| client.answer(b"").unwrap()).as_slice(), b"for mx.test");
+            for _ in 1..steps {
+                assert_eq!(client.answer(b"yes").unwrap().as_slice(), b"more");
+            }
+            assert_eq!(client.answer(b"yes").unwrap().as_slice(), b"", "nothing to say, and it is said");
+            assert!(client.finished(None).is_err(), "success before the layers were settled");
+            let choice = client.answer(&[b'[', layers, 0xff, 0xff, 0xff, b']']).unwrap();
+            assert_eq!(choice.as_slice(), [b"[\x01\0\0\0", user.as_bytes(), b"]"].concat());
+            assert!(client.answer(b"").is_err(), "all is said");
+            assert_eq!(client.finished(None), Ok(()));
+        }
+    }
+}
+
+#[test]
+fn a_server_that_does_not_prove_itself_or_wants_a_layer_is_not_logged_in_to() {
+    type Lie<'a> = (&'a [&'a [u8]], SaslError);
+    let lies: [Lie; 5] = [
+        (&[b"no"], SaslError::Token("wrong key".to_owned())),
+        (&[b"yes", b"\x01\0\0\0"], SaslError::Token("not wrapped".to_owned())),
+        (&[b"yes", b"[\x02\0\0\0]"], SaslError::Layered),
+        (&[b"yes", b"[\x06\0\x10\0]"], SaslError::Layered),
+        (&[b"yes", b"[\x01\0\0]"], SaslError::Broken("its offer of security layers is not 4 octets long")),
+    ];
+    for (challenges, expected) in lies {
+        let mut client = ticketed("cron", 1);
+        assert!(client.finished(None).is_err(), "success before anything was said");
+        client.initial(500).unwrap();
+        assert!(client.finished(None).is_err(), "success before the server proved anything");
+        let (last, before) = challenges.split_last().unwrap();
+        for challenge in before {
+            client.answer(challenge).unwrap();
+        }
+        assert_eq!(client.answer(last), Err(expected), "{challenges:?}");
+        assert!(client.finished(None).is_err());
+    }
+}
+
+#[test]
+fn without_a_ticket_nothing_is_begun_and_it_is_told_what_to_do() {
+    let mine = secret("u", pretend::secret(1));
+    let mine = Credentials { choice: Choice::Only(Mechanism::Gssapi), server: None, ..mine };
+    let error = begin(Mechanism::Gssapi, &mine, &permit(true)).err().unwrap();
+    assert_eq!((error.to_string().as_str(), error.advice()), ("no ticket for a socket", Some("get one")));
+    assert!(matches!(error, SaslError::NoTicket(NoTicket { lasting: true, .. })));
+}
+
+#[test]
+fn a_token_too_long_for_the_command_waits_for_a_challenge() {
+    let mut client = ticketed("cron", 1);
+    assert!(client.initial(5).is_none());
+    assert_eq!(client.answer(b"").unwrap().as_slice(), b"for mx.test");
 }
 
 #[test]
@@ -380,4 +509,23 @@ fn a_mask_hides_the_secret_in_each_of_its_forms_and_nothing_else() {
     }
     assert_eq!(mask.hide("ya29.token"), "***");
     assert_eq!(Mask::new(&secret("me", Secret::nothing())).hide("me"), "me");
+}
+
+#[test]
+fn what_breaks_off_within_the_secret_ends_before_it() {
+    let mask = Mask::new(&credentials("me", "pass-w0rd"));
+    for (text, wanted) in [
+        ("no pass-w0rd", "no ***"),
+        ("pass-w0rd, pass-w0r", "***, ***"),
+        ("no pass", "no ***"),
+        ("no pas", "no pas"),
+        ("passpass-w", "pass***"),
+        ("pass it on", "pass it on"),
+        ("AUTH PLAIN AG1lAHBhc3Mtd", "AUTH PLAIN ***"),
+        ("\u{fffd}pass", "\u{fffd}***"),
+        ("", ""),
+    ] {
+        assert_eq!(mask.hide_broken_off(text), wanted);
+    }
+    assert_eq!(Mask::default().hide_broken_off("pass"), "pass");
 }

@@ -116,7 +116,7 @@ impl Verifier {
             Mechanism::ScramSha1Plus | Mechanism::ScramSha1 => State::ScramFirst { hash: Hash::Sha1, bound: mechanism.binds() },
             Mechanism::OauthBearer => State::OauthBearer,
             Mechanism::Xoauth2 => State::Xoauth2,
-            Mechanism::External => return None,
+            Mechanism::External | Mechanism::Gssapi => return None,
         };
         Some(Self { login, entropy, binding, lie, state })
     }

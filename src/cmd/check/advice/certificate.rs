@@ -4,8 +4,8 @@ use jiff::Timestamp;
 
 use crate::{
     cmd::check::{
-        examine::{Examination, Visit},
         page::pin,
+        seen::{Examination, Visit},
     },
     host::probe::Seal,
     mail::{

@@ -1,7 +1,7 @@
 //! What is there to say of TLSA and SRV records? (RFC 7672, RFC 6186)
 
 use crate::{
-    cmd::check::examine::Examination,
+    cmd::check::seen::Examination,
     host::{config::Target, dns::Service},
     mail::policy::{Tlsa, Trust},
 };

@@ -9,8 +9,8 @@ use super::sheet::{Ink, Style, TIED, milliseconds};
 use crate::{
     cmd::check::{
         advice::{days_left, octets},
-        examine::Visit,
         opinions::Opinion,
+        seen::Visit,
     },
     host::probe::{Offer, Seal},
     mail::tls::{Certificate, Facts, Standing},

@@ -6,9 +6,8 @@ use super::kit::*;
 use crate::{
     cmd::check::{
         advice,
-        examine::{Contact, Examination, Visit},
-        look::Way,
         opinions::Opinion,
+        seen::{Contact, Examination, Visit, Way},
     },
     error::{Error, Exit},
     host::{
@@ -16,8 +15,8 @@ use crate::{
         pump::NO_ANSWER,
     },
     mail::{
-        policy::{Channel, Start, Tlsa},
-        tls::{Failure, Finding},
+        policy::{self, Channel, Start, Tlsa},
+        tls::{Failure, Finding, Standing},
     },
 };
 
@@ -214,15 +213,31 @@ fn advice_on_other_ways_fits_what_was_seen() {
 
 #[test]
 fn advice_on_the_login_fits_what_was_seen() {
-    let scram: Change = |seen| sight_of(seen).sealed.as_mut().unwrap().known.auth = vec!["SCRAM-SHA-256".to_owned()];
+    let scram: Change = |seen| offer(seen, &["SCRAM-SHA-256"]);
     let auth = "[accounts.relay.auth]\nuser = \"me\"\npassword = \"pw\"\n";
+    let only = |mechanism: &str| format!("{auth}mechanism = {mechanism:?}");
+    let token = "[accounts.relay.auth]\nuser = \"me\"\ntoken_command = \"t\"\nmechanism = \"XOAUTH2\"";
     hold(&[
         ("", scram, "no [auth]"),
         (auth, scram, ""),
-        (&format!("{auth}mechanism = \"PLAIN\""), scram, "leave mechanism out"),
-        (&format!("{auth}mechanism = \"PLAIN\""), |_| (), ""),
+        (&only("PLAIN"), scram, "it offers SCRAM-SHA-256 too, which does not: leave mechanism out"),
+        (&only("LOGIN"), |seen| offer(seen, &["LOGIN", "SCRAM-SHA-1"]), "it offers SCRAM-SHA-1 too"),
+        (&only("PLAIN"), |seen| offer(seen, &["SCRAM-SHA-256-PLUS", "SCRAM-SHA-256"]), "it offers SCRAM-SHA-256-PLUS too"),
+        (&only("PLAIN"), |seen| offer(seen, &["PLAIN", "CRAM-MD5"]), ""),
+        (&only("PLAIN"), |_| (), ""),
+        (&only("CRAM-MD5"), scram, "\"CRAM-MD5\" is weaker than SCRAM-SHA-256, which the server offers too"),
+        (&only("CRAM-MD5"), |seen| offer(seen, &["PLAIN", "CRAM-MD5"]), ""),
+        (&only("SCRAM-SHA-256"), scram, ""),
+        (token, |seen| offer(seen, &["XOAUTH2", "SCRAM-SHA-256"]), ""),
         (&format!("{auth}allow_unverified = true"), scram, "leave it out"),
     ]);
+}
+
+/// The server is trusted, and offers these mechanisms under TLS.
+fn offer(seen: &mut Examination<'_>, mechanisms: &[&str]) {
+    let demand = seen.account.tls.demand;
+    sight_of(seen).met = Some(policy::judge(demand, Ok(Standing::Proven)).unwrap());
+    sight_of(seen).sealed.as_mut().unwrap().known.auth = mechanisms.iter().map(|name| (*name).to_owned()).collect();
 }
 
 #[test]

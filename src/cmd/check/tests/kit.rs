@@ -4,9 +4,9 @@ use std::{borrow::Cow, time::Duration};
 
 use crate::{
     cmd::check::{
-        examine::{Contact, Examination, Visit},
         opinions::Opinion,
         records::Records,
+        seen::{Contact, Examination, Visit},
     },
     error::{Error, Exit},
     host::{

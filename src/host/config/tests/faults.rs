@@ -4,7 +4,7 @@ use super::{
     super::{Backend, Version},
     read,
 };
-use crate::error::Exit;
+use crate::{error::Exit, smtp::sasl::Kind};
 
 /// One fault: the lines after a sound beginning, where it is, what stands under it, why, and what to do.
 struct Case {
@@ -316,6 +316,37 @@ fn a_mechanism_that_contradicts_what_the_account_has_is_pointed_at() {
     let certificate = "[accounts.a]\nhost = \"h\"\ntls.client_cert = \"c\"\n[accounts.a.auth]\nmechanism = \"EXTERNAL\"\n";
     let config = read(certificate).unwrap();
     assert_eq!(config.accounts[0].auth.as_ref().unwrap().user, "", "the certificate says who it is");
+}
+
+#[test]
+fn a_ticket_wants_a_library_and_a_server_with_a_name_and_no_secret() {
+    let account = |host: &str, auth: &str| {
+        let policy = if host.starts_with("unix:") { "off" } else { "required" };
+        read(&format!("[accounts.a]\nhost = {host:?}\ntls.policy = {policy:?}\n[accounts.a.auth]\n{auth}"))
+    };
+    let plain = "mechanism = \"gssapi\"\n";
+    let mut cases = vec![("h", plain, "was built without GSSAPI", "cargo build --release --features gssapi")];
+    if cfg!(feature = "gssapi") {
+        let auth = account("h", plain).unwrap().accounts.remove(0).auth.unwrap();
+        assert_eq!((auth.user.as_str(), auth.source.kind()), ("", Kind::Ticket), "the principal says who it is");
+        cases = vec![
+            ("h", "mechanism = \"GSSAPI\"\npassword_env = \"P\"\n", "takes no secret", "leave the secret out"),
+            ("192.0.2.1", plain, "by its name, and it has none", "server_name"),
+            ("unix:/run/mta", plain, "by its name, and it has none", "server_name"),
+        ];
+        let named = "[accounts.a]\nhost = \"192.0.2.1\"\ntls.server_name = \"mx.test\"\n[accounts.a.auth]\n";
+        assert!(read(&format!("{named}{plain}")).is_ok());
+        let off = "[accounts.a]\nhost = \"h\"\ntls.policy = \"off\"\n[accounts.a.auth]\n";
+        assert!(read(&format!("{off}{plain}")).unwrap_err().summary().contains("the ticket could never be sent"));
+        let here = "[accounts.a]\nhost = \"localhost\"\ntls.policy = \"off\"\n[accounts.a.auth]\n";
+        assert!(read(&format!("{here}{plain}")).is_ok());
+    }
+    for (host, auth, because, hint) in cases {
+        let error = account(host, auth).expect_err(auth);
+        assert!(error.summary().contains(":5:"), "the place of the mechanism: {}", error.render("t"));
+        let told = (error.because(), error.advice().unwrap());
+        assert!(told.0.contains(because) && told.1.contains(hint), "{host}: {told:?}");
+    }
 }
 
 #[test]

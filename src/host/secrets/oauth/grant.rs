@@ -10,9 +10,9 @@ use crate::{
     host::{
         config::{Keep, OAuth},
         secrets::{
-            self, Errand,
+            Errand, digest,
             fields::Fields,
-            keyring,
+            keyring, object,
             token::Token,
             vault::{self, Vault},
         },
@@ -92,7 +92,7 @@ impl<'a> Store<'a> {
     /// `EX_CONFIG`: there is no place for it.
     pub fn new(errand: &'a Errand<'a>, client: &'a OAuth) -> Result<Self, Error> {
         let usual = || {
-            let name = secrets::digest(&[&client.token.url, &client.client_id, &errand.auth.user]);
+            let name = digest(&[&client.token.url, &client.client_id, &errand.auth.user]);
             Some(errand.state_dir()?.join(format!("oauth-{name}.json")))
         };
         let path = match &client.keep {
@@ -174,7 +174,7 @@ impl Room {
         };
         let (user, url) = (store.errand.auth.user.as_str(), store.client.token.url.as_str());
         let texts = [("refresh_token", grant.refresh.as_str()), ("access_token", token), ("user", user), ("token_endpoint", url)];
-        let bytes = secrets::object(&texts, &[("expires_at", end)]);
+        let bytes = object(&texts, &[("expires_at", end)]);
         match self {
             Self::File(room) => room.fill(&bytes),
             Self::Keyring => keyring::store(store.errand, &format!("sealpost: {user}"), &store.attributes(), &bytes),

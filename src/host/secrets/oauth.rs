@@ -4,13 +4,13 @@ use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
-use super::{
-    config::{ClientSecret, Endpoint, Keep, OAuth},
-    http::{self, Form},
-    secrets::{self, Errand, fields::Fields, token::Token},
-};
+use super::{Errand, fields::Fields, token::Token};
 use crate::{
     error::{Error, Exit},
+    host::{
+        config::{ClientSecret, Endpoint, Keep, OAuth},
+        http::{self, Form},
+    },
     smtp::sasl::Secret,
 };
 
@@ -80,12 +80,14 @@ pub fn is_agreed(errand: &Errand<'_>, client: &OAuth) -> Result<bool, Error> {
     Ok(store.is_keyring() || store.load()?.is_some())
 }
 
-/// What `config check` and a send say where nobody has agreed. A locked keyring says no more than an empty one, and may be unlocked.
+/// What `config check` and a send say where nobody has agreed. Some keyrings hide
+/// what they hold while they are locked: it may work later.
 pub fn nobody_agreed(errand: &Errand<'_>, client: &OAuth) -> Error {
     let name = &errand.account.name;
     if client.keep == Keep::Keyring {
-        let because = "the keyring gives no token: it is locked, or nobody has agreed yet that sealpost may send for this account";
-        return Error::new(Exit::TempFail, errand.doing(), because).hint(format!("unlock it, or run `sealpost setup {name}`"));
+        let because = "the keyring has no token: nobody has agreed yet that sealpost may send for this account, or it is hidden";
+        let hint = format!("run `sealpost setup {name}` once; if you have, unlock the keyring");
+        return Error::new(Exit::TempFail, errand.doing(), because).hint(hint);
     }
     Error::new(Exit::Config, errand.doing(), "nobody has agreed yet that sealpost may send for this account")
         .hint(format!("run `sealpost setup {name}` once, as the same user"))
@@ -170,7 +172,7 @@ fn client_secret(errand: &Errand<'_>, client: &OAuth) -> Result<Option<Secret>, 
     Ok(match &client.client_secret {
         ClientSecret::None => None,
         ClientSecret::Inline(secret) => Some(secret.clone()),
-        ClientSecret::File(path) => Some(secrets::of_client(errand, path)?),
+        ClientSecret::File(path) => Some(super::of_client(errand, path)?),
     })
 }
 
@@ -185,6 +187,3 @@ fn base64url(octets: &[u8]) -> Zeroizing<String> {
     use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
     Zeroizing::new(URL_SAFE_NO_PAD.encode(octets))
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,1 +1,0 @@
-//! Is a provider understood, whatever it answers?

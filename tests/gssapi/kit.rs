@@ -1,0 +1,186 @@
+//! Where is the real Kerberos with the server that takes its tickets, and how is a ticket got?
+
+use std::{
+    env, fs,
+    io::{BufRead as _, BufReader, Write as _},
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{ChildStdin, Command, Stdio},
+    sync::{LazyLock, Mutex},
+    thread,
+    time::{Duration, Instant},
+};
+
+use sealpost::host::listen::{Event, Kept, Settings, Sink};
+
+use crate::common::{
+    PASSWORD, Run, Scratch, Sealpost, USER,
+    certificate::{Authority, Flaw},
+    contains, say,
+};
+
+/// Longest wait for what another process does.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The KDC, the servers that take its tickets, and the sink behind them.
+pub(crate) struct Realm {
+    directory: PathBuf,
+    /// Dovecot's port.
+    pub(crate) dovecot: u16,
+    /// Postfix's, with Cyrus SASL.
+    pub(crate) postfix: u16,
+    arrived: Mutex<(Sink, Vec<Vec<u8>>)>,
+    /// The servers stop when this pipe closes, which the kernel does however this process ends.
+    _lifeline: ChildStdin,
+}
+
+/// The one realm of all tests; `None`, and said so, where it can't run.
+pub(crate) fn realm() -> Option<&'static Realm> {
+    static ONE: LazyLock<Result<Realm, String>> = LazyLock::new(Realm::start);
+    match &*ONE {
+        Ok(realm) => Some(realm),
+        Err(why) if env::var("CI").is_ok_and(|ci| ci == "true") => panic!("the tests of Kerberos must run in CI: {why}"),
+        Err(why) => {
+            say(&format!("SKIPPED: {}: {why}", thread::current().name().unwrap_or("a test of Kerberos")));
+            None
+        }
+    }
+}
+
+impl Realm {
+    fn start() -> Result<Self, String> {
+        if !rustix::process::geteuid().is_root() {
+            return Err("Postfix, Dovecot and the KDC want root".to_owned());
+        }
+        let missing = |program: &&&str| !["/usr/sbin", "/usr/bin"].iter().any(|d| Path::new(d).join(program).exists());
+        let servers = ["krb5kdc", "kadmin.local", "kinit", "postfix", "dovecot"];
+        let modules = ["../lib/dovecot/submission", "../lib/dovecot/modules/auth/libmech_gssapi.so"];
+        if let Some(program) = servers.iter().chain(&modules).find(missing) {
+            return Err(format!("{program} is not installed (tests/run as root installs it)"));
+        }
+        let directory = fresh_directory();
+        let authority = Authority::new("the authority of the tests of Kerberos");
+        let server = authority.identity(Flaw::None);
+        fs::write(directory.join("server.pem"), server.key_pem + &server.certificate_pem).unwrap();
+        fs::write(directory.join("ca.pem"), authority.pem()).unwrap();
+        let sink = Sink::start(Settings::default()).unwrap();
+        // All at once, so that no port is given twice.
+        let free = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+        let [kdc, dovecot, postfix] = free.map(|listener| listener.local_addr().unwrap().port());
+        let mut child = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/gssapi/realm"))
+            .arg(&directory)
+            .args([kdc, dovecot, postfix, sink.address.port()].map(|port| port.to_string()))
+            .env("REALM_USER", USER)
+            .env("REALM_PASSWORD", PASSWORD)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(|why| why.to_string())?;
+        let mut answer = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut answer).unwrap();
+        // Installed and unable to start is a failure, never a reason to skip.
+        assert_eq!(answer, "ready\n", "the realm did not start; see above, and the logs in {}", directory.display());
+        Ok(Self { directory, dovecot, postfix, arrived: Mutex::new((sink, Vec::new())), _lifeline: child.stdin.take().unwrap() })
+    }
+
+    /// A file of the realm.
+    pub(crate) fn file(&self, name: &str) -> String {
+        self.directory.join(name).display().to_string()
+    }
+
+    /// An account at Dovecot, with an empty ticket cache of its own; `tls` and `auth` are further lines of those tables.
+    pub(crate) fn client(&self, tls: &str, auth: &str) -> Sealpost {
+        self.client_of(self.dovecot, &format!("ca_file = {:?}\n{tls}", self.file("ca.pem")), auth)
+    }
+
+    /// The same at another server on this machine.
+    pub(crate) fn client_of(&self, port: u16, tls: &str, auth: &str) -> Sealpost {
+        // Generous: the machine may be busy, and no test here waits for a deadline to pass.
+        let mut sealpost = Sealpost::with_limits(
+            "reply_timeout = \"8s\"",
+            &format!(
+                "[accounts.relay]\nhost = \"localhost\"\nport = {port}\nfrom = \"cron@client.test\"\n[accounts.relay.tls]\n{tls}\n\
+                 [accounts.relay.auth]\nmechanism = \"GSSAPI\"\n{auth}\n"
+            ),
+        );
+        let cache = format!("FILE:{}", sealpost.scratch.path().join("tickets").display());
+        for (name, value) in [("KRB5_CONFIG", self.file("krb5.conf")), ("KRB5CCNAME", cache)] {
+            sealpost.environment.push((name.to_owned(), value));
+        }
+        sealpost
+    }
+
+    /// Gets a ticket for the client, as a person does.
+    pub(crate) fn kinit(&self, client: &Sealpost, args: &[&str]) {
+        let mut kinit = Command::new("kinit");
+        kinit.args(args).envs(client.environment.iter().map(|(name, value)| (name, value)));
+        let mut child = kinit.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(format!("{PASSWORD}\n").as_bytes()).unwrap();
+        assert!(child.wait().unwrap().success(), "kinit {args:?}; see {}", self.file("kdc.log"));
+    }
+
+    /// Sends a message of its own, and whether it came to the sink.
+    pub(crate) fn send(&self, client: &Sealpost, mark: &str) -> (Run, bool) {
+        let message = format!(
+            "From: Cron <cron@client.test>\nTo: ok@sink.test\nSubject: {mark}\nDate: Mon, 23 Nov 2026 22:53:01 +0000\n\
+             Message-ID: <{mark}@client.test>\n\nall is well\n"
+        );
+        let run = client.send(&["-i", "--debug", "-f", "cron@client.test", "ok@sink.test"], message.as_bytes());
+        // The sink tells of a message before it answers.
+        let mut arrived = self.arrived.lock().unwrap();
+        while let Ok(event) = arrived.0.events.try_recv() {
+            if let Event::Delivered(mail) = event
+                && let Kept::Memory(octets) = mail.kept
+            {
+                arrived.1.push(octets);
+            }
+        }
+        let mark = format!("<{mark}@client.test>");
+        let came = arrived.1.iter().any(|mail| contains(mail, mark.as_bytes()));
+        (run, came)
+    }
+
+    /// Waits until Dovecot has logged `line`, which another process writes.
+    pub(crate) fn logged(&self, line: &str) {
+        let log = self.file("dovecot.log");
+        wait_for(&format!("{line:?} is not in {log}"), || fs::read_to_string(&log).ok().filter(|text| text.contains(line)));
+    }
+}
+
+/// Waits until the client's ticket has expired.
+pub(crate) fn outlive(client: &Sealpost) {
+    let is_good = || {
+        let mut klist = Command::new("klist");
+        klist.arg("-s").envs(client.environment.iter().map(|(name, value)| (name, value))).status().unwrap().success()
+    };
+    // Time alone ends a ticket.
+    wait_for("the ticket did not expire", || (!is_good()).then_some(()));
+}
+
+fn wait_for<T>(otherwise: &str, look: impl Fn() -> Option<T>) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(started.elapsed() < PATIENCE, "{otherwise}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// The directory outlives this process by a little, and the servers remove it once they have stopped. What a killed run left
+/// behind, the next one clears.
+fn fresh_directory() -> PathBuf {
+    let scratch = Scratch::new();
+    let parent = scratch.path().parent().unwrap().to_owned();
+    for entry in fs::read_dir(&parent).unwrap().filter_map(Result::ok) {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let owner = name.strip_prefix("sealpost-realm-").map(|pid| Path::new("/proc").join(pid));
+        if owner.is_some_and(|process| !process.exists()) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+    let directory = parent.join(format!("sealpost-realm-{}", std::process::id()));
+    fs::create_dir(&directory).unwrap();
+    directory
+}
