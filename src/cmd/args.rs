@@ -19,6 +19,7 @@ Examples:
   echo hi | sealpost sendmail -v you@example.com
                                         send, and tell what happens
   sealpost queue list                   what waits, and why
+  sealpost serve                        take mail of all local programs
   sealpost log --follow                 what becomes of each mail
   sealpost report --since 7d            what was encrypted, in sums
   sealpost trust list                   whose keys are believed, and since when

@@ -56,7 +56,8 @@ pub struct Options {
     /// Use this configuration and no other
     #[arg(short = 'C', long = "file", value_name = "FILE", value_hint = ValueHint::FilePath)]
     file: Option<PathBuf>,
-    /// Serve the own user alone: with the own configuration and queue, at $XDG_RUNTIME_DIR/sealpost/submit.sock
+    /// Serve the own user alone: with the own configuration and queue, at
+    /// `$XDG_RUNTIME_DIR/sealpost/submit.sock`
     #[arg(long)]
     user: bool,
     /// Don't give up (by Landlock) the files that it has no business with

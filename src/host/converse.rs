@@ -132,14 +132,18 @@ impl Talk<'_, '_> {
         while !self.is_over {
             let busy = self.server.is_busy();
             if last_call.is_some() && !busy {
-                return self.dismiss("421 4.3.2 the service is stopping", Ending::Rung);
+                self.dismiss("421 4.3.2 the service is stopping");
+                return Ok(Ending::Rung);
             }
             let ends = begun.filter(|_| busy).map(|begun: Instant| begun + self.line.patience.message);
             let until = [Some(since + self.line.patience.command), ends, last_call].into_iter().flatten().min();
             let bell = self.line.bell.filter(|_| last_call.is_none());
             match wait(self.line.input, PollFlags::IN, bell, until)? {
                 Woken::Rung => last_call = Some(Instant::now() + self.line.patience.farewell),
-                Woken::Late => return self.dismiss("421 4.4.2 that took too long", Ending::Late),
+                Woken::Late => {
+                    self.dismiss("421 4.4.2 that took too long");
+                    return Ok(Ending::Late);
+                }
                 Woken::Readable => {
                     let length = match rustix::io::read(self.line.input, &mut piece[..]) {
                         Ok(0) => return Ok(Ending::Left { busy }),
@@ -160,11 +164,10 @@ impl Talk<'_, '_> {
         Ok(Ending::Closed)
     }
 
-    fn dismiss(&mut self, reply: &str, ending: Ending) -> io::Result<Ending> {
+    fn dismiss(&mut self, reply: &str) {
         let actions = self.server.dismiss(reply);
         // Whoever is late may be gone too.
         let _ = self.perform(actions);
-        Ok(ending)
     }
 
     /// Does the actions, and those that follow from them.

@@ -50,7 +50,9 @@ impl Orders {
     /// The system refuses.
     pub fn take() -> io::Result<Self> {
         let mut signals = SigSet::empty();
-        [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGUSR1].into_iter().for_each(|signal| signals.add(signal));
+        for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGUSR1] {
+            signals.add(signal);
+        }
         signals.thread_block()?;
         Ok(Self { signals })
     }

@@ -119,7 +119,7 @@ impl<'a> Clerk<'a> {
             error: None,
         };
         let span = Span { end: self.world.timestamp(), took: self.begun.elapsed() };
-        self.desk.log(self.generation, &Record::happened(span, &submission, &happening));
+        self.generation.log(&Record::happened(span, &submission, &happening));
     }
 
     /// What sealpost's own command line asks.

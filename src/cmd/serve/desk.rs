@@ -39,6 +39,12 @@ impl Generation {
         let journal = Journal::new(&config.log, None, Sockets::default());
         Self { config, journal }
     }
+
+    pub(super) fn log(&self, record: &Record) {
+        for unlogged in self.journal.write(record) {
+            complain("sealpost", ErrorMode::Print, &unlogged);
+        }
+    }
 }
 
 /// What the clients share.
@@ -160,13 +166,8 @@ impl Desk {
             queue: false,
         };
         let rejection = Rejection { account: None, recipients: &[], error: &error };
-        self.log(&self.generation(), &Record::rejected(Span { end: now, took: begun.elapsed() }, &submission, &rejection));
-    }
-
-    pub(super) fn log(&self, generation: &Generation, record: &Record) {
-        for unlogged in generation.journal.write(record) {
-            complain("sealpost", ErrorMode::Print, &unlogged);
-        }
+        let span = Span { end: now, took: begun.elapsed() };
+        self.generation().log(&Record::rejected(span, &submission, &rejection));
     }
 
     fn posts(&self) -> MutexGuard<'_, Vec<Post>> {

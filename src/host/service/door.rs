@@ -1,4 +1,4 @@
-//! How does a service get the sockets at which it listens: its own, or those that the system's manager opened for it? (sd_listen_fds(3))
+//! How does a service get the sockets at which it listens: its own, or those that the system's manager opened for it? (`sd_listen_fds(3)`)
 
 use std::{
     fs, io,

@@ -1,4 +1,4 @@
-//! How does the system's manager learn how a service is? (sd_notify(3), systemd.service(5))
+//! How does the system's manager learn how a service is? (`sd_notify(3)`, systemd.service(5))
 
 use std::{
     ffi::{OsStr, OsString},

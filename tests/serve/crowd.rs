@@ -1,0 +1,83 @@
+//! Do many at once get their answers, each message exactly once?
+
+use std::{collections::BTreeSet, os::unix::net::UnixStream, sync::Barrier, thread};
+
+use crate::kit::{Client, Service, arrive, sink, text};
+
+#[test]
+fn fifty_at_once_hand_in_ten_messages_each_and_none_is_lost_or_doubled() {
+    let sink = sink();
+    let service = Service::new(sink.address, "").start();
+    let (clients, each) = (50, 10);
+    let barrier = Barrier::new(clients);
+    let ids: Vec<String> = thread::scope(|scope| {
+        let work = |number: usize| {
+            let (service, barrier) = (&service, &barrier);
+            move || {
+                let mut client = service.client();
+                client.hello();
+                barrier.wait();
+                let one = |n: usize| client.message("root", &["you@sink.test"], &format!("Subject: {number}-{n}\r\n\r\nhi\r\n"));
+                (0..each).map(one).collect::<Vec<_>>()
+            }
+        };
+        let running: Vec<_> = (0..clients).map(|number| scope.spawn(work(number))).collect();
+        running.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+    });
+    assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), clients * each);
+    let subject = |text: String| text.lines().find_map(|line| line.strip_prefix("Subject: ").map(str::to_owned)).unwrap();
+    let arrived: Vec<String> = arrive(&sink, clients * each).iter().map(text).map(subject).collect();
+    assert_eq!(arrived.iter().collect::<BTreeSet<_>>().len(), clients * each);
+    service.ends();
+    assert_eq!(service.waiting(), 0);
+}
+
+#[test]
+fn thousands_of_connections_shut_nobody_out_for_longer_than_they_last() {
+    let sink = sink();
+    let service = Service::new(sink.address, "connections = 50").start();
+    crate::kit::raise_file_limit();
+    let (mut inside, mut refused) = (Vec::new(), 0);
+    for _ in 0..3000 {
+        let mut client = Client::new(UnixStream::connect(service.socket()).unwrap());
+        let greeting = client.reply();
+        if greeting.starts_with("220 ") {
+            inside.push(client);
+        } else {
+            assert!(greeting.starts_with("421 4."), "{greeting:?}");
+            refused += 1;
+        }
+    }
+    // Root, who plays everybody here, has ten more than all others.
+    assert!((50..=60).contains(&inside.len()) && refused > 2900, "{} {refused}", inside.len());
+    drop(inside);
+    // Who comes next may still be counted with those who just left.
+    let mut client = loop {
+        let mut client = service.client();
+        if client.reply().starts_with("220 ") {
+            break client;
+        }
+    };
+    client.says("EHLO x", "250-");
+    client.message("root", &["you@sink.test"], "Subject: x\r\n\r\nhi\r\n");
+    arrive(&sink, 1);
+    let told = service.log().iter().filter(|record| record["status"] == "rejected").count();
+    assert!((1..200).contains(&told), "{told} records of the same thing");
+}
+
+#[test]
+fn whoever_runs_out_of_descriptors_goes_on_when_some_are_free_again() {
+    let sink = sink();
+    let mut service = Service::new(sink.address, "connections = 500");
+    service.wrapper = ["prlimit", "--nofile=64:64"].map(str::to_owned).into();
+    let service = service.start();
+    // The kernel takes them all; the service can't.
+    let many: Vec<UnixStream> = (0..200).map(|_| UnixStream::connect(service.socket()).unwrap()).collect();
+    let mut first = Client::new(many[0].try_clone().unwrap());
+    assert!(first.reply().starts_with("220 "));
+    drop((many, first));
+    let mut client = service.client();
+    client.hello();
+    client.message("root", &["you@sink.test"], "Subject: x\r\n\r\nhi\r\n");
+    arrive(&sink, 1);
+}

@@ -1,0 +1,114 @@
+//! What is left when the service ends, gently or not, and what when its configuration changes?
+
+use rustix::process::Signal;
+
+use crate::kit::{Service, arrive, sink, text};
+
+/// Nothing answers there.
+fn nowhere() -> std::net::SocketAddr {
+    ([127, 0, 0, 1], 9).into()
+}
+
+#[test]
+fn a_message_under_way_is_finished_before_the_service_ends() {
+    let service = Service::new(nowhere(), "").start();
+    let (mut busy, mut idle) = (service.client(), service.client());
+    busy.hello();
+    idle.hello();
+    idle.says("MAIL FROM:<root>", "250 ");
+    busy.envelope("root", &["you@sink.test"]);
+    busy.write(b"Subject: x\r\n\r\nha");
+    service.signal(Signal::TERM);
+    service.until_told("STOPPING=1");
+    assert!(idle.reply().starts_with("421 4.3.2 "));
+    assert_eq!(idle.reply(), "");
+    busy.says("lf\r\n.", "250 2.0.0 kept as ");
+    assert!(busy.reply().starts_with("421 4.3.2 "));
+    assert_eq!(service.ended(), Some(0), "{}", service.errors());
+    assert_eq!(service.waiting(), 1);
+    assert!(!service.socket().exists());
+}
+
+#[test]
+fn whoever_says_so_twice_does_not_wait() {
+    let service = Service::new(nowhere(), "").start();
+    let mut busy = service.client();
+    busy.hello();
+    busy.envelope("root", &["you@sink.test"]);
+    service.signal(Signal::TERM);
+    service.until_told("STOPPING=1");
+    service.signal(Signal::TERM);
+    assert_eq!(service.ended(), Some(0));
+    assert_eq!((busy.reply().as_str(), service.waiting()), ("", 0));
+}
+
+#[test]
+fn a_service_that_is_killed_in_the_middle_of_a_message_has_all_that_it_acknowledged_and_nothing_else() {
+    let sink = sink();
+    let service = Service::new(nowhere(), "").start();
+    let mut done = service.client();
+    done.hello();
+    let ids: Vec<String> =
+        (0..5).map(|n| done.message("root", &["you@sink.test"], &format!("Subject: {n}\r\n\r\nhi\r\n"))).collect();
+    let mut halves: Vec<_> = (0..5).map(|_| service.client()).collect();
+    for half in &mut halves {
+        half.hello();
+        half.envelope("root", &["you@sink.test"]);
+        half.write("Subject: half\r\n\r\n".as_bytes());
+        half.write("0123456789abcde\r\n".repeat(50_000).as_bytes());
+    }
+    service.kill();
+    let mut waiting = service.names("queue");
+    waiting.sort();
+    assert_eq!(waiting, ids);
+    service.configure(sink.address, "");
+    // Its socket is still there, and nobody listens at it.
+    assert!(service.socket().exists());
+    service.start_again();
+    let mut root = service.client();
+    root.hello();
+    root.says("XQUEUE flush", "250 ");
+    let arrived: Vec<String> = arrive(&sink, 5).iter().map(text).collect();
+    assert!(arrived.iter().all(|text| !text.contains("half")));
+    service.ends();
+    assert_eq!(service.names("queue"), [""; 0]);
+    let room: u64 =
+        std::fs::read_dir(service.scratch.path().join("spool")).unwrap().map(|e| e.unwrap().metadata().unwrap().len()).sum();
+    assert!(room < 100_000, "half messages lie in the spool");
+}
+
+#[test]
+fn a_changed_configuration_is_in_force_for_who_comes_next_and_a_broken_one_changes_nothing() {
+    let (one, other) = (sink(), sink());
+    let service = Service::new(one.address, "").start();
+    let mut before = service.client();
+    before.hello();
+    service.configure_with(other.address, "", "from_policy = \"fixed\"\nfrom = \"noreply@client.test\"");
+    service.reload();
+    let mut after = service.client();
+    after.hello();
+    after.message("root", &["you@sink.test"], "Subject: after\r\n\r\nhi\r\n");
+    before.message("root", &["you@sink.test"], "Subject: before\r\n\r\nhi\r\n");
+    let arrived = arrive(&other, 2);
+    let sent: Vec<(String, bool)> =
+        arrived.iter().map(|d| (d.transaction.sender.clone(), text(d).contains("Subject: after"))).collect();
+    assert!(sent.contains(&("noreply@client.test".to_owned(), true)), "{sent:?}");
+
+    service.scratch.write("config.toml", "acounts = 1\n");
+    service.reload();
+    assert!(service.errors().contains("acounts"), "{}", service.errors());
+    let mut still = service.client();
+    still.hello();
+    still.message("root", &["you@sink.test"], "Subject: still\r\n\r\nhi\r\n");
+    assert_eq!(arrive(&other, 1)[0].transaction.sender, "noreply@client.test");
+
+    service.configure(other.address, "socket_ = 1");
+    service.reload();
+    service.scratch.write(
+        "config.toml",
+        std::fs::read_to_string(service.config()).unwrap().replace("socket_ = 1", "listen = [\"127.0.0.1:9\"]"),
+    );
+    service.reload();
+    assert!(service.errors().contains("`listen` under [serve] has changed"), "{}", service.errors());
+    service.ends();
+}

@@ -1,0 +1,67 @@
+//! Does the service take mail of every local program, keep it, and stay there whatever one of them does?
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says what is wrong by panicking")]
+
+#[path = "../common/mod.rs"]
+mod common;
+mod confined;
+mod crowd;
+mod ending;
+mod hostile;
+mod kit;
+mod starting;
+mod users;
+
+use kit::{Service, arrive, sink, text};
+
+#[test]
+fn what_is_acknowledged_is_sent_and_says_who_handed_it_in() {
+    let sink = sink();
+    let service = Service::new(sink.address, "").start();
+    let mut client = service.client();
+    client.hello();
+    let id = client.message("root@client.test", &["a@sink.test", "b@sink.test"], "Subject: hi\r\nTo: root\r\n\r\nall is well\r\n");
+    client.says("QUIT", "221 ");
+    let delivery = &arrive(&sink, 1)[0];
+    assert_eq!(delivery.transaction.recipients.len(), 2);
+    let text = text(delivery);
+    let received = text.lines().next().unwrap();
+    assert_eq!(received, format!("Received: by client.test (sealpost, from userid {})", rustix::process::getuid().as_raw()));
+    assert!(text.lines().nth(1).unwrap().starts_with(&format!(" id {id}; ")), "{text}");
+    for line in ["From: ", "Date: ", "Message-ID: <", "To: root@client.test\r", "Subject: hi"] {
+        assert!(text.contains(&format!("\n{line}")), "{line} is missing in {text}");
+    }
+    service.ends();
+    let told: Vec<String> = service.log().iter().map(|r| format!("{} {} {}", r["event"], r["status"], r["id"])).collect();
+    assert_eq!(told, [format!(r#""queue" "queued" "{id}""#), format!(r#""send" "sent" "{id}""#)]);
+}
+
+#[test]
+fn a_smarthost_that_is_away_is_no_matter_of_the_caller() {
+    let sink = sink();
+    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = gone.local_addr().unwrap();
+    drop(gone);
+    let service = Service::new(address, "").start();
+    let mut client = service.client();
+    client.hello();
+    client.message("root", &["a@sink.test"], "Subject: x\r\n\r\nhi\r\n");
+    service.until_logged("deferred");
+    assert_eq!(service.waiting(), 1);
+    // Another one in its place, and a person who does not want to wait.
+    service.configure(sink.address, "");
+    service.reload();
+    client.says("XQUEUE flush", r#"250 {"flushed":1}"#);
+    assert_eq!(text(&arrive(&sink, 1)[0]).lines().last(), Some("hi"));
+}
+
+#[test]
+fn sendmail_hands_its_message_to_the_service_and_is_told_what_it_would_not_take() {
+    let sink = sink();
+    let service = Service::new(sink.address, "").start();
+    let sent = service.sendmail(None, &["-f", "root@client.test", "a@sink.test"], b"Subject: x\n\nhi\n");
+    assert_eq!((sent.code, sent.stderr.as_str()), (0, ""), "{sent:?}");
+    assert_eq!(arrive(&sink, 1).len(), 1);
+    let refused = service.sendmail(None, &["-a", "nosuch", "a@sink.test"], b"Subject: x\n\nhi\n");
+    assert!(refused.code != 0 && refused.stderr.contains("there is no account `nosuch`"), "{refused:?}");
+}
