@@ -110,9 +110,21 @@ impl Error {
         Self { exit, ..self }
     }
 
+    /// The same failure, which another one made worse: both are told, and what to do about the other.
+    #[must_use]
+    pub fn and(self, other: &Self) -> Self {
+        let because = format!("{}; and {}", self.because, other.summary());
+        Self { because, hint: other.hint.clone().or(self.hint), ..self }
+    }
+
     /// The code that the process returns.
     pub fn exit(&self) -> Exit {
         self.exit
+    }
+
+    /// What was being done, alone: not escaped.
+    pub fn doing(&self) -> &str {
+        &self.doing
     }
 
     /// Why it failed, alone: foreign text, not escaped.
@@ -157,6 +169,9 @@ impl std::error::Error for Error {}
 /// Foreign text, made safe for a terminal or a line of a log: whatever [`is_treacherous`] is shown as an escape, so that no
 /// input can forge a line or drive a terminal.
 pub fn printable(text: &str) -> String {
+    if text.bytes().all(|octet| matches!(octet, b' '..=b'~')) {
+        return text.to_owned();
+    }
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
         if is_treacherous(c) {

@@ -8,6 +8,7 @@ pub mod error;
 pub mod mail {
     pub mod address;
     pub mod aliases;
+    pub mod bounce;
     pub mod content;
     pub mod envelope;
     pub mod fold;
@@ -20,7 +21,9 @@ pub mod mail {
     pub mod phrase;
     pub mod policy;
     pub mod qp;
+    pub mod queued;
     pub mod recipients;
+    pub mod retry;
     pub mod scan;
     pub mod tls;
     pub mod words;
@@ -47,13 +50,16 @@ pub mod smtp {
 
 /// The machine: every effect, each behind a small type.
 pub mod host {
+    pub mod alarm;
     pub mod alias_file;
     mod careful;
     pub mod config;
+    pub mod converse;
     pub mod dial;
     pub mod dns;
     pub mod http;
     pub mod hybrid;
+    pub mod inquiry;
     pub mod journal;
     pub mod ledger;
     pub mod listen;
@@ -63,9 +69,12 @@ pub mod host {
     pub mod probe;
     pub mod pump;
     pub mod replace;
+    pub mod sandbox;
     pub mod secrets;
+    pub mod service;
     pub mod signals;
     mod socks;
+    pub mod spool;
     pub mod store;
     pub mod tls;
     pub mod world;
@@ -76,20 +85,27 @@ pub mod cmd {
     pub mod addressing;
     pub mod aliases;
     pub mod args;
+    pub mod background;
     pub mod caller;
     pub mod check;
+    pub mod completing;
     pub mod config;
     pub mod deliver;
     pub mod demo;
     pub mod dispatch;
+    mod door;
     pub mod flags;
     pub mod getopt;
     pub mod ink;
     pub mod log;
+    pub mod queue;
+    pub mod reception;
     pub mod report;
+    pub mod runner;
     pub mod screen;
     pub mod selection;
     pub mod sendmail;
+    pub mod serve;
     pub mod setup;
     pub mod sink;
     pub mod submit;

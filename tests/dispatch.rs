@@ -8,19 +8,24 @@ use std::{
         fd::OwnedFd,
         unix::{net::UnixDatagram, process::CommandExt},
     },
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Output, Stdio},
-    sync::mpsc,
+    sync::{OnceLock, mpsc},
     thread,
     time::Duration,
 };
 
-/// What the mistakes of these tests leave in a log is nobody's business: the configuration keeps none.
-fn silent() -> PathBuf {
-    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("dispatch-{}.toml", std::process::id()));
-    let text = "[log]\nfile = \"\"\nsyslog = false\n[accounts.nowhere]\nhost = \"127.0.0.1\"\nport = 9\n";
-    std::fs::write(&path, text).unwrap();
-    path
+/// What the mistakes of these tests leave in a log is nobody's business, and neither is what waits on this machine: the configuration
+/// keeps no log, and its queue is not there.
+fn silent() -> &'static Path {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| {
+        let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("dispatch-{}.toml", std::process::id()));
+        let text = "[log]\nfile = \"\"\nsyslog = false\n[queue]\ndir = \"/nonexistent/queue\"\n\
+                    [accounts.nowhere]\nhost = \"127.0.0.1\"\nport = 9\n";
+        std::fs::write(&path, text).unwrap();
+        path
+    })
 }
 
 fn sealpost(name: &str, args: &[&str]) -> Command {

@@ -70,7 +70,7 @@ fn a_command_that_does_not_work_is_noticed() {
 fn every_command_that_a_help_shows_can_be_parsed() {
     let sealpost = Sealpost::new("");
     let mut seen = 0;
-    for command in ["", "check", "setup", "config", "log", "report", "trust", "sink", "demo"] {
+    for command in ["", "check", "setup", "config", "queue", "log", "report", "trust", "sink", "demo"] {
         let topic: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
         let run = sealpost.command(&topic, b"");
         assert_eq!(run.code, 0, "{topic:?}");

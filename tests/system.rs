@@ -13,6 +13,8 @@ mod bound;
 mod bytes;
 #[path = "system/check.rs"]
 mod check;
+#[path = "system/kept.rs"]
+mod kept;
 #[path = "system/login.rs"]
 mod login;
 #[path = "system/outcome.rs"]

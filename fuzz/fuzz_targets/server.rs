@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use sealpost::smtp::server::{Action, Seal, Server, Settings, Stored, fault::Faults};
+use sealpost::smtp::server::{Action, Answer, Seal, Server, Settings, Stored, fault::Faults};
 
 fuzz_target!(|input: (u8, bool, Vec<u8>)| {
     let (step, lmtp, bytes) = input;
@@ -14,6 +14,8 @@ fuzz_target!(|input: (u8, bool, Vec<u8>)| {
         auth: None,
         requiretls: true,
         lone_lf: false,
+        consult: true,
+        private: true,
         message_size: 10_000,
         recipients: 10,
         faults: Faults::default(),
@@ -26,6 +28,7 @@ fuzz_target!(|input: (u8, bool, Vec<u8>)| {
             for action in std::mem::take(&mut waiting) {
                 match action {
                     Action::Say(said) => assert!(said.ends_with(b"\r\n"), "half a line: {said:?}"),
+                    Action::Ask(_) => waiting.extend(server.answered(Answer::Fine)),
                     Action::Handshake => waiting.extend(server.sealed()),
                     Action::Deliver { .. } => waiting.extend(server.stored(&Stored::Kept("x".to_owned()))),
                     Action::Begin(_) | Action::Body(_) | Action::Discard | Action::Close | Action::Flood(_) | Action::Stall => {}

@@ -14,7 +14,7 @@ use crate::{
         address::{Address, ReversePath},
         aliases::{Aliases, Hosts},
         envelope::{Recipient, parse_sender},
-        list::{self, List},
+        list::{self, List, Mailbox},
         recipients::Recipients,
         words,
     },
@@ -24,13 +24,19 @@ use crate::{
 pub struct MailDomain<'a> {
     world: &'a dyn World,
     config: &'a Config,
+    login: Option<&'a str>,
     name: OnceCell<String>,
 }
 
 impl<'a> MailDomain<'a> {
     /// The domain of this configuration on this machine.
     pub fn new(world: &'a dyn World, config: &'a Config) -> Self {
-        Self { world, config, name: OnceCell::new() }
+        Self { world, config, login: None, name: OnceCell::new() }
+    }
+
+    /// The same for who has this login, whoever is asking.
+    pub fn of(world: &'a dyn World, config: &'a Config, login: &'a str) -> Self {
+        Self { login: Some(login), ..Self::new(world, config) }
     }
 
     /// `mail_domain`, else /etc/mailname, else the host's full name.
@@ -41,12 +47,17 @@ impl<'a> MailDomain<'a> {
         })
     }
 
+    /// The caller's login.
+    pub fn login(&self) -> String {
+        self.login.map_or_else(|| self.world.user().login, str::to_owned)
+    }
+
     /// The caller's own address: the login that the kernel knows, never what the environment claims.
     ///
     /// # Errors
     /// The login or the domain can't stand in an address.
     pub fn own_address(&self) -> Result<Address, Error> {
-        let login = self.world.user().login;
+        let login = self.login();
         Address::parse(&format!("{login}@{}", self.name())).map_err(|error| {
             Error::new(Exit::Config, format!("making the sender's address of {login} and {}", self.name()), error.to_string())
                 .hint("set mail_domain, or `from` of the account, in the configuration")
@@ -84,11 +95,24 @@ pub fn header_sender(from: Option<&[u8]>, domain: &MailDomain<'_>) -> Result<Opt
 /// # Errors
 /// The caller's own address is wanted and can't be made (`EX_CONFIG`).
 pub fn sender(asked: Option<ReversePath>, account: &Account, domain: &MailDomain<'_>) -> Result<ReversePath, Error> {
+    sender_under(account.from_policy.unwrap_or(FromPolicy::Free), asked, account, domain)
+}
+
+/// The same where the policy is known.
+///
+/// # Errors
+/// Those of [`sender`].
+pub fn sender_under(
+    policy: FromPolicy,
+    asked: Option<ReversePath>,
+    account: &Account,
+    domain: &MailDomain<'_>,
+) -> Result<ReversePath, Error> {
     let own = || match &account.from {
         Some(from) => Ok(from.clone()),
         None => domain.own_address(),
     };
-    let allowed = match (account.from_policy, asked) {
+    let allowed = match (policy, asked) {
         (FromPolicy::Free, asked) => asked,
         (FromPolicy::Login, Some(ReversePath::Address(address))) => {
             let login = domain.own_address()?;
@@ -99,6 +123,36 @@ pub fn sender(asked: Option<ReversePath>, account: &Account, domain: &MailDomain
         (FromPolicy::Fixed, _) => None,
     };
     allowed.map_or_else(|| own().map(ReversePath::Address), Ok)
+}
+
+/// The envelope sender of a message that is handed to the service: what was asked for, where the caller may ask for it.
+///
+/// `free`: the caller may use any address, where the account's own policy does not say otherwise.
+///
+/// # Errors
+/// It is neither the account's nor the caller's own (`EX_NOPERM`), or that one can't be made (`EX_CONFIG`).
+pub fn claimed_sender(
+    asked: Option<ReversePath>,
+    account: &Account,
+    domain: &MailDomain<'_>,
+    free: bool,
+) -> Result<ReversePath, Error> {
+    let policy = account.from_policy.unwrap_or(FromPolicy::Login);
+    let address = match asked {
+        Some(ReversePath::Address(address)) if policy == FromPolicy::Login && !free => address,
+        asked => return sender(asked, account, domain),
+    };
+    let own = || domain.own_address().ok();
+    if account.from.iter().cloned().chain(own()).any(|allowed| allowed.same_mailbox(&address)) {
+        return Ok(ReversePath::Address(address));
+    }
+    let allowed: Vec<String> = account.from.iter().cloned().chain(own()).map(|allowed| format!("<{allowed}>")).collect();
+    Err(Error::new(
+        Exit::NoPerm,
+        format!("taking <{address}> as the sender"),
+        format!("it is not yours; {} may send as {}", domain.login(), allowed.join(" or ")),
+    )
+    .hint("free_senders under [serve] lists who may choose, from_policy is the account's rule"))
 }
 
 /// The value of From: `-F`, else $NAME, else the full name of the password database, in front of the address.
@@ -128,11 +182,8 @@ pub fn recipients(
         refuse_faults(&header, "reading the recipients of the header", Exit::DataErr)?;
         named.extend(header);
     }
-    let aliases = if submission.no_aliases { Aliases::default() } else { alias_file::load(&config.aliases)? };
-    let hosts =
-        if aliases.is_empty() { Hosts::default() } else { Hosts::new([domain.world.host_name(), domain.name().to_owned()]) };
-    let needs_domain = named.mailboxes.iter().any(|m| m.spec.domain().is_none_or(Hosts::is_localhost)) || !aliases.is_empty();
-    let mut recipients = Recipients::new(if needs_domain { domain.name() } else { "" }, &hosts, &aliases);
+    let directory = if submission.no_aliases { Directory::default() } else { Directory::load(domain, config)? };
+    let mut recipients = directory.nobody_yet(&named.mailboxes, domain);
     for mailbox in &named.mailboxes {
         recipients.add(mailbox)?;
     }
@@ -144,6 +195,33 @@ pub fn recipients(
             .hint("name them behind the options, or use -t and give the message a To, Cc or Bcc field"));
     }
     Ok(recipients)
+}
+
+/// Whom names on this machine stand for.
+#[derive(Debug, Default)]
+pub struct Directory {
+    aliases: Aliases,
+    hosts: Hosts,
+}
+
+impl Directory {
+    /// The aliases of the configuration.
+    ///
+    /// # Errors
+    /// They can't be read (`EX_CONFIG`).
+    pub fn load(domain: &MailDomain<'_>, config: &Config) -> Result<Self, Error> {
+        let aliases = alias_file::load(&config.aliases)?;
+        let hosts =
+            if aliases.is_empty() { Hosts::default() } else { Hosts::new([domain.world.host_name(), domain.name().to_owned()]) };
+        Ok(Self { aliases, hosts })
+    }
+
+    /// A list of recipients to which `mailboxes` can be added; the mail domain is found out only where they need one.
+    pub fn nobody_yet<'m>(&'m self, mailboxes: &[Mailbox], domain: &'m MailDomain<'_>) -> Recipients<'m> {
+        let bare = |mailbox: &Mailbox| mailbox.spec.domain().is_none_or(Hosts::is_localhost);
+        let needs_domain = mailboxes.iter().any(bare) || !self.aliases.is_empty();
+        Recipients::new(if needs_domain { domain.name() } else { "" }, &self.hosts, &self.aliases)
+    }
 }
 
 fn refuse_faults(list: &List, doing: &str, exit: Exit) -> Result<(), Error> {

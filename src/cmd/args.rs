@@ -5,7 +5,7 @@ use std::{ffi::OsString, path::PathBuf};
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
-use super::{check, demo, log, report, setup, sink, trust};
+use super::{check, demo, log, queue, report, serve, setup, sink, trust};
 
 /// What `sealpost --help` ends with.
 const EXAMPLES: &str = "\
@@ -18,6 +18,7 @@ Examples:
   sealpost check                        would a mail go out now, and how sealed?
   echo hi | sealpost sendmail -v you@example.com
                                         send, and tell what happens
+  sealpost queue list                   what waits, and why
   sealpost log --follow                 what becomes of each mail
   sealpost report --since 7d            what was encrypted, in sums
   sealpost trust list                   whose keys are believed, and since when
@@ -67,12 +68,16 @@ pub enum Command {
         #[command(subcommand)]
         action: ConfigAction,
     },
+    /// See and change what waits: list, show, flush, hold, release, remove
+    Queue(Box<queue::Options>),
     /// Show the log: a line for each attempt, with what TLS did for it
     Log(Box<log::Options>),
     /// Sum up what TLS did: per host and day, with failures, downgrades and certificates that end soon
     Report(Box<report::Options>),
     /// See and change what is remembered of servers: keys that are believed, and who had TLS
     Trust(Box<trust::Options>),
+    /// Take mail of local programs on a socket, keep it safe, and send it
+    Serve(serve::Options),
     /// Be a smarthost for development: TLS with a throw-away CA, AUTH, a Maildir, faults on request
     Sink(Box<sink::Options>),
     /// Show the main job end to end, without any set-up, against a sink of its own
@@ -129,7 +134,7 @@ mod tests {
     #[test]
     fn the_manual_lists_every_option_of_a_command_and_no_other() {
         let cli = Cli::command();
-        for name in ["check", "setup", "sink", "demo", "log", "report", "trust"] {
+        for name in ["check", "setup", "sink", "demo", "log", "report", "trust", "queue", "serve"] {
             let mut table = std::collections::BTreeMap::new();
             let command = cli.find_subcommand(name).unwrap();
             let commands = std::iter::once(command).chain(command.get_subcommands());

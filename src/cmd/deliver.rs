@@ -2,20 +2,26 @@
 
 use std::{
     net::SocketAddr,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 pub(super) mod after;
 pub(super) mod before;
+mod kept;
 pub(super) mod login;
 mod recollection;
 mod record;
+mod settled;
 mod tally;
 pub(super) mod words;
 
 use before::{Astray, Before};
+pub use kept::Kept;
+use kept::Line;
 use login::Login;
 use record::Logged;
+pub use settled::Settled;
 pub use tally::Delivered;
 use tally::Tally;
 use words::{no_connection, problem_of, withheld};
@@ -37,9 +43,9 @@ use crate::{
         address::ReversePath,
         content::Content,
         envelope::Envelope,
-        outcome::{Fate, Outcome},
+        outcome::{Fate, Outcome, Trouble},
         policy::{Demand, Prior, Reach, Request},
-        tls::Finding,
+        tls::{Facts, Finding},
     },
     smtp::{
         client::{Plan, Report, Session},
@@ -63,9 +69,22 @@ pub struct Delivery<'a> {
     pub sender: &'a dyn Fn(&Account) -> Result<ReversePath, Error>,
     /// What could not be logged or remembered, or is less than before: to be said in the end, whatever became of the message.
     pub warnings: Vec<Error>,
-    attempts: u32,
+    /// How many attempts there were before, and those of this delivery: the number in a record.
+    pub attempts: u32,
+    /// Who is told whom the message has reached for good, before anything else is tried for the others.
+    pub settled: Option<&'a mut Settled<'a>>,
+    /// Accounts not to be tried now, by name: one that was of no use a moment ago is left in peace, and its fallback tried at once.
+    pub resting: Option<&'a dyn Fn(&str) -> bool>,
+    /// Records that wait for [`Delivery::publish`], with the code that the caller gets where a queue takes the message; `None`: each is
+    /// written at once.
+    pub late: Option<Vec<(Record, Exit)>>,
     /// The message says `TLS-Required: No`.
     tls_waived: bool,
+    /// Connections are kept for the next message; one is there.
+    keeps: bool,
+    kept: Option<Kept>,
+    /// Whom the message has reached could not be written down.
+    is_halted: bool,
 }
 
 /// The library refused a certificate that it did not show.
@@ -85,6 +104,8 @@ struct Ended {
     unseen: Option<Unseen>,
     /// The server refused the access token: there is another, or it can't be had.
     renewal: Option<Result<(), Error>>,
+    /// What ails the account as a whole.
+    trouble: Option<Trouble>,
 }
 
 impl<'a> Delivery<'a> {
@@ -97,7 +118,23 @@ impl<'a> Delivery<'a> {
         submission: Submission<'a>,
         sender: &'a dyn Fn(&Account) -> Result<ReversePath, Error>,
     ) -> Self {
-        Self { world, config, journal, narrator, submission, sender, warnings: Vec::new(), attempts: 0, tls_waived: false }
+        Self {
+            world,
+            config,
+            journal,
+            narrator,
+            submission,
+            sender,
+            warnings: Vec::new(),
+            attempts: 0,
+            settled: None,
+            resting: None,
+            late: None,
+            tls_waived: false,
+            keeps: false,
+            kept: None,
+            is_halted: false,
+        }
     }
 
     /// Tries `account`, then its fallbacks for whom it deferred. What is refused or unknown stays so: a second server must not
@@ -105,30 +142,38 @@ impl<'a> Delivery<'a> {
     pub fn run(&mut self, account: &Account, envelope: &Envelope, content: &mut dyn Content) -> Delivered {
         let fallbacks = account.fallback.iter().filter_map(|name| self.config.account(name));
         let accounts: Vec<&Account> = std::iter::once(account).chain(fallbacks).collect();
-        let mut rest = envelope.clone();
+        let mut rest = Arc::new(envelope.clone());
         self.tls_waived = content.facts().tls_waived;
         let mut tally = Tally::default();
         for (index, account) in accounts.into_iter().enumerate() {
+            if self.resting.is_some_and(|rests| rests(&account.name)) {
+                continue;
+            }
             let ended = if index == 0 { self.at(account, &rest, content) } else { self.fall_back(account, &mut rest, content) };
-            rest.recipients = tally.add(rest.recipients, ended.outcomes, ended.problem);
-            if rest.recipients.is_empty() {
+            tally.ails(&account.name, ended.trouble);
+            let recipients = std::mem::take(&mut Arc::make_mut(&mut rest).recipients);
+            Arc::make_mut(&mut rest).recipients = tally.add(recipients, ended.outcomes, ended.problem);
+            if rest.recipients.is_empty() || !self.settle(tally.settled()) {
                 break;
             }
         }
-        tally.finish()
+        tally.finish(&rest)
     }
 
     /// A fallback has its own idea of who may be the sender.
-    fn fall_back(&mut self, account: &Account, envelope: &mut Envelope, content: &mut dyn Content) -> Ended {
+    fn fall_back(&mut self, account: &Account, envelope: &mut Arc<Envelope>, content: &mut dyn Content) -> Ended {
         match (self.sender)(account) {
-            Ok(sender) => envelope.sender = sender,
+            Ok(sender) => Arc::make_mut(envelope).sender = sender,
             Err(error) => return self.reject(account, envelope, error),
         }
         self.at(account, envelope, content)
     }
 
     /// One account, which may stand for several servers: the first that is reached decides.
-    fn at(&mut self, account: &Account, envelope: &Envelope, content: &mut dyn Content) -> Ended {
+    fn at(&mut self, account: &Account, envelope: &Arc<Envelope>, content: &mut dyn Content) -> Ended {
+        if let Some(ended) = self.along_kept(account, envelope, content) {
+            return ended;
+        }
         let mut login = match login::fetch(self.world, self.config, account) {
             Ok(login) => login,
             Err(error) => return self.reject(account, envelope, error),
@@ -151,7 +196,7 @@ impl<'a> Delivery<'a> {
             // One that may be there later keeps those that don't exist from having the last word.
             last = last.filter(|last: &Ended| last.is_temporary() && !ended.is_temporary()).or(Some(ended));
         }
-        last.unwrap_or_else(|| Ended { unreached: true, ..Ended::without(undecided(envelope, Exit::TempFail), None) })
+        last.unwrap_or_else(|| Ended { unreached: true, ..Ended::without(undecided(envelope, Exit::TempFail), None, None) })
     }
 
     /// One server, which may take `budget` to be found and reached: an attempt, and where policy allows it a second one in plaintext
@@ -160,7 +205,7 @@ impl<'a> Delivery<'a> {
         &mut self,
         account: &Account,
         (login, budget): (&mut Option<Login>, Duration),
-        envelope: &Envelope,
+        envelope: &Arc<Envelope>,
         content: &mut dyn Content,
     ) -> Ended {
         let deadline = Instant::now() + budget;
@@ -228,58 +273,76 @@ impl<'a> Delivery<'a> {
         (connector, begun, budget): (&Connector, Instant, Duration),
         (login, renewable): (&mut Option<Login>, bool),
         before: &Before,
-        envelope: &Envelope,
+        envelope: &Arc<Envelope>,
         content: &mut dyn Content,
     ) -> Ended {
         self.narrator.note(&format!("account {}: connecting to {}", account.name, account.target));
-        let link = match dial::dial_known(account, &before.addresses, budget) {
+        let mut link = match dial::dial_known(account, &before.addresses, budget) {
             Ok(link) => link,
             Err(why) => return self.unreachable(account, before.demand, envelope, (&why, connector.refusal()), begun),
         };
         let peer = link.peer().filter(|_| account.proxy.is_none());
         let plan = Self::plan(self.world, self.config, account, &link, login.clone(), (before.demand, &before.prior));
-        let mut session = Session::new(plan, envelope, content.facts());
-        let timeouts = self.config.limits.timeouts;
-        let mut pump = Pump {
-            link,
-            connector,
-            timeouts,
-            narrator: self.narrator,
-            unfinished: Unfinished::default(),
-            until: None,
-            witness: None,
-        };
-        let facts = pump.run(&mut session, content);
-        let mut report = session.report();
+        let mut session = Session::new(Plan { keep: self.keeps, ..plan }, Arc::clone(envelope), content.facts());
+        let facts = self.pump(&mut link, connector, &mut session, content);
+        let mut report = session.take_report();
         // Nothing of the message was said, and the record of the connection that is to follow tells what this one found.
         if let Some(finding) = report.finding.take_if(|_| report.unseen && cfg!(feature = "native-tls")) {
             let unseen = Some(Unseen { finding, peer });
-            return Ended { unseen, ..Ended::without(report.outcomes, None) };
+            return Ended { unseen, ..Ended::without(report.outcomes, None, None) };
         }
         let renewal = if report.token_refused && renewable { self.renew(account, login) } else { None };
         if let Some(Ok(())) = renewal {
             // A token that has run out is no refusal of the message, which is about to be tried with another.
             report.outcomes.iter_mut().for_each(Outcome::put_off);
         }
-        let after = after::look_back(self.world, self.config, account, before, &report, facts.as_ref());
+        let mut after = after::look_back(self.world, self.config, account, before, &report, facts.as_ref());
+        self.warn(std::mem::take(&mut after.warnings));
+        let line = Line { demand: before.demand, peer, facts, after };
+        let is_known = report.met.is_some();
+        let ended = Ended { renewal, ..self.conclude(account, envelope, report, &line, begun) };
+        if session.is_idle() {
+            let kept = Kept::new(account, line, (link, connector, session), begun);
+            // What nothing was said on, the memory has not taken in.
+            self.kept = Some(kept).filter(|_| is_known);
+        }
+        ended
+    }
+
+    /// Lets the session talk until its message is over.
+    fn pump(&mut self, link: &mut Link, connector: &Connector, session: &mut Session, content: &mut dyn Content) -> Option<Facts> {
+        let timeouts = self.config.limits.timeouts;
+        let narrator = self.narrator;
+        let is_told = self.settled.is_some();
+        let mut tell = |outcomes: &[Outcome]| self.settle_or_fail(outcomes);
+        let settled = is_told.then_some(&mut tell as _);
+        let unfinished = Unfinished::default();
+        Pump { link, connector, timeouts, narrator, unfinished, until: None, witness: None, settled }.run(session, content)
+    }
+
+    /// Writes down what became of a message on a connection.
+    fn conclude(&mut self, account: &Account, envelope: &Envelope, mut report: Report, line: &Line, begun: Instant) -> Ended {
+        let trouble = report.trouble();
+        if self.submission.queue || self.late.is_some() {
+            postpone(&mut report);
+        }
         let mut problem = problem_of(account, &report);
-        if let Some(hint) = after.hint {
+        if let Some(hint) = &line.after.hint {
             problem = problem.map(|problem| problem.hint(hint));
         }
-        self.warn(after.warnings);
         let log = Logged {
-            demand: before.demand,
+            demand: line.demand,
             sender: &envelope.sender,
-            address: peer.map(|p| p.ip()),
+            address: line.peer.map(|peer| peer.ip()),
             report: Some(&report),
-            facts: facts.as_ref(),
+            facts: line.facts.as_ref(),
             finding: report.finding.as_ref(),
-            sealed_before: after.sealed_before,
-            remark: after.remark.as_deref(),
+            sealed_before: line.after.sealed_before,
+            remark: line.after.remark.as_deref(),
         };
         self.record(account, &report.outcomes, problem.as_ref(), log, begun);
         let Report { outcomes, retry_in_plaintext, .. } = report;
-        Ended { outcomes, problem, retry_in_plaintext, renewal, unreached: false, unseen: None }
+        Ended { retry_in_plaintext, ..Ended::without(outcomes, problem, trouble) }
     }
 
     /// Another token in the place of one that the server refused; `None` where there is no other.
@@ -315,6 +378,8 @@ impl<'a> Delivery<'a> {
             reach: if account.proxy.is_some() { Reach::Network } else { link.reach() },
             nonce: nonce.unwrap_or_default(),
             batch: config.limits.recipients,
+            keep: false,
+            handover: None,
         }
     }
 
@@ -331,7 +396,7 @@ impl<'a> Delivery<'a> {
         let outcomes = undecided(envelope, error.exit());
         let log = Logged::new(demand, &envelope.sender, finding);
         self.record(account, &outcomes, Some(&error), log, begun);
-        Ended { unreached: true, ..Ended::without(outcomes, error) }
+        Ended { unreached: true, ..Ended::without(outcomes, error, Trouble::Unreachable) }
     }
 
     /// What is known of the server beforehand is enough to send it nothing; may work later.
@@ -341,7 +406,7 @@ impl<'a> Delivery<'a> {
         let outcomes = undecided(envelope, Exit::TempFail);
         let log = Logged::new(account.tls.demand.of_message(self.tls_waived), &envelope.sender, Some(finding));
         self.record(account, &outcomes, Some(&error), log, Instant::now());
-        Ended::without(outcomes, error)
+        Ended::without(outcomes, error, Trouble::TlsUnmet)
     }
 
     /// The account can't even be tried.
@@ -351,8 +416,8 @@ impl<'a> Delivery<'a> {
         let span = Span { end: self.world.timestamp(), took: Duration::ZERO };
         let submission = Submission { sender: Some(&envelope.sender), ..self.submission };
         let record = Record::rejected(span, &submission, &rejection);
-        self.warn(self.journal.write(&record));
-        Ended::without(undecided(envelope, error.exit()), error)
+        self.put(record, Exit::Ok);
+        Ended::without(undecided(envelope, error.exit()), error, Trouble::Unusable)
     }
 
     /// Says the same once, however many attempts met it.
@@ -371,10 +436,10 @@ impl Ended {
         self.outcomes.iter().any(|outcome| outcome.exit == Exit::TempFail)
     }
 
-    /// Nothing was said to any server.
-    fn without(outcomes: Vec<Outcome>, problem: impl Into<Option<Error>>) -> Self {
-        let problem = problem.into();
-        Self { outcomes, problem, retry_in_plaintext: None, unreached: false, unseen: None, renewal: None }
+    /// There is nothing to be done about it at once.
+    fn without(outcomes: Vec<Outcome>, problem: impl Into<Option<Error>>, trouble: impl Into<Option<Trouble>>) -> Self {
+        let (problem, trouble) = (problem.into(), trouble.into());
+        Self { outcomes, problem, retry_in_plaintext: None, unreached: false, unseen: None, renewal: None, trouble }
     }
 }
 
@@ -385,6 +450,16 @@ fn hello(world: &dyn World, link: &Link) -> String {
         Some(std::net::IpAddr::V4(address)) if !name.contains('.') => format!("[{address}]"),
         Some(std::net::IpAddr::V6(address)) if !name.contains('.') => format!("[IPv6:{address}]"),
         _ => name,
+    }
+}
+
+/// For a queue a refusal that would have met any message decides over none: it keeps them all and lets the account rest.
+fn postpone(report: &mut Report) {
+    let refusal = report.problem.as_mut().filter(|problem| problem.fate == Fate::Refused && problem.trouble.is_some());
+    let Some(refusal) = refusal else { return };
+    refusal.fate = Fate::Deferred;
+    for outcome in report.outcomes.iter_mut().filter(|outcome| outcome.fate == Fate::Refused) {
+        outcome.fate = Fate::Deferred;
     }
 }
 

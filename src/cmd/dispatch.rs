@@ -13,10 +13,13 @@ use clap::{CommandFactory, Parser};
 use super::{
     aliases,
     args::{Cli, Command, ConfigAction},
+    background,
     caller::{complain, print},
-    check, config, demo, flags, log, report,
+    check, config, demo, flags, log,
+    queue::{self, mailq},
+    report,
     sendmail::{self, ErrorMode, Invocation, Name, Refusal},
-    setup, sink, submit, trust,
+    serve, setup, sink, submit, trust,
 };
 use crate::{
     error::{Error, Exit},
@@ -34,6 +37,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     if args.get(1).is_some_and(|word| word == "sendmail") {
         return compatible(Name::Sendmail, OsStr::new("sendmail"), args.drain(2..)).into();
     }
+    if args.get(1).is_some_and(|word| word == background::WORD) {
+        return background::run(args.get(2..).unwrap_or_default()).into();
+    }
     native(args).into()
 }
 
@@ -50,19 +56,23 @@ fn compatible(name: Name, program: &OsStr, words: impl Iterator<Item = OsString>
 fn answer(program: &str, invocation: Invocation) -> Exit {
     match invocation {
         Invocation::Submit(submission) => submit::run(program, &submission),
-        // Nothing that sealpost accepted ever waits: it is with the smarthost, or still with its caller.
-        Invocation::Mailq => print("Mail queue is empty\n"),
-        Invocation::QueueSize => print("0\n"),
-        Invocation::Flush | Invocation::Nothing => Exit::Ok,
+        Invocation::Mailq(request) => queued(program, mailq::list(&Machine, &request)),
+        Invocation::QueueSize(request) => queued(program, mailq::size(&Machine, &request)),
+        Invocation::Flush(request) => queued(program, mailq::flush(&Machine, &request)),
+        Invocation::Nothing => Exit::Ok,
         Invocation::Newaliases(config) => match aliases::check(config.as_deref()) {
             Ok(()) => Exit::Ok,
             Err(error) => complain(program, ErrorMode::Print, &error),
         },
-        Invocation::SmtpOnStdin => complain(program, ErrorMode::Print, &no_smtp()),
+        Invocation::SmtpOnStdin(submission) => submit::speak(program, &submission),
         Invocation::NotHere(error) => complain(program, ErrorMode::Print, &error),
         Invocation::Help => print(&flags::help()),
         Invocation::Version => print(concat!("sealpost ", env!("CARGO_PKG_VERSION"), "\n")),
     }
+}
+
+fn queued(program: &str, result: Result<Exit, Error>) -> Exit {
+    result.unwrap_or_else(|error| complain(program, ErrorMode::Print, &error))
 }
 
 /// Tells the caller of a command line that can't be followed, after it had the chance to write its message.
@@ -87,9 +97,11 @@ fn native(args: Vec<OsString>) -> Exit {
         Command::Check(options) => finish(check::run(&Machine, &options, &mut io::stdout())),
         Command::Setup(options) => finish(setup::run(&Machine, &options, &mut io::stderr())),
         Command::Config { action } => configuration(&action),
+        Command::Queue(options) => finish(queue::run(&Machine, &options)),
         Command::Log(options) => finish(log::run(&Machine, &options)),
         Command::Report(options) => finish(report::run(&Machine, &options)),
         Command::Trust(options) => finish(trust::run(&Machine, &options)),
+        Command::Serve(options) => finish(serve::run(&options)),
         Command::Sink(options) => finish(sink::run(&options, &mut io::stdout(), &mut io::stderr())),
         Command::Demo(options) => finish(demo::run(&options, &mut io::stdout(), &mut io::stderr())),
         Command::Completions { shell } => completions(shell),
@@ -121,9 +133,4 @@ fn completions(shell: clap_complete::Shell) -> Exit {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "sealpost", &mut script);
     print(&String::from_utf8_lossy(&script))
-}
-
-fn no_smtp() -> Error {
-    Error::new(Exit::Unavailable, "starting with -bs", "this version does not speak SMTP on standard input yet")
-        .hint("call sendmail with -t, or with the recipients, and write the message itself")
 }

@@ -122,7 +122,12 @@ pub const FLAGS: &[Flag] = &[
         "option x: d delivery mode, e error mode, i as -i, v as -v; others are ignored",
     ),
     ignored('p', Takes::Value("protocol"), "where a message came from does not change how it is sent"),
-    does('q', Takes::Attached("what"), Effect::Queue, "send what waits in the queue: nothing ever does, in this version"),
+    does(
+        'q',
+        Takes::Attached("what"),
+        Effect::Queue,
+        "send what waits: all now; a time: what is due; I, R, S: where the id, a recipient, the sender has this in it, ! where not",
+    ),
     does('R', Takes::Value("what"), Effect::Return, "full or hdrs: how much of the message a report returns (DSN)"),
     does('r', Takes::Value("address"), Effect::Sender, "as -f"),
     long("read-envelope-from", Effect::SenderFromHeader, "take the envelope sender from the From field where -f is not given"),

@@ -5,12 +5,14 @@ use std::{
     io::{self, BufWriter, StdoutLock, Write as _},
     ops::ControlFlow,
     os::fd::AsFd as _,
+    path::Path,
 };
 
 use clap::{
     Args,
     builder::{PossibleValuesParser, TypedValueParser},
 };
+use jiff::Timestamp;
 
 use self::line::{Table, raw};
 use super::{
@@ -22,7 +24,7 @@ use super::{
 use crate::{
     error::{Error, Exit},
     host::{
-        journal::Status,
+        journal::{Id, Status},
         ledger::{self, Gaps, Ledger, Wanted, entry::TlsResult, filter::Filter},
         world::World,
     },
@@ -96,6 +98,22 @@ pub fn run(world: &dyn World, options: &Options) -> Result<Exit, Error> {
     };
     let _ = page.finish();
     Ok(page.broken.unwrap_or_else(|| tell(&gaps)))
+}
+
+/// The rows that tell of one submission since `since`; none where there is no log that can be read.
+pub(super) fn history(world: &dyn World, log: &Path, (id, since): (Id, Timestamp), screen: Screen) -> Vec<String> {
+    let filter = Filter { id: Some(id.to_string()), since: Some(since), ..Filter::default() };
+    let now = world.now();
+    let mut table = Table::new(now.time_zone().clone(), now.year(), screen);
+    let mut rows = Vec::new();
+    if let Ok(ledger) = Ledger::open(log) {
+        let mut visit = |_: &str, entry| {
+            rows.push(table.row(&entry));
+            ControlFlow::Continue(())
+        };
+        ledger.read(&Wanted { filter, last: None }, &mut visit);
+    }
+    rows
 }
 
 /// Says on standard error what could not be read.
@@ -200,7 +218,8 @@ impl Page {
 }
 
 fn statuses() -> impl TypedValueParser<Value = Status> {
-    PossibleValuesParser::new(Status::ALL.map(Status::as_str)).try_map(|word| Status::parse(&word).ok_or("no such status"))
+    PossibleValuesParser::new(Status::ALL.into_iter().chain(Status::WAITING).map(Status::as_str))
+        .try_map(|word| Status::parse(&word).ok_or("no such status"))
 }
 
 fn results() -> impl TypedValueParser<Value = TlsResult> {

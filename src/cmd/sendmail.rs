@@ -10,6 +10,10 @@ use std::{
 use super::{
     flags::{Effect, Flag},
     getopt::{Word, Words, quoted, usage},
+    queue::{
+        mailq::Request,
+        select::{Match, What},
+    },
 };
 use crate::{
     error::{Error, Exit},
@@ -45,15 +49,15 @@ pub enum Invocation {
     /// Send the message on standard input; somebody is addressed, or the header says who is.
     Submit(Box<Submission>),
     /// List the queue.
-    Mailq,
+    Mailq(Request),
     /// Check the alias file of this configuration (`-C`), or of the usual one.
     Newaliases(Option<PathBuf>),
     /// Send what waits in the queue.
-    Flush,
-    /// Speak SMTP on standard input and output.
-    SmtpOnStdin,
+    Flush(Request),
+    /// Speak SMTP on standard input and output; of the flags those count that concern every message.
+    SmtpOnStdin(Box<Submission>),
     /// Count the queue.
-    QueueSize,
+    QueueSize(Request),
     /// Nothing at all, successfully: the host status of `-bh` and `-bH`.
     Nothing,
     /// A mode that is another program's job; standard input is not read.
@@ -163,12 +167,15 @@ enum Mode {
     Submit,
     Mailq,
     Newaliases,
+    Smtp,
+    QueueSize,
     Other(Invocation),
 }
 
 struct Line {
     mode: Mode,
     flush: bool,
+    request: Request,
     submission: Submission,
 }
 
@@ -179,7 +186,7 @@ impl Line {
             Name::Mailq => Mode::Mailq,
             Name::Newaliases => Mode::Newaliases,
         };
-        Self { mode, flush: false, submission: Submission::default() }
+        Self { mode, flush: false, request: Request::default(), submission: Submission::default() }
     }
 
     fn read(&mut self, words: impl Iterator<Item = OsString>) -> Result<Invocation, Error> {
@@ -201,12 +208,19 @@ impl Line {
             (Mode::Submit, false) if !self.flush => {
                 Err(usage("nobody is addressed").hint("name the recipients behind the flags, or take them from the header with -t"))
             }
-            (Mode::Submit, false) => Ok(Invocation::Flush),
-            (Mode::Mailq, false) => Ok(Invocation::Mailq),
+            (Mode::Submit, false) => Ok(Invocation::Flush(self.request())),
+            (Mode::Mailq, false) => Ok(Invocation::Mailq(self.request())),
+            (Mode::QueueSize, _) => Ok(Invocation::QueueSize(self.request())),
             (Mode::Newaliases, false) => Ok(Invocation::Newaliases(self.submission.config.take())),
+            (Mode::Smtp, _) => Ok(Invocation::SmtpOnStdin(Box::new(std::mem::take(&mut self.submission)))),
             (Mode::Other(invocation), _) => Ok(invocation.clone()),
             (_, true) => Err(usage("recipients are given, but this mode sends no message").hint("nothing was sent")),
         }
+    }
+
+    fn request(&mut self) -> Request {
+        let Submission { config, verbose, debug, .. } = &mut self.submission;
+        Request { config: config.take(), verbose: *verbose, debug: *debug, ..std::mem::take(&mut self.request) }
     }
 
     fn flag(&mut self, flag: &Flag, value: OsString) -> Result<(), Error> {
@@ -326,17 +340,26 @@ impl Line {
         }
     }
 
-    fn queue(&mut self, what: &OsStr) -> Result<(), Error> {
-        let bytes = what.as_encoded_bytes();
-        let selection = bytes.strip_prefix(b"!").unwrap_or(bytes);
-        let known = match selection.first() {
-            None => bytes.is_empty(),
-            Some(b'I' | b'R' | b'S') => true,
-            Some(b'f' | b'p' | b'0'..=b'9') => selection.len() == bytes.len(),
-            Some(_) => false,
-        };
+    /// `-q` alone, `-q30m`, `-qf`, `-qp5m`, `-qIx`, `-q!Rx`.
+    fn queue(&mut self, value: &OsStr) -> Result<(), Error> {
         self.flush = true;
-        if known { Ok(()) } else { Err(usage(format!("-q does not know {}", quoted(&what.to_owned())))) }
+        let unknown = || usage(format!("-q does not know {}", quoted(&value.to_owned())));
+        let text = value.to_str().ok_or_else(unknown)?;
+        let (not, selection) = text.strip_prefix('!').map_or((false, text), |rest| (true, rest));
+        let what = match selection.bytes().next() {
+            Some(b'I') => What::Id,
+            Some(b'R') => What::Recipient,
+            Some(b'S') => What::Sender,
+            None | Some(b'f') if !not => return Ok(()),
+            Some(b'p' | b'0'..=b'9') if !not => {
+                self.request.due = true;
+                return Ok(());
+            }
+            _ => return Err(unknown()),
+        };
+        let part = selection[1..].to_owned();
+        self.request.matches.push(Match { what, not, part });
+        Ok(())
     }
 
     /// A path here was a way to root in setuid sendmails: it is never opened. `-XV` is not a path but asks for VERP (Postfix).
@@ -362,8 +385,8 @@ fn mode(value: &OsStr) -> Result<Mode, Error> {
         b"m" => Mode::Submit,
         b"p" => Mode::Mailq,
         b"i" => Mode::Newaliases,
-        b"s" => Mode::Other(Invocation::SmtpOnStdin),
-        b"P" => Mode::Other(Invocation::QueueSize),
+        b"s" => Mode::Smtp,
+        b"P" => Mode::QueueSize,
         b"h" | b"H" => Mode::Other(Invocation::Nothing),
         b"d" | b"D" | b"l" => elsewhere(
             Exit::Unavailable,

@@ -1,11 +1,18 @@
 //! How does a message get from standard input to the smarthost? (sendmail(8))
 
-use std::{cell::OnceCell, io, os::fd::AsFd, path::PathBuf, time::Instant};
+mod explain;
+mod hand_over;
+mod queue;
+mod send;
+mod speak;
+
+use std::{io, os::fd::AsFd, path::PathBuf, time::Instant};
 
 use super::{
     addressing::{self, MailDomain},
     caller::complain,
-    deliver::{Delivered, Delivery},
+    completing::{Completer, from_field},
+    door::{self, Door},
     sendmail::{Refusal, Submission},
 };
 use crate::{
@@ -14,41 +21,64 @@ use crate::{
         config::{self, Account, Config, Log},
         journal::{self, Journal, Record, Rejection, Sockets, Span},
         narrate::{Level, Narrator},
-        store::{self, Draft, Input, Intake, Message, Options},
+        store::{self, Input, Intake, Message, Options},
         world::{Machine, World},
     },
     mail::{
         address::{Address, ReversePath},
         envelope::Envelope,
-        list,
-        message::Completion,
-        outcome::{Fate, Outcome, exit_code},
         recipients::{ResentToNobody, header_recipients},
-        words,
     },
-    smtp::advice,
 };
 
 /// Sends the message on standard input; the code for the caller. Silent when all is well.
 pub fn run(program: &str, submission: &Submission) -> Exit {
     let world = Machine;
     let begun = Instant::now();
-    let config = match config::load(&world, submission.config.as_deref()) {
-        Ok(config) => config,
+    let door = match door::find(&world, submission.config.as_deref()) {
+        Ok(door) => door,
         Err(error) => {
             store::drain(io::stdin().as_fd());
             return Desk::without_config(&world, program, submission, begun).reject(&error, None, &[]);
         }
     };
-    let desk = Desk::new(&world, program, submission, &config.log, begun);
-    match desk.prepare(&config) {
-        Ok(mut ready) => desk.send(&config, &mut ready),
+    let Door { config, service } = door;
+    let (service, mut link) = service.map(|service| (service.account, service.link)).unzip();
+    let desk = Desk { service: service.as_ref(), ..Desk::new(&world, program, submission, &config.log, begun) };
+    let done = match desk.prepare(&config) {
+        Ok(mut ready) => match &mut link {
+            Some(link) => desk.hand_over(&config, link, &mut ready),
+            None => desk.dispatch(&config, ready),
+        },
         Err(Refused { error, account, unread }) => {
             if unread {
                 store::drain(io::stdin().as_fd());
             }
-            desk.reject(&error, account, &[])
+            return desk.reject(&error, account, &[]);
         }
+    };
+    match done {
+        Ok(()) => Exit::Ok,
+        Err(error) => complain(program, submission.errors, &error),
+    }
+}
+
+/// Speaks SMTP on standard input and output; the code for the caller.
+pub fn speak(program: &str, submission: &Submission) -> Exit {
+    let world = Machine;
+    let begun = Instant::now();
+    let door = match door::find(&world, submission.config.as_deref()) {
+        Ok(door) => door,
+        Err(error) => return Desk::without_config(&world, program, submission, begun).reject(&error, None, &[]),
+    };
+    let desk = Desk::new(&world, program, submission, &door.config.log, begun);
+    let spoken = match door.service {
+        Some(service) => speak::by_service(service.link),
+        None => speak::ourselves(&desk, &door.config),
+    };
+    match spoken {
+        Ok(()) => Exit::Ok,
+        Err(error) => complain(program, submission.errors, &error),
     }
 }
 
@@ -68,6 +98,8 @@ struct Desk<'a> {
     world: &'a dyn World,
     program: &'a str,
     asked: &'a Submission,
+    /// Stands for every account where the service takes the message.
+    service: Option<&'a Account>,
     journal: Journal,
     narrator: Narrator,
     id: journal::Id,
@@ -108,6 +140,7 @@ impl<'a> Desk<'a> {
             world,
             program,
             asked,
+            service: None,
             journal: Journal::new(log, asked.tag.as_deref(), Sockets::default()),
             narrator: Narrator::new(level),
             id: journal::Id::new(world.timestamp(), random),
@@ -122,7 +155,10 @@ impl<'a> Desk<'a> {
     }
 
     /// Reads the message whole and finds out from whom, to whom and through whom it goes.
-    fn prepare<'c>(&self, config: &'c Config) -> Result<Ready<'c>, Refused<'c>> {
+    fn prepare<'c>(&self, config: &'c Config) -> Result<Ready<'c>, Refused<'c>>
+    where
+        'a: 'c,
+    {
         let early = |error| Refused { error, account: None, unread: true };
         let domain = MailDomain::new(self.world, config);
         let asked = self.asked.sender.as_deref().map(|text| addressing::asked_sender(text, &domain));
@@ -158,78 +194,42 @@ impl<'a> Desk<'a> {
         };
         let recipients = addressing::recipients(self.asked, named, &domain, config).map_err(late)?;
         let envelope = Envelope { sender, recipients, dsn: self.asked.dsn.clone() };
-        let (message, message_id) = self.complete(draft, account, &envelope.sender, &domain).map_err(late)?;
+        let completer = Completer {
+            world: self.world,
+            domain: &domain,
+            id: self.id,
+            full_name: self.asked.full_name.as_deref(),
+            gateway: self.asked.gateway,
+            trace: None,
+        };
+        let (message, message_id) = completer.complete(draft, account, &envelope.sender).map_err(late)?;
         Ok(Ready { account, asked, envelope, message, message_id })
     }
 
     /// `-a`, else the account whose `match` covers the sender, else the default one.
-    fn choose<'c>(&self, config: &'c Config, sender: Option<&ReversePath>) -> Result<&'c Account, Error> {
+    fn choose<'c>(&self, config: &'c Config, sender: Option<&ReversePath>) -> Result<&'c Account, Error>
+    where
+        'a: 'c,
+    {
+        if let Some(service) = self.service {
+            return Ok(service);
+        }
         let address = sender.filter(|sender| **sender != ReversePath::Null).map(ToString::to_string);
         config.choose(self.asked.account.as_deref(), address.as_deref())
     }
 
-    /// Adds what the header lacks; each value is made only where it is missing.
-    fn complete(
-        &self,
-        draft: Draft,
-        account: &Account,
-        sender: &ReversePath,
-        domain: &MailDomain<'_>,
-    ) -> Result<(Message, String), Error> {
-        let made_id = OnceCell::new();
-        let message_id = || made_id.get_or_init(|| format!("<{}@{}>", self.id, domain.name())).clone();
-        let seen_id = draft.fields().find(|f| f.is("Message-ID")).map(|f| f.text().trim().to_owned());
-        let own = match sender {
-            ReversePath::Address(address) => address.clone(),
-            ReversePath::Null => domain.own_address()?,
-        };
-        let author = |address: &Address| addressing::author(self.world, self.asked.full_name.as_deref(), address);
-        let from = || author(&own);
-        let replaced = account.from.as_ref().filter(|_| account.rewrite_from && !covered(&draft, account)).map(author);
-        let completion = Completion {
-            date: &|| self.world.now().strftime("%a, %d %b %Y %H:%M:%S %z").to_string(),
-            message_id: &message_id,
-            from: &from,
-            replace_from: replaced.as_deref(),
-            qualify: &|value| list::qualify_header(value, domain.name()),
-            unstructured: &words::unstructured,
-            phrase: &words::phrase,
-            gateway: self.asked.gateway,
-        };
-        let message = draft.complete(&completion)?;
-        let id = seen_id.or_else(|| made_id.get().cloned()).unwrap_or_default();
-        Ok((message, id))
-    }
-
-    fn send(&self, config: &Config, ready: &mut Ready<'_>) -> Exit {
-        let submission = journal::Submission {
-            message_id: Some(&ready.message_id),
-            sender: Some(&ready.envelope.sender),
-            size: Some(crate::mail::content::Content::facts(&ready.message).size),
-            ..self.submission()
-        };
-        let domain = MailDomain::new(self.world, config);
-        let sender = |account: &Account| addressing::sender(ready.asked.clone(), account, &domain);
-        let mut delivery = Delivery::new(self.world, config, &self.journal, &self.narrator, submission, &sender);
-        let delivered = delivery.run(ready.account, &ready.envelope, &mut ready.message);
-        for error in &delivery.warnings {
-            complain(self.program, self.asked.errors, error);
-        }
-        let exit = exit_code(&delivered.outcomes);
-        if exit == Exit::Ok {
-            return Exit::Ok;
-        }
-        complain(self.program, self.asked.errors, &explain(exit, ready.account, &delivered))
-    }
-
     /// Logs and says why nothing was attempted.
     fn reject(&self, error: &Error, account: Option<&Account>, recipients: &[Address]) -> Exit {
+        self.log_rejection(error, account, recipients);
+        complain(self.program, self.asked.errors, error)
+    }
+
+    fn log_rejection(&self, error: &Error, account: Option<&Account>, recipients: &[Address]) {
         let span = Span { end: self.world.timestamp(), took: self.begun.elapsed() };
         let record = Record::rejected(span, &self.submission(), &Rejection { account, recipients, error });
         for unlogged in self.journal.write(&record) {
             complain(self.program, self.asked.errors, &unlogged);
         }
-        complain(self.program, self.asked.errors, error)
     }
 
     fn submission(&self) -> journal::Submission<'_> {
@@ -243,65 +243,6 @@ impl<'a> Desk<'a> {
             queue: false,
         }
     }
-}
-
-/// What to know before a message whose end was not confirmed is sent again (RFC 1047).
-const MAY_HAVE_ARRIVED: &str = "the smarthost may have kept the message all the same: sent again, it may arrive twice";
-
-/// What the caller reads when not everybody got the message.
-fn explain(exit: Exit, account: &Account, delivered: &Delivered) -> Error {
-    let refused: Vec<&Outcome> = delivered.outcomes.iter().filter(|o| o.fate != Fate::Accepted).collect();
-    let all = delivered.outcomes.len();
-    let accepted = all - refused.len();
-    let error = match &delivered.problem {
-        Some(problem) if accepted == 0 && refused.iter().all(|o| o.reply.is_none() || o.exit == problem.exit()) => {
-            problem.clone().with_exit(exit)
-        }
-        problem => {
-            let otherwise = problem.as_ref().map_or("not sent", Error::because);
-            Error::new(exit, format!("sending through account {} ({})", account.name, account.target), told(&refused, otherwise))
-        }
-    };
-    let may_have_arrived = refused.iter().any(|o| o.fate == Fate::Unknown) && error.advice().is_none();
-    match (&delivered.setback, accepted) {
-        (None, 0) if may_have_arrived => error.hint(MAY_HAVE_ARRIVED),
-        (None, 0) => match refused.iter().find_map(|outcome| advice::after_refusal(outcome.reply.as_ref()?)) {
-            Some(advice) if error.advice().is_none() => error.hint(advice),
-            _ => error,
-        },
-        (Some(setback), 0) => error.hint(format!("the fallback was of no help: {setback}")),
-        _ => error.hint(format!("{accepted} of {all} recipients were accepted: do not send it to them again")),
-    }
-}
-
-/// The first recipients that the message did not reach and why, those with the same reason together.
-fn told(refused: &[&Outcome], otherwise: &str) -> String {
-    const MOST: usize = 5;
-    let mut groups: Vec<(String, String)> = Vec::new();
-    for outcome in refused.iter().take(MOST) {
-        let name = format!("<{}>", outcome.recipient);
-        let why = outcome.reply.as_ref().map_or_else(|| otherwise.to_owned(), ToString::to_string);
-        let what = format!("{}: {why}", outcome.fate.as_str());
-        match groups.last_mut().filter(|(_, last)| *last == what) {
-            Some((names, _)) => names.extend([", ", &name]),
-            None => groups.push((name, what)),
-        }
-    }
-    let mut told: Vec<String> = groups.into_iter().map(|(names, what)| format!("{names} {what}")).collect();
-    if refused.len() > MOST {
-        told.push(format!("and {} more", refused.len() - MOST));
-    }
-    told.join("; ")
-}
-
-fn from_field(draft: &Draft) -> Option<&[u8]> {
-    draft.fields().find(|f| f.is("From")).map(|f| f.value)
-}
-
-/// Whether the account may use every author of the From field: `from` itself or what `match` covers.
-fn covered(draft: &Draft, account: &Account) -> bool {
-    let authors = from_field(draft).map(list::parse_bytes).unwrap_or_default();
-    authors.mailboxes.iter().all(|author| account.covers(&author.spec.to_string()))
 }
 
 fn resent(error: ResentToNobody) -> Error {

@@ -265,29 +265,61 @@ fn begin(address: SocketAddr, source: Option<IpAddr>) -> Result<(Attempt, bool),
     }
 }
 
-/// Waits where the server's queue of connections is full: only a blocking connect does, and poll(2) can't (unix(7)).
-fn unix(path: &Path, deadline: Instant) -> Result<Link, Unreachable> {
-    let connect = || {
-        let address = SocketAddrUnix::new(path)?;
-        let fd = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            sockopt::set_socket_timeout(&fd, sockopt::Timeout::Send, Some(left.max(Duration::from_millis(1))))?;
-            match rustix::net::connect(&fd, &address) {
-                Err(rustix::io::Errno::INTR) => {}
-                other => break other?,
-            }
+/// Why the service of this machine did not take a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoService {
+    /// Nobody listens there.
+    Absent,
+    /// Somebody does, and it could not be reached all the same.
+    Trouble(String),
+}
+
+impl fmt::Display for NoService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Absent => f.write_str("the service does not run"),
+            Self::Trouble(why) => write!(f, "the service can't be reached: {why}"),
         }
-        rustix::io::ioctl_fionbio(&fd, true)?;
-        Ok(Link::new(fd, None))
-    };
-    connect().map_err(|errno| {
+    }
+}
+
+/// Connects to the service's socket; waits until `deadline` where it has more connections than it takes.
+///
+/// # Errors
+/// Why it could not be reached.
+pub fn service(path: &Path, deadline: Instant) -> Result<Link, NoService> {
+    use rustix::io::Errno;
+    connect_unix(path, deadline).map_err(|errno| match errno {
+        Errno::NOENT | Errno::CONNREFUSED | Errno::NOTDIR => NoService::Absent,
+        Errno::AGAIN => NoService::Trouble("it has more connections than it takes".to_owned()),
+        errno => NoService::Trouble(words(errno)),
+    })
+}
+
+fn unix(path: &Path, deadline: Instant) -> Result<Link, Unreachable> {
+    connect_unix(path, deadline).map_err(|errno| {
         let why = match errno {
             rustix::io::Errno::AGAIN => "its queue of connections is full".to_owned(),
             errno => words(errno),
         };
         Unreachable::NotNow(format!("{}: {why}", path.display()))
     })
+}
+
+/// Waits where the server's queue of connections is full: only a blocking connect does, and poll(2) can't (unix(7)).
+fn connect_unix(path: &Path, deadline: Instant) -> Result<Link, rustix::io::Errno> {
+    let address = SocketAddrUnix::new(path)?;
+    let fd = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        sockopt::set_socket_timeout(&fd, sockopt::Timeout::Send, Some(left.max(Duration::from_millis(1))))?;
+        match rustix::net::connect(&fd, &address) {
+            Err(rustix::io::Errno::INTR) => {}
+            other => break other?,
+        }
+    }
+    rustix::io::ioctl_fionbio(&fd, true)?;
+    Ok(Link::new(fd, None))
 }
 
 /// The system's words for an error, in lower case, without its number.

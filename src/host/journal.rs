@@ -26,7 +26,7 @@ use std::{
 
 pub use self::{
     id::Id,
-    record::{Attempt, Record, Rejection, Span, Status, Submission},
+    record::{Attempt, Event, Happening, Record, Rejection, Span, Status, Submission},
     tls::{Protection, Seen},
 };
 use crate::{

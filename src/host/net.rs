@@ -4,7 +4,10 @@ use std::{
     fmt,
     io::{self, IoSlice, Read, Write},
     net::SocketAddr,
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    os::{
+        fd::{AsFd, BorrowedFd, OwnedFd},
+        unix::net::UnixStream,
+    },
     time::{Duration, Instant},
 };
 
@@ -72,6 +75,15 @@ impl Link {
     /// The address at the other end; `None` for a unix socket.
     pub fn peer(&self) -> Option<SocketAddr> {
         self.peer
+    }
+
+    /// The socket of this machine that it is, to be read and written without deadlines.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn into_unix_stream(self) -> io::Result<UnixStream> {
+        rustix::io::ioctl_fionbio(&self.socket.fd, false)?;
+        Ok(UnixStream::from(self.socket.fd))
     }
 
     /// Our own address on this connection, for an address literal in EHLO.

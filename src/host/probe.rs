@@ -88,20 +88,21 @@ pub struct Patience {
 }
 
 /// Runs a session without a message over `link`, to its end.
-pub fn run(link: Link, connector: &Connector, patience: Patience, plan: Plan) -> Sight {
+pub fn run(mut link: Link, connector: &Connector, patience: Patience, plan: Plan) -> Sight {
     let (reach, tried_login) = (plan.reach, plan.credentials.is_some());
     let mut watch = Watch::new();
     let mut session = Session::probe(plan);
     let narrator = Narrator::default();
     let Patience { timeouts, until } = patience;
     let mut pump = Pump {
-        link,
+        link: &mut link,
         connector,
         timeouts,
         narrator: &narrator,
         unfinished: Unfinished::default(),
         until: Some(until),
         witness: Some(&mut watch),
+        settled: None,
     };
     pump.run(&mut session, &mut Nothing);
     let hidden = |text: String| session.mask().hide(&text).into_owned();

@@ -13,7 +13,11 @@ use super::{
 };
 use crate::{
     error::Exit,
-    mail::{content::Content, outcome::Fate, tls::Facts},
+    mail::{
+        content::Content,
+        outcome::{Fate, Outcome},
+        tls::Facts,
+    },
     smtp::client::{Action, Flight, Session, Wait},
 };
 
@@ -33,10 +37,13 @@ pub trait Witness {
     fn sealed(&mut self, handshake: &Handshake);
 }
 
+/// Who is told between two MAILs of one message who is settled already, before the next one is said.
+pub type Settled<'a> = dyn FnMut(&[Outcome]) -> io::Result<()> + 'a;
+
 /// The means of one connection.
 pub struct Pump<'a> {
     /// The connection.
-    pub link: Link,
+    pub link: &'a mut Link,
     /// Makes handshakes.
     pub connector: &'a Connector,
     /// How long everything may take.
@@ -49,11 +56,13 @@ pub struct Pump<'a> {
     pub until: Option<Instant>,
     /// Who looks on.
     pub witness: Option<&'a mut dyn Witness>,
+    /// Who wants to know what stays true whatever comes; that this fails ends the message where it is.
+    pub settled: Option<&'a mut Settled<'a>>,
 }
 
 impl Pump<'_> {
-    /// Runs the session to its end; the facts of the handshake, where one was finished.
-    pub fn run(&mut self, session: &mut Session<'_>, content: &mut dyn Content) -> Option<Facts> {
+    /// Runs the session to its end, or until it rests; the facts of the handshake, where one was finished.
+    pub fn run(&mut self, session: &mut Session, content: &mut dyn Content) -> Option<Facts> {
         let mut facts = None;
         let mut listening = (0, Instant::now());
         loop {
@@ -73,7 +82,7 @@ impl Pump<'_> {
                     Err(lost) => session.lost(&lost.to_string()),
                 },
                 Action::Handshake => facts = self.seal(session),
-                Action::Rewind(form) => match content.rewind(form) {
+                Action::Rewind(form) => match self.settle(session).and_then(|()| content.rewind(form)) {
                     Ok(size) => session.rewound(size, form),
                     Err(error) => unreadable(session, &error),
                 },
@@ -81,7 +90,7 @@ impl Pump<'_> {
                     Ok(last) => session.fetched(last),
                     Err(error) => unreadable(session, &error),
                 },
-                Action::Done => {
+                Action::Idle | Action::Done => {
                     self.narrator.broke_off(&mut self.unfinished, session.mask());
                     return facts;
                 }
@@ -89,7 +98,13 @@ impl Pump<'_> {
         }
     }
 
-    fn say(&mut self, session: &mut Session<'_>) {
+    fn settle(&mut self, session: &Session) -> io::Result<()> {
+        let Some(settled) = &mut self.settled else { return Ok(()) };
+        let outcomes = session.settled();
+        if outcomes.is_empty() { Ok(()) } else { settled(&outcomes) }
+    }
+
+    fn say(&mut self, session: &mut Session) {
         self.narrator.broke_off(&mut self.unfinished, session.mask());
         let flight = session.flight();
         self.narrator.said(flight);
@@ -106,7 +121,7 @@ impl Pump<'_> {
         session.lost(&lost.to_string());
     }
 
-    fn listen(&mut self, session: &mut Session<'_>, wait: Wait, deadline: Instant) {
+    fn listen(&mut self, session: &mut Session, wait: Wait, deadline: Instant) {
         match self.link.hear(deadline) {
             Ok(bytes) => {
                 if let Some(witness) = &mut self.witness {
@@ -127,7 +142,7 @@ impl Pump<'_> {
         }
     }
 
-    fn seal(&mut self, session: &mut Session<'_>) -> Option<Facts> {
+    fn seal(&mut self, session: &mut Session) -> Option<Facts> {
         self.narrator.broke_off(&mut self.unfinished, session.mask());
         if !self.link.is_quiet() {
             session.injected();
@@ -182,7 +197,7 @@ impl Pump<'_> {
 }
 
 /// A form that the message can't take is its own fault and for good; a store that fails is the machine's and may pass.
-fn unreadable(session: &mut Session<'_>, error: &io::Error) {
+fn unreadable(session: &mut Session, error: &io::Error) {
     let (fate, exit) = match error.kind() {
         io::ErrorKind::InvalidData => (Fate::Refused, Exit::DataErr),
         _ => (Fate::Deferred, Exit::TempFail),

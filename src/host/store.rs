@@ -82,21 +82,13 @@ impl Intake {
             false => Dots::DropLast,
         };
         let hold = input.in_place().map_or_else(|| Hold::memory(options.temp_dir.clone()), Hold::file);
-        let mut intake = Self {
-            limit: options.limit,
-            dots,
-            taken: 0,
-            opening: Some(Opening::default()),
-            header: Header::default(),
-            scan: Scan::default(),
-            hold,
-        };
+        let mut intake = Self { dots, hold, ..Self::new(options) };
         let mut buffer = vec![0; CHUNK];
         loop {
             let length = input.read(&mut buffer)?;
             let more = match buffer.get(..length) {
                 None | Some([]) => false,
-                Some(chunk) => intake.take(chunk).inspect_err(|_| input.drain(&mut buffer, MOST_DRAINED))?,
+                Some(chunk) => intake.push(chunk).inspect_err(|_| input.drain(&mut buffer, MOST_DRAINED))?,
             };
             if !more {
                 return intake.finish();
@@ -104,8 +96,24 @@ impl Intake {
         }
     }
 
-    /// Takes a chunk in; false when the message is over.
-    fn take(&mut self, chunk: &[u8]) -> Result<bool, Error> {
+    /// A message of which nothing came yet, for who is handed it piece by piece.
+    pub fn new(options: &Options) -> Self {
+        Self {
+            limit: options.limit,
+            dots: if options.ignore_dots { Dots::Text } else { Dots::DropLast },
+            taken: 0,
+            opening: Some(Opening::default()),
+            header: Header::default(),
+            scan: Scan::default(),
+            hold: Hold::memory(options.temp_dir.clone()),
+        }
+    }
+
+    /// Takes a chunk in; false when the message is over, which only a person at a terminal can say.
+    ///
+    /// # Errors
+    /// As [`Intake::read`]; nothing more is to be pushed then.
+    pub fn push(&mut self, chunk: &[u8]) -> Result<bool, Error> {
         self.taken += chunk.len() as u64;
         let more = match self.opening.as_mut().map(|opening| opening.push(chunk)) {
             None => self.body(chunk)?,
@@ -157,7 +165,11 @@ impl Intake {
         Ok(true)
     }
 
-    fn finish(mut self) -> Result<Draft, Error> {
+    /// All of it came.
+    ///
+    /// # Errors
+    /// As [`Intake::read`].
+    pub fn finish(mut self) -> Result<Draft, Error> {
         if let Some(opening) = &mut self.opening {
             let start = opening.finish();
             self.open(start.header, start.body)?;
@@ -187,6 +199,25 @@ impl Draft {
     /// Whether there was nothing at all.
     pub fn is_empty(&self) -> bool {
         self.header.is_empty() && self.tally.size == 0
+    }
+
+    /// A message that was completed before, and is only re-encoded where it must be.
+    ///
+    /// # Errors
+    /// As [`Draft::complete`].
+    pub fn as_it_is(self) -> Result<Message, Error> {
+        let nothing = String::new;
+        self.complete(&Completion {
+            trace: None,
+            date: &nothing,
+            message_id: &nothing,
+            from: &nothing,
+            replace_from: None,
+            qualify: &|_| None,
+            unstructured: &str::to_owned,
+            phrase: &str::to_owned,
+            gateway: true,
+        })
     }
 
     /// Makes it a message that may be sent.

@@ -11,6 +11,10 @@ use std::{
 
 use jiff::ZonedDateTime;
 
+mod system;
+mod visitor;
+
+pub use self::{system::System, visitor::Visitor};
 use crate::error::{Error, Exit};
 
 /// Everything that differs from one machine or moment to the next; each is found out only when it is asked for.
@@ -29,6 +33,11 @@ pub trait World: Sync {
 
     /// The caller.
     fn uid(&self) -> u32;
+
+    /// Whether this process keeps what it keeps in the system's places (/var), unless it is told otherwise.
+    fn is_system(&self) -> bool {
+        self.uid() == 0
+    }
 
     /// The caller as a person.
     fn user(&self) -> User;
@@ -64,6 +73,19 @@ pub struct User {
     pub full_name: String,
 }
 
+impl User {
+    /// Who has this uid, as the password database of the machine says.
+    pub fn of(uid: u32) -> Self {
+        match nix::unistd::User::from_uid(uid.into()) {
+            Ok(Some(entry)) => {
+                let full_name = full_name(&entry.gecos.to_string_lossy(), &entry.name);
+                Self { login: entry.name, full_name }
+            }
+            Ok(None) | Err(_) => Self { login: format!("uid{uid}"), full_name: String::new() },
+        }
+    }
+}
+
 /// The machine as it is.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Machine;
@@ -96,14 +118,7 @@ impl World for Machine {
     }
 
     fn user(&self) -> User {
-        let uid = self.uid();
-        match nix::unistd::User::from_uid(uid.into()) {
-            Ok(Some(entry)) => {
-                let full_name = full_name(&entry.gecos.to_string_lossy(), &entry.name);
-                User { login: entry.name, full_name }
-            }
-            Ok(None) | Err(_) => User { login: format!("uid{uid}"), full_name: String::new() },
-        }
+        User::of(self.uid())
     }
 
     fn host_name(&self) -> String {

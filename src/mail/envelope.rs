@@ -26,12 +26,21 @@ pub struct Recipient {
     pub address: Address,
     /// The address as the caller gave it, where aliases changed it: ORCPT (RFC 3461 4.2).
     pub original: Option<Address>,
+    /// NOTIFY of this recipient alone; `None`: what the envelope says for all.
+    pub notify: Option<Notify>,
+}
+
+impl Envelope {
+    /// When a report on a recipient is wanted: by its own NOTIFY, else by that of all.
+    pub fn notify(&self, recipient: &Recipient) -> Option<Notify> {
+        recipient.notify.or(self.dsn.notify)
+    }
 }
 
 /// What the caller asked of delivery status notifications (RFC 3461 4); said only where the server offers DSN.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Dsn {
-    /// NOTIFY of every recipient.
+    /// NOTIFY of every recipient that has none of its own.
     pub notify: Option<Notify>,
     /// RET.
     pub ret: Option<Ret>,

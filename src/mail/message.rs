@@ -13,6 +13,8 @@ pub const MOST_HOPS: usize = 50;
 /// Where the caller's values come from; each closure is asked only when its field is missing or needs it.
 #[derive(Clone, Copy)]
 pub struct Completion<'a> {
+    /// The value of a `Received` field of our own, in front of all others (RFC 5321 4.4).
+    pub trace: Option<&'a str>,
     /// The value of `Date` and `Resent-Date`.
     pub date: &'a dyn Fn() -> String,
     /// The value of `Message-ID` and `Resent-Message-ID`, with its angle brackets.
@@ -59,6 +61,9 @@ pub fn complete(header: &Header, with: &Completion<'_>) -> Result<Completed, Err
         .hint("an alias or a forward sends this message round in a circle; look where the last Received fields point"));
     }
     let mut text = Vec::with_capacity(1024);
+    if let Some(trace) = with.trace {
+        fold::field("Received", trace, &mut text);
+    }
     if !with.gateway {
         add_missing(header, with, &mut text);
     }

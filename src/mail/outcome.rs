@@ -1,6 +1,6 @@
 //! What became of each recipient, and what does the caller's exit code say of it? (RFC 5321 4.2, 3463; sysexits)
 
-use super::address::Address;
+use super::{address::Address, policy::Unpromised};
 use crate::error::Exit;
 
 /// An enhanced status code, `class.subject.detail` (RFC 3463).
@@ -138,6 +138,25 @@ impl Outcome {
     }
 }
 
+/// What ails a server or an account as a whole, so that the next message would fare no better now. Whoever has several to send pauses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// Nobody answers: no such host, no connection, or one that was lost before anything could be said.
+    Unreachable,
+    /// It does not want to be spoken to now: 421, or a refusal before any message.
+    Busy,
+    /// What answers breaks the protocol before any message.
+    Broken,
+    /// The login was refused for good, or nothing that both sides know would do: who tries again soon may get the account locked.
+    LoginRefused,
+    /// What the account asks of TLS is not met.
+    TlsUnmet,
+    /// The account asks for REQUIRETLS, and the server would pass no message on with that promise.
+    Unpromised(Unpromised),
+    /// The account can't even be tried: no password, a sender that it does not allow, a certificate of ours that can't be used.
+    Unusable,
+}
+
 /// The worst fate: what the message as a whole is called.
 pub fn worst(outcomes: &[Outcome]) -> Fate {
     outcomes.iter().map(|o| o.fate).max_by_key(|f| f.gravity()).unwrap_or(Fate::Deferred)
@@ -149,6 +168,12 @@ pub fn worst(outcomes: &[Outcome]) -> Fate {
 /// message's own fault (65, 77, 76, 69) weighs more than one addressee's (67).
 pub fn exit_code(outcomes: &[Outcome]) -> Exit {
     gravest(outcomes.iter().map(|outcome| outcome.exit)).unwrap_or(Exit::TempFail)
+}
+
+/// The exit code where a queue keeps whoever may be reached later: what was refused for good counts, nothing else.
+pub fn exit_code_kept(outcomes: &[Outcome]) -> Exit {
+    let refused = outcomes.iter().filter(|outcome| outcome.fate == Fate::Refused);
+    gravest(refused.map(|outcome| outcome.exit)).unwrap_or(Exit::Ok)
 }
 
 /// The gravest of several codes, as [`exit_code`] weighs them.

@@ -4,7 +4,10 @@
 //! only this file can make the two permissions: [`Met`], without which no MAIL is said, and [`AuthPermit`], without which no
 //! secret is used.
 
-use super::tls::{Failure, Finding, Standing, Verdict};
+use super::{
+    outcome::Enhanced,
+    tls::{Failure, Finding, Standing, Verdict},
+};
 
 /// Whether TLS must be (ordered from careless to strict; ask the predicates, never compare).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -370,6 +373,15 @@ pub enum Unpromised {
 }
 
 impl Unpromised {
+    /// What a report of the failure says (RFC 8689 7, 4.2.1).
+    pub fn enhanced(self) -> Enhanced {
+        let detail = match self {
+            Self::NotOffered => 30,
+            Self::Unverified => 10,
+        };
+        Enhanced { class: 5, subject: 7, detail }
+    }
+
     /// What happened, for a person.
     pub fn because(self) -> &'static str {
         match self {

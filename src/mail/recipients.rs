@@ -5,9 +5,18 @@ use std::fmt;
 
 use super::address::{Address, Key, Spec};
 use super::aliases::{Aliases, Hosts};
-use super::envelope::Recipient;
+use super::envelope::{Notify, Recipient};
 use super::list::{self, List, Mailbox};
 use crate::error::{Error, Exit};
+
+/// What the RCPT of one recipient asked for (RFC 3461 4).
+#[derive(Clone, Debug, Default)]
+pub struct Wish {
+    /// ORCPT: the address before any that this program knows.
+    pub original: Option<Address>,
+    /// NOTIFY.
+    pub notify: Option<Notify>,
+}
 
 /// Collects recipients: expands aliases, qualifies, and keeps the first of those that mean the same mailbox.
 #[derive(Debug)]
@@ -31,6 +40,11 @@ impl<'a> Recipients<'a> {
     ///
     /// Fails where the mail domain is no domain (`EX_CONFIG`) or an alias leads nowhere (`EX_DATAERR`); nothing is added then.
     pub fn add(&mut self, mailbox: &Mailbox) -> Result<(), Error> {
+        self.add_with(mailbox, &Wish::default())
+    }
+
+    /// As [`Recipients::add`], with what its RCPT asked for; whoever is named twice is treated as at first.
+    pub fn add_with(&mut self, mailbox: &Mailbox, wish: &Wish) -> Result<(), Error> {
         let given = self.qualified(&mailbox.spec)?;
         if !self.asked.insert((given.key(), mailbox.verbatim)) {
             return Ok(());
@@ -44,13 +58,15 @@ impl<'a> Recipients<'a> {
             None
         };
         let Some(targets) = targets else {
-            self.push(given, None);
+            let original = wish.original.clone().filter(|original| !original.same_mailbox(&given));
+            self.push(Recipient { address: given, original, notify: wish.notify });
             return Ok(());
         };
         let addresses = targets.iter().map(|spec| self.qualified(spec)).collect::<Result<Vec<_>, _>>()?;
+        let original = wish.original.as_ref().unwrap_or(&given);
         for address in addresses {
-            let original = (!address.same_mailbox(&given)).then(|| given.clone());
-            self.push(address, original);
+            let original = (!address.same_mailbox(original)).then(|| original.clone());
+            self.push(Recipient { address, original, notify: wish.notify });
         }
         Ok(())
     }
@@ -60,9 +76,9 @@ impl<'a> Recipients<'a> {
         self.named
     }
 
-    fn push(&mut self, address: Address, original: Option<Address>) {
-        if self.seen.insert(address.key()) {
-            self.named.push(Recipient { address, original });
+    fn push(&mut self, recipient: Recipient) {
+        if self.seen.insert(recipient.address.key()) {
+            self.named.push(recipient);
         }
     }
 

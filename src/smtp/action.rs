@@ -24,6 +24,8 @@ pub enum Action {
     Rewind(Form),
     /// Append at most this many octets of content to `Session::content`.
     Fetch(usize),
+    /// A message is over and the connection is good for another (`Session::next`), or for QUIT (`Session::quit`).
+    Idle,
     /// The session is over.
     Done,
 }

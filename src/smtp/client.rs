@@ -4,10 +4,13 @@
 //! without [`Met`], nor a secret used without the permit that `policy` makes of it.
 
 mod ending;
+mod kept;
 mod opening;
+mod report;
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
+pub use self::report::{Problem, Report};
 pub use super::action::{Action, Flight, Wait};
 use super::{
     action::Outbox,
@@ -22,7 +25,7 @@ use crate::{
         address::ReversePath,
         content::{Facts, Form},
         envelope::{Dsn, Envelope},
-        outcome::{Fate, Outcome, Reply},
+        outcome::{Fate, Outcome, Reply, Trouble},
         policy::{self, Demand, Met, Prior, Reach, Start},
         tls::{Failure, Finding, Verdict},
     },
@@ -30,10 +33,6 @@ use crate::{
 
 const TOO_MANY: &str = "the server sent more replies than there were commands";
 const UNCONFIRMED: &str = "the server's last word reads like a reply to MAIL or RCPT, and it did not confirm that nothing followed";
-
-/// Nobody writes to nobody: such a session ends where MAIL would be said.
-static NO_MESSAGE: Envelope =
-    Envelope { sender: ReversePath::Null, recipients: Vec::new(), dsn: Dsn { notify: None, ret: None, envid: None } };
 
 /// What one connection is for.
 #[derive(Clone, Debug)]
@@ -56,69 +55,21 @@ pub struct Plan {
     pub nonce: [u8; 18],
     /// Most recipients of one MAIL.
     pub batch: usize,
-}
-
-/// Why the session ended before every recipient had a reply of its own.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// What becomes of the recipients that nothing else decided.
-    pub fate: Fate,
-    /// The exit code that goes with it.
-    pub exit: Exit,
-    /// What happened, for a person; may hold foreign text.
-    pub because: String,
-    /// What to do about it.
-    pub hint: Option<String>,
-    /// The reply that ended it.
-    pub reply: Option<Reply>,
-}
-
-/// What a session came to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Report {
-    /// One for each recipient, in their order.
-    pub outcomes: Vec<Outcome>,
-    /// What ended it early, if anything did.
-    pub problem: Option<Problem>,
-    /// Whether STARTTLS was offered; `None` where EHLO was not reached or TLS is implicit.
-    pub offered: Option<bool>,
-    /// How the message was protected; `None` where nothing of it was said.
-    pub met: Option<Met>,
-    /// What was wrong with TLS where nothing of the message was said.
-    pub finding: Option<Finding>,
-    /// MAIL may say REQUIRETLS, and did where MAIL was said.
-    pub requiretls: bool,
-    /// The mechanism that authenticated us.
-    pub auth: Option<Mechanism>,
-    /// The server refused the access token: a new one may be taken. It is never true of a password.
-    pub token_refused: bool,
-    /// The handshake failed in a way that policy answers with a new connection in plaintext.
-    pub retry_in_plaintext: Option<Finding>,
-    /// A certificate was refused that nobody saw: another connection may show it, for policy to decide.
-    pub unseen: bool,
-}
-
-impl Report {
-    /// Shows every text that may come from the server.
-    fn foreign(&mut self, mut show: impl FnMut(&mut String)) {
-        self.problem.iter_mut().for_each(|problem| show(&mut problem.because));
-        self.finding.iter_mut().for_each(|finding| show(&mut finding.detail));
-        let replies = self.outcomes.iter_mut().filter_map(|outcome| outcome.reply.as_mut());
-        for reply in replies.chain(self.problem.iter_mut().filter_map(|problem| problem.reply.as_mut())) {
-            reply.lines.iter_mut().for_each(&mut show);
-        }
-    }
+    /// Another message may follow: after one that leaves the dialogue in step, nothing is said before somebody decides (`Action::Idle`).
+    pub keep: bool,
+    /// What the server is told where it is the service of this machine.
+    pub handover: Option<command::Handover>,
 }
 
 /// One connection to a smarthost, from greeting to QUIT.
-pub struct Session<'m> {
+pub struct Session {
     plan: Plan,
-    envelope: &'m Envelope,
+    envelope: Arc<Envelope>,
     facts: Facts,
     mask: Mask,
     parser: Parser,
     out: Outbox,
-    state: State<'m>,
+    state: State,
     server: Capabilities,
     form: Form,
     saying: bool,
@@ -139,9 +90,19 @@ pub struct Session<'m> {
     unseen: bool,
     problem: Option<Problem>,
     outcomes: Option<Vec<Outcome>>,
+    /// This message is not the first one of the connection.
+    again: bool,
+    /// How careful that one is, and whether it came to nothing; see `next`.
+    wary: bool,
+    spent: bool,
+    /// A transaction is open at the server, and how often MAIL was said before it.
+    open: bool,
+    mails: u32,
+    /// The server said 421: it is about to hang up.
+    dismissed: bool,
 }
 
-enum State<'m> {
+enum State {
     Greeting,
     /// EHLO or LHLO was said.
     Hello,
@@ -154,18 +115,24 @@ enum State<'m> {
         exchange: Box<Exchange>,
         challenges: u8,
     },
-    Mail(Box<Transaction<'m>>),
+    Mail(Box<Transaction>),
     /// Every recipient has its outcome; one look whether the server said more than it was asked, then QUIT.
     Parting,
+    /// Between two messages.
+    Idle,
+    /// The next message is there; one look whether the server said something in the meantime, then MAIL.
+    Waking,
+    /// RSET was said, for what the message before left open.
+    Resetting,
     /// QUIT was said and its reply is waited for.
     Leaving,
     /// QUIT is on its way, or nothing more can be said.
     Ended,
 }
 
-impl<'m> Session<'m> {
+impl Session {
     /// A session that has just been connected.
-    pub fn new(plan: Plan, envelope: &'m Envelope, facts: Facts) -> Self {
+    pub fn new(plan: Plan, envelope: Arc<Envelope>, facts: Facts) -> Self {
         let implicit = plan.demand.start == Start::Implicit && plan.demand.policy.wants_tls();
         let mut session = Self {
             mask: plan.credentials.as_ref().map(Mask::new).unwrap_or_default(),
@@ -192,6 +159,12 @@ impl<'m> Session<'m> {
             unseen: false,
             problem: None,
             outcomes: None,
+            again: false,
+            wary: false,
+            spent: false,
+            open: false,
+            mails: 0,
+            dismissed: false,
         };
         if implicit {
             session.out.ask(Action::Handshake);
@@ -200,8 +173,10 @@ impl<'m> Session<'m> {
     }
 
     /// A session without a message: all that a send would do before MAIL, login included, then QUIT.
-    pub fn probe(plan: Plan) -> Session<'static> {
-        Session::new(plan, &NO_MESSAGE, Facts::default())
+    pub fn probe(plan: Plan) -> Self {
+        // Nobody writes to nobody: such a session ends where MAIL would be said.
+        let nothing = Envelope { sender: ReversePath::Null, recipients: Vec::new(), dsn: Dsn::default() };
+        Self::new(plan, Arc::new(nothing), Facts::default())
     }
 
     /// How far the policy is met so far; `None` where nothing may be sent.
@@ -221,8 +196,12 @@ impl<'m> Session<'m> {
         {
             transaction.advance(&mut self.out);
         }
-        if self.out.queue.is_empty() && matches!(self.state, State::Parting) {
-            self.part();
+        if self.out.queue.is_empty() {
+            match self.state {
+                State::Parting => self.part(),
+                State::Waking => self.wake(),
+                _ => {}
+            }
         }
         match self.out.queue.pop_front() {
             Some(action) => {
@@ -231,6 +210,7 @@ impl<'m> Session<'m> {
                 action
             }
             None if matches!(self.state, State::Ended) => Action::Done,
+            None if self.is_idle() => Action::Idle,
             None => Action::Listen { wait: self.wait(), turn: self.turn },
         }
     }
@@ -347,7 +327,7 @@ impl<'m> Session<'m> {
 
     /// The link broke or a deadline passed.
     pub fn lost(&mut self, why: &str) {
-        if matches!(self.state, State::Ended | State::Parting) {
+        if matches!(self.state, State::Ended | State::Parting | State::Idle) {
             // All is said and answered; who hangs up first changes nothing.
             self.state = State::Ended;
             return self.out.silence();
@@ -355,45 +335,23 @@ impl<'m> Session<'m> {
         if matches!(self.state, State::Leaving) {
             return self.doubt(UNCONFIRMED);
         }
+        if self.is_unharmed() {
+            return self.stale(why);
+        }
         let hint = match &self.state {
             State::Greeting if self.met.is_none() => {
                 Some("if the port speaks TLS from the first byte (465), set start = \"implicit\"".to_owned())
             }
             _ => None,
         };
-        self.stop(Problem { fate: Fate::Deferred, exit: Exit::TempFail, because: why.to_owned(), hint, reply: None });
+        let trouble = (!matches!(self.state, State::Mail(_))).then_some(Trouble::Unreachable);
+        self.stop(Problem { fate: Fate::Deferred, exit: Exit::TempFail, because: why.to_owned(), hint, reply: None, trouble });
         self.out.silence();
     }
 
     /// What foreign text must pass, for whoever shows or keeps it.
     pub fn mask(&self) -> &Mask {
         &self.mask
-    }
-
-    /// What it came to; every recipient has an outcome. No word of it holds the secret, whatever the server said.
-    pub fn report(mut self) -> Report {
-        let outcomes = self.outcomes.take().unwrap_or_else(|| self.undecided());
-        if let Some(unused) = self.met.take_if(|_| !self.begun) {
-            self.finding = self.finding.or_else(|| unused.finding().cloned());
-        }
-        let mut report = Report {
-            outcomes,
-            problem: self.problem,
-            offered: self.offered,
-            met: self.met,
-            finding: self.finding,
-            requiretls: self.requiretls,
-            auth: self.auth,
-            token_refused: self.token_refused,
-            retry_in_plaintext: self.retry,
-            unseen: self.unseen,
-        };
-        report.foreign(|text| {
-            if let Cow::Owned(masked) = self.mask.hide(text) {
-                *text = masked;
-            }
-        });
-        report
     }
 
     /// The secret goes before anything is cut. What a mechanism or EHLO says is read, not shown, and stays as it is.
@@ -419,6 +377,7 @@ impl<'m> Session<'m> {
     }
 
     fn on_reply(&mut self, reply: &Reply) {
+        self.dismissed |= reply.code == 421;
         match &mut self.state {
             State::Greeting => self.on_greeting(reply),
             State::Hello => self.on_hello(reply),
@@ -427,6 +386,9 @@ impl<'m> Session<'m> {
             State::Starttls => self.on_starttls(reply),
             State::Auth { .. } => self.on_auth(reply),
             State::Mail(transaction) => {
+                if self.again && reply.code == 421 && transaction.is_untouched() {
+                    return self.stale(&reply.to_string());
+                }
                 if transaction.on_reply(reply, &mut self.out).is_err() {
                     return self.doubt(&format!("the server answered what was not asked: {reply}"));
                 }
@@ -436,18 +398,22 @@ impl<'m> Session<'m> {
             State::Parting if reply.code == 421 => {}
             State::Leaving if reply.code == 221 => self.state = State::Ended,
             State::Parting | State::Leaving => self.doubt(TOO_MANY),
+            State::Idle | State::Waking => self.stale(&reply.to_string()),
+            State::Resetting => self.on_reset(reply),
             State::Handshake | State::Ended => {}
         }
     }
 
     fn mail(&mut self) {
         let terms = Terms {
-            envelope: self.envelope,
+            envelope: Arc::clone(&self.envelope),
             facts: self.facts,
             server: self.server.clone(),
             lmtp: self.plan.lmtp,
             requiretls: self.requiretls,
+            handover: self.plan.handover.clone(),
             batch: self.plan.batch,
+            wary: self.wary,
         };
         self.state = State::Mail(Box::new(Transaction::begin(terms, &mut self.out)));
         self.close_if_over();

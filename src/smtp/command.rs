@@ -8,6 +8,15 @@ use crate::mail::{
     envelope::{Dsn, Notify, Recipient, Ret, xtext},
 };
 
+/// What only the service of this machine is told, by parameters of MAIL that are its own.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Handover {
+    /// `XACCOUNT=`: the account that the caller chose.
+    pub account: Option<String>,
+    /// `XDEFAULT`: the caller named no sender, so the service chooses it.
+    pub default_sender: bool,
+}
+
 /// What a MAIL command declares beside the sender.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Declared<'a> {
@@ -21,6 +30,8 @@ pub struct Declared<'a> {
     pub requiretls: bool,
     /// `RET=` and `ENVID=`.
     pub dsn: Option<&'a Dsn>,
+    /// What the service of this machine is told.
+    pub handover: Option<&'a Handover>,
 }
 
 /// One command line: `words`, ended by CRLF.
@@ -57,6 +68,14 @@ pub fn mail(sender: &ReversePath, declared: Declared<'_>) -> Vec<u8> {
         }
         if let Some(envid) = &dsn.envid {
             words.push_str(&format!(" ENVID={}", xtext(envid)));
+        }
+    }
+    if let Some(handover) = declared.handover {
+        if let Some(account) = &handover.account {
+            words.push_str(&format!(" XACCOUNT={}", xtext(account)));
+        }
+        if handover.default_sender {
+            words.push_str(" XDEFAULT");
         }
     }
     line(&words)
@@ -97,7 +116,7 @@ mod tests {
     }
 
     fn recipient(text: &str) -> Recipient {
-        Recipient { address: address(text), original: None }
+        Recipient { address: address(text), original: None, notify: None }
     }
 
     #[test]

@@ -148,6 +148,10 @@ pub struct Capabilities {
     pub chunking: bool,
     /// REQUIRETLS (RFC 8689).
     pub requiretls: bool,
+    /// XSEALPOST: it is the service of this machine, which takes a [`Handover`](super::command::Handover).
+    pub sealpost: bool,
+    /// Most MAILs of one connection (RFC 9422); `None` where nothing is said.
+    pub mail_max: Option<u32>,
     /// AUTH mechanisms in the order of the server, upper case (RFC 4954).
     pub auth: Vec<String>,
 }
@@ -175,6 +179,11 @@ impl Capabilities {
             "DSN" => self.dsn = true,
             "CHUNKING" => self.chunking = true,
             "REQUIRETLS" => self.requiretls = true,
+            "XSEALPOST" => self.sealpost = true,
+            "LIMITS" => {
+                let value = words.skip_while(|word| !word.eq_ignore_ascii_case("MAILMAX")).nth(1);
+                self.mail_max = value.and_then(|n| n.parse().ok());
+            }
             "AUTH" => {
                 for mechanism in words.map(str::to_ascii_uppercase) {
                     if !self.auth.contains(&mechanism) {

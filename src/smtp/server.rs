@@ -3,12 +3,14 @@
 //! A state machine without a socket: octets go in by [`Server::receive`], [`Action`]s come out, in the order in which they are to
 //! be done. The message streams through in pieces and is never held whole. Whoever holds the connection calls
 //! [`Server::sealed`] after [`Action::Handshake`] and [`Server::stored`] after [`Action::Deliver`]; until then nothing that
-//! arrived later is looked at. A connection that ends before Deliver takes the message that began with it.
+//! arrived later is looked at. A connection that ends before Deliver takes the message that began with it. Where the settings say
+//! so each MAIL and RCPT is an [`Action::Ask`] first, to be answered by [`Server::answered`].
 
 use memchr::memchr;
 use zeroize::Zeroizing;
 
 use self::{
+    asking::Asked,
     body::Decoder,
     command::Command,
     fault::{Faults, Step, Twist},
@@ -19,13 +21,18 @@ use super::sasl::{
 };
 use crate::error::printable;
 
+mod asking;
 mod body;
 mod command;
 pub mod fault;
 mod session;
 mod transaction;
 
-pub use self::{command::Recipient, transaction::Transaction};
+pub use self::{
+    asking::{Answer, Query},
+    command::Recipient,
+    transaction::Transaction,
+};
 
 /// A client that made this many mistakes is sent away.
 const MOST_ERRORS: u32 = 20;
@@ -48,7 +55,11 @@ pub struct Settings {
     /// A peer that ends DATA itself with LF alone may end the message with `LF . LF`: only for local programs on a pipe, where
     /// nobody else can put lines between theirs.
     pub lone_lf: bool,
-    /// Largest message in octets.
+    /// MAIL and RCPT are answered by whoever holds the connection.
+    pub consult: bool,
+    /// XSEALPOST is offered: what sealpost's own command line asks of a service on the same machine.
+    pub private: bool,
+    /// Largest message in octets; `u64::MAX`: there is no such limit.
     pub message_size: u64,
     /// Most recipients of one message.
     pub recipients: usize,
@@ -85,6 +96,8 @@ pub enum Action {
     Say(Vec<u8>),
     /// Shake hands as a TLS server, then call [`Server::sealed`].
     Handshake,
+    /// Find the answer, then call [`Server::answered`].
+    Ask(Query),
     /// A message begins; its octets follow.
     Begin(Box<Transaction>),
     /// A piece of the message, as it is after dot-unstuffing.
@@ -113,6 +126,8 @@ pub enum Stored {
     NotNow(String),
     /// Never, and why.
     Never(String),
+    /// Not, in a reply of its own: code, enhanced code and words.
+    Refused(String),
 }
 
 /// The server's side of one connection.
@@ -144,6 +159,7 @@ enum Phase {
     Data(Decoder),
     Chunk { left: u64, last: bool, refusal: Option<&'static str> },
     Handshaking,
+    Asking(Asked),
     Storing,
     Over,
 }
@@ -212,6 +228,7 @@ impl Server {
                 Stored::Kept(word) => format!("250 2.0.0 kept as {}", printable(word)),
                 Stored::NotNow(why) => format!("451 4.3.0 {}", printable(why)),
                 Stored::Never(why) => format!("554 5.6.0 {}", printable(why)),
+                Stored::Refused(reply) => printable(reply),
             });
         }
         if !matches!(self.phase, Phase::Over) {
@@ -221,12 +238,27 @@ impl Server {
         self.run()
     }
 
+    /// Sends the client away, with the whole reply 421 or its like; what it had begun is forgotten.
+    #[must_use]
+    pub fn dismiss(&mut self, reply: &str) -> Vec<Action> {
+        if !matches!(self.phase, Phase::Over) {
+            self.say(&printable(reply));
+            self.close();
+        }
+        self.run()
+    }
+
+    /// Whether a message is on its way, and its client does not know yet what becomes of it.
+    pub fn is_busy(&self) -> bool {
+        self.begun || matches!(self.phase, Phase::Storing | Phase::Asking(_))
+    }
+
     fn run(&mut self) -> Vec<Action> {
         while match self.phase {
             Phase::Commands | Phase::Auth(_) => self.take_line(),
             Phase::Data(_) => self.take_data(),
             Phase::Chunk { .. } => self.take_chunk(),
-            Phase::Handshaking | Phase::Storing | Phase::Over => false,
+            Phase::Handshaking | Phase::Asking(_) | Phase::Storing | Phase::Over => false,
         } {}
         std::mem::take(&mut self.actions)
     }
@@ -273,6 +305,7 @@ impl Server {
             Command::Rcpt(rcpt) => self.rcpt(rcpt),
             Command::Data => self.data(lone_lf),
             Command::Bdat { size, last } => self.bdat(size, last),
+            Command::Queue(words) => self.queue(&words),
             Command::Rset => {
                 self.reset();
                 self.say("250 2.0.0 forgotten");

@@ -3,7 +3,7 @@
 //! Small messages leave in one flight with their envelope where the server takes chunks; larger ones wait for the answers to the
 //! envelope, so that nothing is uploaded for nobody. Each recipient keeps its own outcome.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::Arc};
 
 mod answer;
 mod ledger;
@@ -32,15 +32,19 @@ const SMALL: u64 = 64 * 1024;
 const CHUNK: usize = 256 * 1024;
 
 /// The message and what the server can do: what a transaction needs to know.
-pub(super) struct Terms<'m> {
-    pub(super) envelope: &'m Envelope,
+pub(super) struct Terms {
+    pub(super) envelope: Arc<Envelope>,
     pub(super) facts: Facts,
     pub(super) server: Capabilities,
     pub(super) lmtp: bool,
     /// MAIL says REQUIRETLS.
     pub(super) requiretls: bool,
+    /// What MAIL tells the service of this machine.
+    pub(super) handover: Option<command::Handover>,
     /// Most recipients of one MAIL.
     pub(super) batch: usize,
+    /// The connection may be gone unnoticed: nothing that can't be taken back leaves before the server has answered.
+    pub(super) wary: bool,
 }
 
 /// A reply came that nothing asked for, or that can't answer what was asked.
@@ -48,8 +52,8 @@ pub(super) struct Terms<'m> {
 pub(super) struct Unasked;
 
 /// One message on its way to its recipients, in as many MAILs as their number wants.
-pub(super) struct Transaction<'m> {
-    terms: Terms<'m>,
+pub(super) struct Transaction {
+    terms: Terms,
     ledger: Ledger,
     /// The recipients of the current MAIL, and those of them that the server took.
     batch: Vec<usize>,
@@ -58,8 +62,12 @@ pub(super) struct Transaction<'m> {
     awaited: VecDeque<Awaited>,
     stage: Stage,
     dots: DotStuffer,
-    /// A MAIL that no final reply ended is open at the server.
+    /// A MAIL that no final reply ended is open at the server, or may be.
     open: bool,
+    /// A reply to MAIL came.
+    answered_mail: bool,
+    /// How often MAIL was said.
+    mails: u32,
     last_word: LastWord,
     /// The last word left in one flight with its envelope, and these were the answers to that.
     together: bool,
@@ -90,9 +98,9 @@ enum LastWord {
     Said,
 }
 
-impl<'m> Transaction<'m> {
+impl Transaction {
     /// Starts with the first recipients; asks for the content, or is closed at once where nothing can be sent.
-    pub(super) fn begin(terms: Terms<'m>, out: &mut Outbox) -> Self {
+    pub(super) fn begin(terms: Terms, out: &mut Outbox) -> Self {
         let mut transaction = Self {
             ledger: Ledger::new(terms.envelope.recipients.len()),
             terms,
@@ -103,6 +111,8 @@ impl<'m> Transaction<'m> {
             stage: Stage::Envelope,
             dots: DotStuffer::default(),
             open: false,
+            answered_mail: false,
+            mails: 0,
             last_word: LastWord::Unsaid,
             together: false,
             answered: Vec::new(),
@@ -143,6 +153,26 @@ impl<'m> Transaction<'m> {
         self.unsure
     }
 
+    /// Whether the server holds a transaction that the next MAIL would run into.
+    pub(super) fn is_open(&self) -> bool {
+        self.open
+    }
+
+    /// Whether no word of the server was about this message yet.
+    pub(super) fn is_untouched(&self) -> bool {
+        !self.answered_mail
+    }
+
+    /// Whether the server may have all of the message, or of that of the current MAIL.
+    pub(super) fn is_said(&self) -> bool {
+        self.last_word == LastWord::Said
+    }
+
+    /// How often MAIL was said.
+    pub(super) fn mails(&self) -> u32 {
+        self.mails
+    }
+
     /// What went wrong without a reply that says so.
     pub(super) fn problem(&self) -> Option<&str> {
         self.problem.as_deref()
@@ -159,7 +189,7 @@ impl<'m> Transaction<'m> {
         if !self.terms.server.pipelining {
             return self.say_next(out);
         }
-        if self.terms.server.chunking && size <= SMALL {
+        if self.terms.server.chunking && size <= SMALL && !self.terms.wary {
             return out.fetch(CHUNK);
         }
         let lines = self.drain_unsaid();
@@ -270,7 +300,7 @@ impl<'m> Transaction<'m> {
         if self.terms.server.smtputf8 {
             return;
         }
-        let sender_needs = sender_needs_smtputf8(self.terms.envelope);
+        let sender_needs = sender_needs_smtputf8(&self.terms.envelope);
         for (index, recipient) in self.terms.envelope.recipients.iter().enumerate() {
             if sender_needs || recipient.address.needs_smtputf8() {
                 self.problem = Some("an address is not ASCII and the server does not offer SMTPUTF8".to_owned());
@@ -295,7 +325,7 @@ impl<'m> Transaction<'m> {
     }
 
     fn write_envelope(&mut self, size: u64, form: Form) {
-        let envelope = self.terms.envelope;
+        let envelope = &self.terms.envelope;
         let server = &self.terms.server;
         let non_ascii =
             sender_needs_smtputf8(envelope) || self.batch.iter().any(|i| envelope.recipients[*i].address.needs_smtputf8());
@@ -305,19 +335,22 @@ impl<'m> Transaction<'m> {
             smtputf8: non_ascii,
             requiretls: self.terms.requiretls,
             dsn: server.dsn.then_some(&envelope.dsn),
+            handover: self.terms.handover.as_ref().filter(|_| server.sealpost),
         };
         if self.open {
             self.unsaid.push_back((command::line("RSET"), Awaited::Reset));
         }
         self.unsaid.push_back((command::mail(&envelope.sender, declared), Awaited::Mail));
-        let notify = envelope.dsn.notify.filter(|_| server.dsn);
         for index in &self.batch {
-            self.unsaid.push_back((command::rcpt(&envelope.recipients[*index], notify), Awaited::Rcpt(*index)));
+            let recipient = &envelope.recipients[*index];
+            let notify = envelope.notify(recipient).filter(|_| server.dsn);
+            self.unsaid.push_back((command::rcpt(recipient, notify), Awaited::Rcpt(*index)));
         }
         if !server.chunking {
             self.unsaid.push_back((command::line("DATA"), Awaited::Go));
         }
         self.open = true;
+        self.mails += 1;
     }
 
     fn drain_unsaid(&mut self) -> Vec<u8> {
@@ -337,7 +370,9 @@ impl<'m> Transaction<'m> {
     }
 
     fn on_mail(&mut self, reply: &Reply) {
+        self.answered_mail = true;
         if !reply.is_positive() {
+            self.open = false;
             let exit = answer::exit_of_mail(reply);
             self.refuse_all(reply, exit);
             self.unsaid.clear();
@@ -367,7 +402,8 @@ impl<'m> Transaction<'m> {
     }
 
     fn on_end(&mut self, reply: &Reply) {
-        self.open = false;
+        // After a chunk that was refused the server may be in a state that only RSET ends (RFC 3030 2).
+        self.open = self.terms.server.chunking && !reply.is_positive();
         if self.terms.lmtp && !self.taken.is_empty() {
             let index = self.taken.remove(0);
             // With LMTP it is the recipient that is refused, not the message (RFC 2033 4.2).

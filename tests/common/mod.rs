@@ -5,6 +5,7 @@
 
 pub(crate) mod certificate;
 pub(crate) mod script;
+pub(crate) mod worker;
 pub(crate) mod zone;
 
 use std::{

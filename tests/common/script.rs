@@ -17,6 +17,7 @@
 //! | `close`, `rst` | ends the connection, orderly or not |
 //! | `wait` | reads whatever comes, until the client goes |
 //! | `gone` | the client must go now, saying QUIT at most |
+//! | `bell` | goes on when the test rings (`Server::ring`) |
 //! | `stall` | neither reads nor writes until the test is over |
 //! | `hello: A, B` | greets and answers EHLO with the keywords; `ehlo: A, B` without the greeting |
 //! | `mail`, `rcpt`, `data`, `accept`, `quit` | the ordinary steps of a transaction; `session` is all five |
@@ -50,10 +51,14 @@ pub(crate) struct Heard {
     pub(crate) deviation: Option<String>,
 }
 
+/// Something that the test says once.
+type Signal = Arc<(Mutex<bool>, Condvar)>;
+
 /// A server on a port of its own.
 pub(crate) struct Server {
     address: SocketAddr,
-    over: Arc<(Mutex<bool>, Condvar)>,
+    over: Signal,
+    bell: Signal,
     acceptor: JoinHandle<Vec<JoinHandle<Heard>>>,
 }
 
@@ -62,8 +67,8 @@ impl Server {
         let scripts: Vec<Vec<String>> = script.split("---").map(steps).collect();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let over = Arc::new((Mutex::new(false), Condvar::new()));
-        let end = Arc::clone(&over);
+        let (over, bell) = (Signal::default(), Signal::default());
+        let (end, rung) = (Arc::clone(&over), Arc::clone(&bell));
         let acceptor = thread::spawn(move || {
             let mut connections = Vec::new();
             for stream in listener.incoming() {
@@ -72,20 +77,27 @@ impl Server {
                 }
                 let unexpected = || vec!["S: 421 a connection too many".to_owned(), "wait".to_owned()];
                 let steps = scripts.get(connections.len()).cloned().unwrap_or_else(unexpected);
-                let (stream, tls, end) = (stream.unwrap(), tls.clone(), Arc::clone(&end));
-                connections.push(thread::spawn(move || Connection::new(stream, tls, end).play(&steps)));
+                let (stream, tls, end, bell) = (stream.unwrap(), tls.clone(), Arc::clone(&end), Arc::clone(&rung));
+                connections.push(thread::spawn(move || Connection::new(stream, tls, (end, bell)).play(&steps)));
             }
             connections
         });
-        Self { address, over, acceptor }
+        Self { address, over, bell, acceptor }
     }
 
     pub(crate) fn port(&self) -> u16 {
         self.address.port()
     }
 
+    /// Lets the connections go on that wait at a `bell`.
+    pub(crate) fn ring(&self) {
+        *self.bell.0.lock().unwrap() = true;
+        self.bell.1.notify_all();
+    }
+
     /// What was heard, connection by connection; to be asked once the client is gone.
     pub(crate) fn finish(self) -> Vec<Heard> {
+        self.ring();
         *self.over.0.lock().unwrap() = true;
         self.over.1.notify_all();
         // Wakes the acceptor, which looks at `over` first.
@@ -159,18 +171,19 @@ impl Wire {
 struct Connection {
     wire: Wire,
     tls: Option<Arc<ServerConfig>>,
-    over: Arc<(Mutex<bool>, Condvar)>,
+    over: Signal,
+    bell: Signal,
     /// Read and not yet asked for.
     pending: Vec<u8>,
     heard: Heard,
 }
 
 impl Connection {
-    fn new(socket: TcpStream, tls: Option<Arc<ServerConfig>>, over: Arc<(Mutex<bool>, Condvar)>) -> Self {
+    fn new(socket: TcpStream, tls: Option<Arc<ServerConfig>>, (over, bell): (Signal, Signal)) -> Self {
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
         socket.set_write_timeout(Some(PATIENCE)).unwrap();
         socket.set_nodelay(true).unwrap();
-        Self { wire: Wire::Clear(socket), tls, over, pending: Vec::new(), heard: Heard::default() }
+        Self { wire: Wire::Clear(socket), tls, over, bell, pending: Vec::new(), heard: Heard::default() }
     }
 
     fn play(mut self, steps: &[String]) -> Heard {
@@ -217,6 +230,7 @@ impl Connection {
                     return Err(format!("the client went on: {:?}", String::from_utf8_lossy(&rest)));
                 }
             }
+            "bell" => drop(wait_for(&self.bell, PATIENCE)),
             "stall" => self.stall(),
             _ => return Err("no such step".to_owned()),
         }
@@ -353,9 +367,14 @@ impl Connection {
 
     /// Until the time is up or the test is over; true when it is over.
     fn pause(&self, time: Duration) -> bool {
-        let (lock, bell) = &*self.over;
-        *bell.wait_timeout_while(lock.lock().unwrap(), time, |over| !*over).unwrap().0
+        wait_for(&self.over, time)
     }
+}
+
+/// Whether the signal came within the time.
+fn wait_for(signal: &Signal, time: Duration) -> bool {
+    let (lock, bell) = &**signal;
+    *bell.wait_timeout_while(lock.lock().unwrap(), time, |came| !*came).unwrap().0
 }
 
 /// Whether `line` fits `pattern`, where `*` stands for any text.

@@ -2,9 +2,10 @@
 //!
 //! A script is lines: `C:` what the client must say (lines in a row are one flight), `S:` what the server answers (lines in a row
 //! arrive in one read), `TLS ok|untrusted|bindable|failed|lost`, `lost`, `S!` for what arrives while the client is still talking (`S!raw` without
-//! a line end), and `S~` for what was heard of a server that broke the link in the middle of the flight.
+//! a line end), and `S~` for what was heard of a server that broke the link in the middle of the flight. Between two messages `next`
+//! begins another one (`next wary`, `next to RECIPIENT`, `next from SENDER`), and `quit` ends it; `lost!` is a link that is seen to be lost there.
 
-use std::io;
+use std::{io, sync::Arc};
 
 use sealpost::{
     mail::{
@@ -85,10 +86,12 @@ pub(crate) fn setup() -> Setup {
             reach: Reach::Network,
             nonce: [7; 18],
             batch: 100,
+            keep: false,
+            handover: None,
         },
         envelope: Envelope {
             sender: ReversePath::Address(address("me@a.test")),
-            recipients: vec![Recipient { address: address("you@b.test"), original: None }],
+            recipients: vec![Recipient { address: address("you@b.test"), original: None, notify: None }],
             dsn: Dsn::default(),
         },
         text: Text::new("Subject: x\r\n\r\nhi\r\n"),
@@ -117,7 +120,8 @@ impl Setup {
     }
 
     pub(crate) fn to(mut self, recipients: &[&str]) -> Self {
-        self.envelope.recipients = recipients.iter().map(|r| Recipient { address: address(r), original: None }).collect();
+        self.envelope.recipients =
+            recipients.iter().map(|r| Recipient { address: address(r), original: None, notify: None }).collect();
         self
     }
 
@@ -140,16 +144,26 @@ impl Setup {
         self.login(Choice::Only(Mechanism::Plain))
     }
 
+    pub(crate) fn keeping(mut self) -> Self {
+        self.plan.keep = true;
+        self
+    }
+
     /// Plays the script; panics where the client says something else than it says here.
-    pub(crate) fn play(mut self, script: &str) -> Report {
+    pub(crate) fn play(self, script: &str) -> Report {
+        self.play_all(script).pop().unwrap()
+    }
+
+    /// The same for several messages; a report for each.
+    pub(crate) fn play_all(mut self, script: &str) -> Vec<Report> {
+        let mut reports = Vec::new();
+        let mut envelope = self.envelope.clone();
         let mut lines = script.lines().map(str::trim).filter(|l| !l.is_empty()).peekable();
-        let mut session = Session::new(self.plan, &self.envelope, self.text.facts());
+        let mut session = Session::new(self.plan, Arc::new(self.envelope), self.text.facts());
         for _ in 0..10_000 {
             match session.next_action() {
                 Action::Say => {
-                    let flight = session.flight();
-                    let said = [flight.head, flight.content, flight.tail].concat();
-                    let said = String::from_utf8(said).unwrap();
+                    let said = flight_of(&session);
                     assert!(said.ends_with("\r\n"), "a flight is whole lines: {said:?}");
                     for line in said.trim_end_matches("\r\n").split("\r\n") {
                         let expected = lines.next().unwrap_or("(end of script)");
@@ -185,6 +199,8 @@ impl Setup {
                         session.receive(&line.as_bytes()[6..]);
                     } else if let Some(line) = lines.next_if(|l| l.starts_with("S!")) {
                         session.receive(format!("{}\r\n", &line[3..]).as_bytes());
+                    } else if lines.next_if_eq(&"lost!").is_some() {
+                        session.lost("the server closed the connection");
                     }
                 }
                 Action::Handshake => match lines.next().unwrap_or("(end of script)") {
@@ -204,12 +220,40 @@ impl Setup {
                     let last = self.text.fill(session.content(), limit).unwrap();
                     session.fetched(last);
                 }
+                Action::Idle => {
+                    assert!(session.is_idle());
+                    reports.push(session.take_report());
+                    let line = lines.next().unwrap_or("(end of script)");
+                    match line.strip_prefix("next").map(str::trim) {
+                        _ if line == "quit" => {
+                            session.quit();
+                            assert_eq!((session.next_action(), flight_of(&session)), (Action::Say, "QUIT\r\n".to_owned()));
+                            assert_eq!((session.next_action(), lines.next()), (Action::Done, None));
+                            return reports;
+                        }
+                        None => panic!("the session is idle, the script has: {line}"),
+                        Some(next) => {
+                            if let Some(to) = next.strip_prefix("to ") {
+                                envelope.recipients = vec![Recipient { address: address(to), original: None, notify: None }];
+                            } else if let Some(from) = next.strip_prefix("from ") {
+                                envelope.sender = ReversePath::Address(address(from));
+                            }
+                        }
+                    }
+                    session.next(Arc::new(envelope.clone()), self.text.facts(), line == "next wary");
+                }
                 Action::Done => {
                     assert_eq!(lines.next(), None, "the client ended before the script");
-                    return session.report();
+                    reports.push(session.report());
+                    return reports;
                 }
             }
         }
         panic!("the session does not end");
     }
+}
+
+fn flight_of(session: &Session) -> String {
+    let flight = session.flight();
+    String::from_utf8([flight.head, flight.content, flight.tail].concat()).unwrap()
 }

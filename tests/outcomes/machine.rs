@@ -1,5 +1,7 @@
 //! Does the client machine keep the contract in every situation there is? (no socket: it talks to the server machine in memory)
 
+use std::sync::Arc;
+
 use sealpost::{
     mail::{
         address::{Address, ReversePath},
@@ -169,7 +171,7 @@ fn unmet(finding: &Finding, situation: Situation, said: Vec<&'static str>) -> Ou
 /// Client and server machine, wired to each other.
 struct Connection {
     situation: Situation,
-    session: Session<'static>,
+    session: Session,
     server: server::Server,
     /// What the server said and the client has not read.
     unread: Vec<u8>,
@@ -198,6 +200,8 @@ impl Connection {
             reach: situation.reach,
             nonce: [7; 18],
             batch: 100,
+            keep: false,
+            handover: None,
         };
         let fault = match situation.server {
             Server::Silent => Some("no-starttls"),
@@ -216,6 +220,8 @@ impl Connection {
             auth: logs_in.then_some(server::Auth { login, entropy, in_clear: true }),
             requiretls: false,
             lone_lf: false,
+            consult: false,
+            private: false,
             message_size: 1000,
             recipients: 10,
             faults: Faults::named(fault),
@@ -247,6 +253,7 @@ impl Connection {
                     self.session.content().extend_from_slice(TEXT);
                     self.session.fetched(true);
                 }
+                client::Action::Idle => panic!("nobody keeps it: {:?}", self.situation),
                 client::Action::Done => return (self.session.report(), self.stored),
             }
         }
@@ -290,7 +297,7 @@ impl Connection {
                 server::Action::Close => self.closed = true,
                 // The client begins it.
                 server::Action::Handshake | server::Action::Begin(_) | server::Action::Body(_) | server::Action::Discard => {}
-                server::Action::Flood(_) | server::Action::Stall => panic!("not asked for"),
+                server::Action::Flood(_) | server::Action::Stall | server::Action::Ask(_) => panic!("not asked for"),
             }
         }
     }
@@ -315,11 +322,13 @@ impl Connection {
 
 const TEXT: &[u8] = b"Subject: x\r\n\r\nhi\r\n";
 
-fn envelope() -> &'static Envelope {
-    static ENVELOPE: std::sync::LazyLock<Envelope> = std::sync::LazyLock::new(|| Envelope {
-        sender: ReversePath::Address(Address::parse("me@a.test").unwrap()),
-        recipients: vec![Recipient { address: Address::parse("you@b.test").unwrap(), original: None }],
-        dsn: Dsn::default(),
+fn envelope() -> Arc<Envelope> {
+    static ENVELOPE: std::sync::LazyLock<Arc<Envelope>> = std::sync::LazyLock::new(|| {
+        Arc::new(Envelope {
+            sender: ReversePath::Address(Address::parse("me@a.test").unwrap()),
+            recipients: vec![Recipient { address: Address::parse("you@b.test").unwrap(), original: None, notify: None }],
+            dsn: Dsn::default(),
+        })
     });
-    &ENVELOPE
+    Arc::clone(&ENVELOPE)
 }

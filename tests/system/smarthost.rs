@@ -22,8 +22,10 @@ use crate::common::{
 };
 
 /// The services besides those of the matrix; `tests/system/smarthost` says what the words of a name mean.
-const SERVICES: [&str; 14] = [
+const SERVICES: [&str; 16] = [
     "plain",
+    "plain-few",
+    "plain-strict",
     "plain-auth",
     "plain-small",
     "lmtp",

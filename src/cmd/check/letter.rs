@@ -71,6 +71,7 @@ impl Letter {
         let draft = Intake::read(Input::Stream(&mut text(account, &recipients).as_bytes()), &options)?;
         // What a header lacks is added as to any other mail.
         let completion = Completion {
+            trace: None,
             date: &|| world.now().strftime("%a, %d %b %Y %H:%M:%S %z").to_string(),
             message_id: &|| message_id.clone(),
             from: &|| addressing::author(world, None, &own),

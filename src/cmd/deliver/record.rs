@@ -4,14 +4,14 @@ use std::{net::IpAddr, time::Instant};
 
 use super::Delivery;
 use crate::{
-    error::Error,
+    error::{Error, Exit},
     host::{
         config::Account,
         journal::{Attempt, Protection, Record, Seen, Span, Submission, line},
     },
     mail::{
         address::ReversePath,
-        outcome::{self, Outcome, Reply, exit_code},
+        outcome::{self, Outcome, Reply, exit_code, exit_code_kept},
         policy::{Demand, Request},
         tls::{Facts, Finding},
     },
@@ -67,7 +67,7 @@ impl Delivery<'_> {
             outcomes,
             reply,
             error: problem,
-            exit: exit_code(outcomes),
+            exit: if self.submission.queue { exit_code_kept(outcomes) } else { exit_code(outcomes) },
             seen: Seen {
                 offered: report.and_then(|r| r.offered),
                 facts: log.facts,
@@ -80,7 +80,23 @@ impl Delivery<'_> {
         let submission = Submission { sender: Some(log.sender), ..self.submission };
         let record = Record::attempt(span, &submission, &attempt);
         self.narrator.note(&line::summary(&record));
-        self.warn(self.journal.write(&record));
+        self.put(record, exit_code_kept(outcomes));
+    }
+
+    /// Writes a record, or keeps it until it is known whether a queue takes the message, and the caller gets `exit` then.
+    pub(super) fn put(&mut self, record: Record, exit: Exit) {
+        match &mut self.late {
+            Some(late) => late.push((record, exit)),
+            None => self.warn(self.journal.write(&record)),
+        }
+    }
+
+    /// Writes the records that were kept back.
+    pub fn publish(&mut self, is_queued: bool) {
+        for (record, exit) in self.late.take().unwrap_or_default() {
+            let record = if is_queued { record.kept(exit) } else { record };
+            self.warn(self.journal.write(&record));
+        }
     }
 
     /// What was asked for the rest of the way; of a bounce that went without REQUIRETLS nothing was.

@@ -1,11 +1,15 @@
 //! What do several accounts, tried in turn, come to for each recipient? (sealpost.toml(5), `fallback`)
 
+use super::{undecided, words::problem_of};
 use crate::{
     error::{Error, Exit},
+    host::config::Account,
     mail::{
-        envelope::Recipient,
-        outcome::{Fate, Outcome},
+        envelope::{Envelope, Recipient},
+        outcome::{Fate, Outcome, Trouble},
+        policy::Unpromised,
     },
+    smtp::client::Report,
 };
 
 /// What a delivery came to.
@@ -16,6 +20,28 @@ pub struct Delivered {
     pub problem: Option<Error>,
     /// Why a fallback was of no help.
     pub setback: Option<Error>,
+    /// The accounts that would be of no more use to the next message, by name, and why; in the order in which they were tried.
+    pub troubles: Vec<(String, Trouble)>,
+    /// How many accounts were tried.
+    tried: usize,
+}
+
+impl Delivered {
+    /// What a single session came to, that no other is to follow.
+    pub(in crate::cmd) fn of_session(account: &Account, report: Report) -> Self {
+        let problem = problem_of(account, &report);
+        Self { outcomes: report.outcomes, problem, setback: None, troubles: Vec::new(), tried: 1 }
+    }
+
+    /// Why nobody who is left can be sent to, where it is that no account's server promises TLS for the rest of the way (RFC 8689
+    /// 4.2.1): a queue sends a report at once, with the code that this has.
+    pub fn unpromised(&self) -> Option<Unpromised> {
+        let whys = self.troubles.iter().map(|(_, trouble)| match trouble {
+            Trouble::Unpromised(why) => Some(*why),
+            _ => None,
+        });
+        whys.collect::<Option<Vec<_>>>()?.pop().filter(|_| self.tried == self.troubles.len())
+    }
 }
 
 /// What the accounts tried so far came to.
@@ -26,6 +52,8 @@ pub(super) struct Tally {
     deferred: Vec<Outcome>,
     problem: Option<Error>,
     setback: Option<Error>,
+    troubles: Vec<(String, Trouble)>,
+    tried: usize,
 }
 
 impl Tally {
@@ -54,10 +82,25 @@ impl Tally {
         left
     }
 
-    /// One outcome for each recipient.
-    pub(super) fn finish(mut self) -> Delivered {
+    /// Takes in what ails an account that was tried.
+    pub(super) fn ails(&mut self, account: &str, trouble: Option<Trouble>) {
+        self.tried += 1;
+        self.troubles.extend(trouble.map(|trouble| (account.to_owned(), trouble)));
+    }
+
+    /// Who is settled so far.
+    pub(super) fn settled(&self) -> &[Outcome] {
+        &self.settled
+    }
+
+    /// One outcome for each recipient; `rest` are those who are left.
+    pub(super) fn finish(mut self, rest: &Envelope) -> Delivered {
+        if self.tried == 0 {
+            self.deferred = undecided(rest, Exit::TempFail);
+        }
         self.settled.extend(self.deferred);
-        Delivered { outcomes: self.settled, problem: self.problem, setback: self.setback }
+        let Self { settled: outcomes, problem, setback, troubles, tried, .. } = self;
+        Delivered { outcomes, problem, setback, troubles, tried }
     }
 }
 

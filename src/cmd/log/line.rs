@@ -49,7 +49,7 @@ impl Table {
             None => short(account),
         };
         self.account = self.account.max(account.chars().count()).min(ACCOUNT);
-        let status = if entry.is_send() { entry.status.as_str() } else { &entry.event };
+        let status = if entry.is_send() || entry.event == "queue" { entry.status.as_str() } else { &entry.event };
         let status = self.painted(&format!("{:<8}", shown(status)), shade_of(&entry.status));
         let (sign, shade) = sign(&entry.tls.result);
         let result = self.painted(&format!("{sign} {:<10}", shown(entry.tls.result.as_str())), shade);
@@ -130,7 +130,7 @@ fn sign(result: &Word<TlsResult>) -> (char, Option<&'static str>) {
 
 fn shade_of(status: &Word<Status>) -> Option<&'static str> {
     match status.known()? {
-        Status::Sent => None,
+        Status::Sent | Status::Queued | Status::Held | Status::Released | Status::Removed => None,
         Status::Deferred | Status::Unknown => Some("33"),
         Status::Failed | Status::Rejected => Some("31"),
     }
@@ -161,14 +161,15 @@ fn queue_id(entry: &Entry) -> Option<&str> {
 /// What went wrong: with TLS, with the message, with single recipients; nothing where all is well.
 fn details(entry: &Entry) -> Vec<String> {
     let mut lines = Vec::new();
-    if (entry.is_send() && entry.status != Status::Sent) || entry.tls.failure.is_some() || entry.tls.downgrade {
+    let is_bad = if entry.is_send() { entry.status != Status::Sent } else { entry.error.is_some() };
+    if is_bad || entry.tls.failure.is_some() || entry.tls.downgrade {
         let id = entry.id.as_deref().map(|id| format!("  [{}]", Text::<ADDRESS>::new(id))).unwrap_or_default();
         lines.push(format!("{}{id}", Text::<WORDS>::new(&why(entry))));
     }
     if entry.tls.downgrade {
         lines.push("downgrade: this host offered TLS before".to_owned());
     }
-    if entry.recipients.len() > 1 {
+    if entry.is_send() && entry.recipients.len() > 1 {
         let fared_badly =
             entry.recipients.iter().filter(|recipient| recipient.status != Status::Sent && !is_told(entry, recipient));
         lines.extend(fared_badly.take(RECIPIENTS).map(fate));

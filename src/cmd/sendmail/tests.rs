@@ -136,31 +136,54 @@ fn a_flag_without_a_meaning_is_ignored_and_noted_once() {
     assert_eq!(submission(&["-m", "-x", "-om", "-m"]).notes.len(), 3);
 }
 
+fn plain() -> Request {
+    Request::default()
+}
+
+fn verbose(request: Request) -> Request {
+    Request { verbose: true, ..request }
+}
+
+fn matching(what: What, not: bool) -> Request {
+    Request { matches: vec![Match { what, not, part: "x".to_owned() }], ..Request::default() }
+}
+
 #[test]
 fn a_mode_is_chosen_by_flag_or_by_name() {
     let table: &[(&[&str], Invocation)] = &[
-        (&["-bs"], Invocation::SmtpOnStdin),
-        (&["-bs", "-odb", "-oem", "-om", "-i", "-t"], Invocation::SmtpOnStdin),
-        (&["-bp"], Invocation::Mailq),
-        (&["-b", "p", "-v", "-Ac"], Invocation::Mailq),
+        (&["-bs"], Invocation::SmtpOnStdin(Box::default())),
+        (
+            &["-bs", "-a", "x", "-odq", "-i"],
+            Invocation::SmtpOnStdin(Box::new(changed(|s| {
+                s.operands.clear();
+                s.account = Some("x".into());
+                s.delivery = Delivery::QueueOnly;
+                s.ignore_dot = true;
+            }))),
+        ),
+        (&["-bp"], Invocation::Mailq(plain())),
+        (&["-b", "p", "-v", "-Ac"], Invocation::Mailq(verbose(Request::default()))),
         (&["-bi"], Invocation::Newaliases(None)),
         (&["-I", "-C", "/c"], Invocation::Newaliases(Some(PathBuf::from("/c")))),
-        (&["-bP", "bob@x"], Invocation::QueueSize),
+        (&["-bP", "bob@x"], Invocation::QueueSize(plain())),
         (&["-bh", "bob@x"], Invocation::Nothing),
         (&["-bH"], Invocation::Nothing),
-        (&["-q"], Invocation::Flush),
-        (&["-qf"], Invocation::Flush),
-        (&["-q30m", "-v"], Invocation::Flush),
-        (&["-qp5m"], Invocation::Flush),
-        (&["-qIx"], Invocation::Flush),
-        (&["-q!Sx"], Invocation::Flush),
+        (&["-q"], Invocation::Flush(plain())),
+        (&["-qf"], Invocation::Flush(plain())),
+        (&["-q30m", "-v"], Invocation::Flush(verbose(Request { due: true, ..Request::default() }))),
+        (&["-qp5m"], Invocation::Flush(Request { due: true, ..Request::default() })),
+        (&["-qIx", "-C", "c.toml"], Invocation::Flush(Request { config: Some("c.toml".into()), ..matching(What::Id, false) })),
+        (&["-q!Sx"], Invocation::Flush(matching(What::Sender, true))),
         (&["-i", "--help", "-Z"], Invocation::Help),
         (&["--version"], Invocation::Version),
     ];
     for (line, expected) in table {
         assert_eq!(invoke(line).as_ref(), Ok(expected), "{line:?}");
     }
-    assert_eq!(parse(Name::Mailq, words(&["-v", "-Ac", "-Am", "-qRx"])), Ok(Invocation::Mailq));
+    assert_eq!(
+        parse(Name::Mailq, words(&["-v", "-Ac", "-Am", "-qRx"])),
+        Ok(Invocation::Mailq(verbose(matching(What::Recipient, false))))
+    );
     assert_eq!(parse(Name::Newaliases, words(&["-v"])), Ok(Invocation::Newaliases(None)));
 }
 

@@ -35,7 +35,7 @@ const fn variable_of(table: &'static Table, key: &'static str, names: &'static [
 }
 
 /// `SEALPOST_PASSWORD` stands for `password_env`: the secret is fetched from where it is, when it is needed.
-const VARIABLES: [Variable; 46] = [
+const VARIABLES: [Variable; 47] = [
     variable_of(&keys::ACCOUNT, "host", &["SEALPOST_HOST", "SMTP_HOST", "SMTP_SERVER", "SMTP_HOSTNAME", "SMTP_ADDRESS"]),
     variable_of(&keys::ACCOUNT, "port", &["SEALPOST_PORT", "SMTP_PORT"]),
     variable_of(&keys::ACCOUNT, "protocol", &["SEALPOST_PROTOCOL"]),
@@ -80,6 +80,7 @@ const VARIABLES: [Variable; 46] = [
     variable_of(&keys::LOG, "syslog_tls", &["SEALPOST_LOG_SYSLOG_TLS"]),
     variable_of(&keys::MEMORY, "file", &["SEALPOST_MEMORY_FILE"]),
     variable_of(&keys::QUEUE, "mode", &["SEALPOST_QUEUE_MODE"]),
+    variable_of(&keys::QUEUE, "dir", &["SEALPOST_QUEUE_DIR"]),
     variable_of(&keys::LIMITS, "message_size", &["SEALPOST_MESSAGE_SIZE"]),
     variable_of(&keys::LIMITS, "recipients", &["SEALPOST_RECIPIENTS"]),
     variable_of(&keys::LIMITS, "connect_timeout", &["SEALPOST_CONNECT_TIMEOUT"]),

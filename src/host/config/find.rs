@@ -43,8 +43,8 @@ pub struct Passed {
 /// # Errors
 /// A named file that does not exist, a file that can't be read, or nothing anywhere (with all places named).
 pub fn find(world: &dyn World, explicit: Option<&Path>) -> Result<Location, Error> {
-    let (found, passed) = open(world, explicit)?;
-    let origin = match found {
+    let mut passed = Vec::new();
+    let origin = match open(world, explicit, &mut passed)? {
         Some((path, _)) => Origin::File(path),
         None => Origin::Environment,
     };
@@ -56,9 +56,21 @@ pub fn find(world: &dyn World, explicit: Option<&Path>) -> Result<Location, Erro
 /// # Errors
 /// Those of [`find`], and every fault in the configuration with its line and column.
 pub fn load(world: &dyn World, explicit: Option<&Path>) -> Result<Config, Error> {
-    match open(world, explicit)?.0 {
+    match open(world, explicit, &mut Vec::new())? {
         Some(opened) => from_file(world, opened, |_| ()).map(|(config, ())| config),
         None => from_environment(world, |_| ()).map(|(config, ())| config),
+    }
+}
+
+/// As [`load`]; `None` where there is no configuration anywhere.
+///
+/// # Errors
+/// Those of [`load`], but for that one.
+pub fn load_any(world: &dyn World, explicit: Option<&Path>) -> Result<Option<Config>, Error> {
+    match look(world, explicit, &mut Vec::new())? {
+        Some(opened) => from_file(world, opened, |_| ()).map(|(config, ())| Some(config)),
+        None if Environment::names_host(world) => from_environment(world, |_| ()).map(|(config, ())| Some(config)),
+        None => Ok(None),
     }
 }
 
@@ -67,7 +79,7 @@ pub fn load(world: &dyn World, explicit: Option<&Path>) -> Result<Config, Error>
 /// # Errors
 /// Those of [`load`].
 pub fn load_traced(world: &dyn World, explicit: Option<&Path>) -> Result<(Config, Trace), Error> {
-    match open(world, explicit)?.0 {
+    match open(world, explicit, &mut Vec::new())? {
         Some(opened) => from_file(world, opened, |(page, table)| Trace::of(page, table)),
         None => from_environment(world, |(page, table)| Trace::of(page, table)),
     }
@@ -120,16 +132,51 @@ fn wipe(table: &mut DeTable<'_>) {
     }
 }
 
-/// Opens the file in force, `None` being the environment; the places before it are named.
+/// Whose configuration is in force.
+#[derive(Debug)]
+pub enum Standing {
+    /// One that was named, the caller's own, or the environment's.
+    Own(Config),
+    /// The system's, where there is one and it may be read: [`Exit::Config`] says why not.
+    System(Result<Config, Error>),
+}
+
+/// As [`load`], and tells the caller's own configuration from the system's: with that one the service has the first word.
+///
+/// # Errors
+/// Those of [`load`], for a configuration of the caller's own.
+pub fn load_standing(world: &dyn World, explicit: Option<&Path>) -> Result<Standing, Error> {
+    let mut passed = Vec::new();
+    let found = open(world, explicit, &mut passed);
+    let is_system = explicit.is_none() && passed.len() >= PLACES_BEFORE_SYSTEM;
+    let config = match found {
+        Ok(Some(opened)) => from_file(world, opened, |_| ()),
+        Ok(None) => return from_environment(world, |_| ()).map(|(config, ())| Standing::Own(config)),
+        Err(error) if is_system => return Ok(Standing::System(Err(error))),
+        Err(error) => return Err(error),
+    };
+    let config = config.map(|(config, ())| config);
+    if is_system { Ok(Standing::System(config)) } else { config.map(Standing::Own) }
+}
+
+/// `$SEALPOST_CONFIG` and the user's file.
+const PLACES_BEFORE_SYSTEM: usize = 2;
+
+/// Opens the file in force, `None` being the environment; the places before it are named, also where it ends in an error.
 ///
 /// Each is opened, never asked for first: what was looked at is what is read.
-fn open(world: &dyn World, explicit: Option<&Path>) -> Result<(Option<Opened>, Vec<Passed>), Error> {
+fn open(world: &dyn World, explicit: Option<&Path>, passed: &mut Vec<Passed>) -> Result<Option<Opened>, Error> {
+    let found = look(world, explicit, passed)?;
+    if found.is_some() || Environment::names_host(world) { Ok(found) } else { Err(nothing(world, passed)) }
+}
+
+/// The same, where it is no error that there is none.
+fn look(world: &dyn World, explicit: Option<&Path>, passed: &mut Vec<Passed>) -> Result<Option<Opened>, Error> {
     if let Some(path) = explicit {
-        return Ok((Some(named(path, "-C")?), Vec::new()));
+        return named(path, "-C").map(Some);
     }
-    let mut passed = Vec::new();
     match world.env(names::VARIABLE).filter(|value| !value.is_empty()) {
-        Some(path) => return Ok((Some(named(Path::new(&path), names::VARIABLE)?), passed)),
+        Some(path) => return named(Path::new(&path), names::VARIABLE).map(Some),
         None => passed.push(Passed { place: format!("${}", names::VARIABLE), because: "not set" }),
     }
     let system = world.etc().join("sealpost");
@@ -139,14 +186,11 @@ fn open(world: &dyn World, explicit: Option<&Path>) -> Result<(Option<Opened>, V
             continue;
         };
         match present(&path)? {
-            Ok(file) => return Ok((Some((path, file)), passed)),
+            Ok(file) => return Ok(Some((path, file))),
             Err(because) => passed.push(Passed { place: path.display().to_string(), because }),
         }
     }
-    if Environment::names_host(world) {
-        return Ok((None, passed));
-    }
-    Err(nothing(world, &passed))
+    Ok(None)
 }
 
 /// Opens a file that somebody named: it has to be there.

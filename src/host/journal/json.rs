@@ -24,6 +24,10 @@ struct Guarded;
 
 impl Formatter for Guarded {
     fn write_string_fragment<W: ?Sized + io::Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
+        // Of ASCII serde has escaped all that is treacherous but DEL.
+        if fragment.is_ascii() && !fragment.contains('\x7f') {
+            return writer.write_all(fragment.as_bytes());
+        }
         let mut rest = fragment;
         while let Some(at) = rest.find(is_treacherous) {
             let (plain, tail) = rest.split_at(at);

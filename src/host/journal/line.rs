@@ -1,7 +1,7 @@
 //! What does a person at a terminal read of one attempt, in one line?
 
 use super::{
-    record::{Record, Status},
+    record::{Event, Record, Status},
     text::Text,
 };
 use crate::error::printable;
@@ -13,6 +13,8 @@ const WORDS: usize = 200;
 pub fn summary(record: &Record) -> String {
     let line = if record.status == Status::Rejected {
         format!("rejected before an attempt{}", words(record))
+    } else if record.event != Event::Send.as_str() {
+        format!("{} {}{}", record.event, record.status, words(record))
     } else {
         let (verdict, route, protection) = (verdict(record), route(record), protection(record));
         format!("{verdict}{route}{protection}, {} ms{}", record.duration_ms, words(record))

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use super::{
-    record::{Record, Status},
+    record::{Event, Record, Status},
     text::Name,
 };
 
@@ -39,7 +39,7 @@ pub(super) enum Value<'a> {
 pub(super) fn severity(record: &Record) -> Severity {
     match record.status {
         Status::Sent if record.tls.downgrade => Severity::Warning,
-        Status::Sent => Severity::Info,
+        Status::Sent | Status::Queued | Status::Held | Status::Released | Status::Removed => Severity::Info,
         Status::Deferred | Status::Unknown => Severity::Warning,
         Status::Failed | Status::Rejected => Severity::Error,
     }
@@ -48,8 +48,10 @@ pub(super) fn severity(record: &Record) -> Severity {
 /// Shows every fact that is known to `visit`, the ones that a person looks for first.
 pub(super) fn each(record: &Record, visit: &mut dyn FnMut(Pair<'_>)) {
     let tls = &record.tls;
-    let head: [Fact<'_>; 15] = [
+    let event = (record.event != Event::Send.as_str()).then_some(&record.event);
+    let head: [Fact<'_>; 16] = [
         ("id", "ID", Some(&record.id)),
+        ("event", "EVENT", known(event)),
         ("status", "STATUS", Some(&record.status)),
         ("tls", "TLS_RESULT", Some(&tls.result)),
         ("version", "TLS_VERSION", known(tls.version.as_ref())),

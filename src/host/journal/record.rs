@@ -26,8 +26,8 @@ use crate::{
     smtp::sasl::Mechanism,
 };
 
-/// One record: an attempt, or a submission that ended before one. Made by [`Record::attempt`] and [`Record::rejected`] only,
-/// so that status, exit code and TLS result can't disagree with what happened.
+/// One record: an attempt, a submission that ended before one, or what else happened to a message that waits. Made by
+/// [`Record::attempt`], [`Record::rejected`] and [`Record::happened`] only, so that status, exit code and TLS result can't disagree with what happened.
 ///
 /// The keys of the JSON are the fields, in this order; what is not known is null. No field can hold a secret: of
 /// authentication there is the mechanism's registered name and nothing else.
@@ -35,7 +35,7 @@ use crate::{
 pub struct Record {
     #[serde(serialize_with = "milliseconds")]
     time: Timestamp,
-    event: &'static str,
+    pub(super) event: &'static str,
     pub(super) status: Status,
     pub(super) id: Id,
     pub(super) message_id: Option<Words>,
@@ -140,6 +140,47 @@ pub enum Status {
     Unknown,
     /// It ended before an attempt.
     Rejected,
+    /// It was taken into the queue.
+    Queued,
+    /// A person keeps it back.
+    Held,
+    /// A person let it go on.
+    Released,
+    /// A person removed it.
+    Removed,
+}
+
+/// What a record tells of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// An attempt to send, or why there was none.
+    Send,
+    /// A message came into the queue, or a person moved it.
+    Queue,
+    /// A report on a message was written.
+    Bounce,
+}
+
+impl Event {
+    /// The word in the log.
+    pub fn as_str(self) -> &'static str {
+        ["send", "queue", "bounce"][self as usize]
+    }
+}
+
+/// What happened to a message of the queue besides attempts to send it.
+#[derive(Clone, Copy, Debug)]
+pub struct Happening<'a> {
+    /// What it is about.
+    pub event: Event,
+    /// What became of it.
+    pub status: Status,
+    /// The account that it goes through, where the configuration has it.
+    pub account: Option<&'a Account>,
+    /// Whom it concerns.
+    pub recipients: &'a [Address],
+    /// What was wrong.
+    pub error: Option<&'a Error>,
 }
 
 /// One recipient of a record.
@@ -180,6 +221,24 @@ impl Record {
         record
     }
 
+    /// The record of what happened to a message of the queue.
+    pub fn happened(span: Span, submission: &Submission<'_>, happening: &Happening<'_>) -> Self {
+        let Happening { event, status, account, recipients, error } = *happening;
+        let tls = Tls::new(account.map(|a| a.tls.demand), Seen::default(), Protection::Unreached);
+        let exit = error.map_or(Exit::Ok, Error::exit);
+        let mut record = Self::new(span, submission, account, status, exit, tls);
+        record.event = event.as_str();
+        record.recipients = recipients.iter().map(|a| Recipient::new(a, status, None)).collect();
+        record.error = error.map(|e| Words::new(&e.summary()));
+        record
+    }
+
+    /// The queue keeps the message because of this outcome, and the caller gets another code.
+    #[must_use]
+    pub fn kept(self, exit: Exit) -> Self {
+        Self { queue: true, exit: exit.code(), ..self }
+    }
+
     /// What became of it.
     pub fn status(&self) -> Status {
         self.status
@@ -194,7 +253,7 @@ impl Record {
         let (host, port, address) = account.map_or((None, None, None), |a| place(&a.target));
         Self {
             time: span.end,
-            event: "send",
+            event: Event::Send.as_str(),
             status,
             id: of.id,
             message_id: of.message_id.map(Words::new),
@@ -240,12 +299,15 @@ impl From<&Outcome> for Recipient {
 }
 
 impl Status {
-    /// Every status.
+    /// Every status of a send.
     pub const ALL: [Self; 5] = [Self::Sent, Self::Deferred, Self::Failed, Self::Unknown, Self::Rejected];
+
+    /// Every status of a message that waits.
+    pub const WAITING: [Self; 4] = [Self::Queued, Self::Held, Self::Released, Self::Removed];
 
     /// The status that a word of the log names.
     pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|status| status.as_str() == word)
+        Self::ALL.into_iter().chain(Self::WAITING).find(|status| status.as_str() == word)
     }
 
     /// The word in the log.
@@ -256,6 +318,10 @@ impl Status {
             Self::Failed => Fate::Refused.as_str(),
             Self::Unknown => Fate::Unknown.as_str(),
             Self::Rejected => "rejected",
+            Self::Queued => "queued",
+            Self::Held => "held",
+            Self::Released => "released",
+            Self::Removed => "removed",
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::{
     mail::tls::Facts,
     smtp::{
         sasl::{Binding, verifier::Entropy},
-        server::{self, Action, Seal, Server, Stored, Transaction, fault::Link},
+        server::{self, Action, Answer, Seal, Server, Stored, Transaction, fault::Link},
     },
 };
 
@@ -107,6 +107,11 @@ impl<'a> Connection<'a> {
                 Action::Deliver { bare_line_ends } => {
                     let stored = self.deliver(bare_line_ends);
                     let actions = self.server.stored(&stored);
+                    return self.perform(actions);
+                }
+                // The settings ask for no such thing.
+                Action::Ask(_) => {
+                    let actions = self.server.answered(Answer::Fine);
                     return self.perform(actions);
                 }
                 Action::Close => return Ok(Next::Over),
@@ -303,6 +308,8 @@ fn machine(shared: &Shared) -> io::Result<server::Settings> {
         auth: settings.login.clone().map(|login| server::Auth { login, entropy, in_clear }),
         requiretls: settings.requiretls,
         lone_lf: false,
+        consult: false,
+        private: false,
         message_size: settings.message_size,
         recipients: 1000,
         faults: settings.faults.clone(),

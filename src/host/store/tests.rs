@@ -29,6 +29,7 @@ fn read_with(mut input: &[u8], options: &Options) -> Result<Draft, Error> {
 
 fn finish(draft: Draft) -> Result<Message, Error> {
     draft.complete(&Completion {
+        trace: None,
         date: &|| "D".to_owned(),
         message_id: &|| "<M>".to_owned(),
         from: &|| "F".to_owned(),
@@ -130,7 +131,7 @@ fn a_lone_dot_is_text_unless_it_is_last_or_typed() {
                     hold: Hold::memory(None),
                 };
                 for chunk in input.as_bytes().chunks(3) {
-                    if !intake.take(chunk).unwrap() {
+                    if !intake.push(chunk).unwrap() {
                         break;
                     }
                 }

@@ -29,6 +29,7 @@ impl Caller {
         complete(
             &start.header,
             &Completion {
+                trace: None,
                 date: &|| give("date", "DATE"),
                 message_id: &|| give("id", "<ID>"),
                 from: &|| give("from", "Me <me@x>"),
@@ -187,6 +188,7 @@ fn a_value_with_line_breaks_stays_one_field() {
     let none = |_: &str| None;
     let same = str::to_owned;
     let with = Completion {
+        trace: None,
         date: &evil,
         message_id: &evil,
         from: &evil,

@@ -4,7 +4,7 @@ use super::{Problem, Session, State, TOO_MANY};
 use crate::{
     error::Exit,
     mail::{
-        outcome::{Fate, Outcome, Reply},
+        outcome::{Fate, Outcome, Reply, Trouble},
         policy::{self, Channel, Unpromised},
         tls::{Failure, Finding},
     },
@@ -15,7 +15,7 @@ use crate::{
     },
 };
 
-impl Session<'_> {
+impl Session {
     /// The server could not prove that it knows the secret, or breaks the mechanism: it is not who it claims to be.
     pub(super) fn untrue_server(&mut self, error: &SaslError) {
         let otherwise = "this is not the server that knows your password, or it is broken; check the host and its certificate";
@@ -25,6 +25,7 @@ impl Session<'_> {
             because: format!("the server's side of the login does not hold: {error}"),
             hint: Some(error.advice().unwrap_or(otherwise).to_owned()),
             reply: None,
+            trouble: Some(Trouble::LoginRefused),
         });
         self.abandon();
     }
@@ -38,6 +39,7 @@ impl Session<'_> {
                 "make the server's certificate trusted (ca_file, or trust = \"pin\" with the digest in the log), or set allow_unverified = true",
             )),
             reply: None,
+            trouble: Some(Trouble::TlsUnmet),
         });
     }
 
@@ -50,6 +52,7 @@ impl Session<'_> {
             because: why.because().to_owned(),
             hint: Some(self.advice_on_peer(why.advice())),
             reply: None,
+            trouble: Some(Trouble::Unpromised(why)),
         });
     }
 
@@ -80,10 +83,12 @@ impl Session<'_> {
         if let Some(problem) = transaction.problem() {
             let gravest = outcomes.iter().find(|o| o.reply.is_none() && o.fate != Fate::Accepted);
             let (fate, exit) = gravest.map_or((Fate::Deferred, Exit::TempFail), |o| (o.fate, o.exit));
-            self.problem = Some(Problem { fate, exit, because: problem.to_owned(), hint: None, reply: None });
+            self.problem = Some(Problem { fate, exit, because: problem.to_owned(), hint: None, reply: None, trouble: None });
         }
         let in_step = transaction.is_in_step();
         self.unsure = transaction.is_unsure();
+        self.open = transaction.is_open();
+        self.mails += transaction.mails();
         self.outcomes = Some(outcomes);
         self.state = if in_step { State::Parting } else { State::Ended };
         if in_step {
@@ -123,6 +128,7 @@ impl Session<'_> {
             because: format!("TLS policy \"{}\" not met: {finding}", self.plan.demand.policy.as_str()),
             hint: Some(hint),
             reply: None,
+            trouble: Some(Trouble::TlsUnmet),
         });
         self.met = None;
         self.finding = Some(finding);
@@ -133,11 +139,18 @@ impl Session<'_> {
         let reply = reply.shortened();
         let because = format!("the server refused {what}: {reply}");
         let hint = advice::after_refusal(&reply).filter(|_| !matches!(self.state, State::Auth { .. })).map(str::to_owned);
-        self.stop(Problem { fate, exit, because, hint, reply: Some(reply) });
+        let is_login = matches!(self.state, State::Auth { .. }) && reply.is_permanent();
+        let trouble = Some(if is_login { Trouble::LoginRefused } else { Trouble::Busy });
+        self.stop(Problem { fate, exit, because, hint, reply: Some(reply), trouble });
     }
 
     pub(super) fn violated(&mut self, what: &str, hint: Option<String>) {
-        self.stop(Problem { fate: Fate::Deferred, exit: Exit::Protocol, because: what.to_owned(), hint, reply: None });
+        if self.is_unharmed() {
+            return self.stale(what);
+        }
+        let is_early = self.outcomes.is_none() && !matches!(self.state, State::Mail(_));
+        let trouble = is_early.then_some(Trouble::Broken);
+        self.stop(Problem { fate: Fate::Deferred, exit: Exit::Protocol, because: what.to_owned(), hint, reply: None, trouble });
         self.abandon();
     }
 
@@ -148,8 +161,10 @@ impl Session<'_> {
             transaction.lost(problem.exit, &mut self.out);
             self.outcomes = Some(transaction.outcomes());
         }
-        let in_step =
-            matches!(self.state, State::Hello | State::Helo | State::Starttls | State::Auth { .. }) && self.parser.is_empty();
+        let in_step = matches!(
+            self.state,
+            State::Hello | State::Helo | State::Starttls | State::Auth { .. } | State::Waking | State::Resetting
+        ) && self.parser.is_empty();
         let hung_up = problem.reply.as_ref().is_some_and(|r| r.code == 421);
         self.problem = Some(problem);
         self.state = State::Ended;
@@ -178,10 +193,14 @@ impl Session<'_> {
         self.out.silence();
     }
 
-    /// Says QUIT, unless half a reply is there that nothing asked for.
+    /// Rests until the next message, or says QUIT; neither where half a reply is there that nothing asked for.
     pub(super) fn part(&mut self) {
         if !self.parser.is_empty() {
             return self.doubt(TOO_MANY);
+        }
+        if self.may_rest() {
+            self.state = State::Idle;
+            return;
         }
         self.state = if self.unsure { State::Leaving } else { State::Ended };
         self.farewell();

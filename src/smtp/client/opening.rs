@@ -8,7 +8,7 @@ use crate::{
     error::Exit,
     mail::{
         address::ReversePath,
-        outcome::{Fate, Reply},
+        outcome::{Fate, Reply, Trouble},
         policy::{self, Next, SecretRule},
         tls::Finding,
     },
@@ -24,7 +24,7 @@ const LONGEST_LINE: usize = 512;
 /// Most 334 challenges of one AUTH; the longest mechanism needs three.
 const CHALLENGES: u8 = 8;
 
-impl Session<'_> {
+impl Session {
     pub(super) fn on_greeting(&mut self, reply: &Reply) {
         match reply.code {
             220 => self.hello(),
@@ -97,7 +97,7 @@ impl Session<'_> {
     }
 
     /// The policy is met: is there more to ask of the server than that? Before the login, for nothing would follow it.
-    fn permitted(&mut self) {
+    pub(super) fn permitted(&mut self) {
         let Some(met) = &self.met else { return };
         // A session without a message stands for those that have a sender.
         let bounce = self.envelope.sender == ReversePath::Null && !self.envelope.recipients.is_empty();
@@ -111,7 +111,7 @@ impl Session<'_> {
     }
 
     pub(super) fn authenticate(&mut self) {
-        let (Some(credentials), Some(met)) = (&self.plan.credentials, &self.met) else { return self.mail() };
+        let (Some(credentials), Some(met), None) = (&self.plan.credentials, &self.met, self.auth) else { return self.mail() };
         let rule = SecretRule {
             allow_unverified: credentials.allow_unverified,
             explicit_mechanism: matches!(credentials.choice, sasl::Choice::Only(_)),
@@ -142,7 +142,8 @@ impl Session<'_> {
                     _ => (Fate::Refused, Exit::NoPerm),
                 };
                 let (because, hint) = (error.to_string(), error.advice().map(str::to_owned));
-                self.stop(Problem { fate, exit, because, hint, reply: None });
+                let trouble = Some(if fate == Fate::Refused { Trouble::LoginRefused } else { Trouble::Unusable });
+                self.stop(Problem { fate, exit, because, hint, reply: None, trouble });
             }
         }
     }

@@ -18,6 +18,8 @@ pub(super) enum Command {
         size: u64,
         last: bool,
     },
+    /// What is asked of the queue.
+    Queue(String),
     Rset,
     Noop,
     Vrfy,
@@ -45,6 +47,8 @@ pub(super) struct Mail {
     pub(super) requiretls: bool,
     pub(super) ret: Option<Ret>,
     pub(super) envid: Option<String>,
+    pub(super) account: Option<String>,
+    pub(super) any_sender: bool,
     /// The EHLO keywords that the parameters belong to.
     pub(super) keywords: Vec<&'static str>,
 }
@@ -96,6 +100,7 @@ impl Command {
             "RCPT" => Rcpt::parse(after_keyword(rest, "TO:")?).map(Self::Rcpt),
             "DATA" => alone(Self::Data, rest),
             "BDAT" => bdat(rest),
+            "XQUEUE" => Ok(Self::Queue(rest.to_owned())),
             "RSET" => alone(Self::Rset, rest),
             "NOOP" => Ok(Self::Noop),
             "VRFY" => Ok(Self::Vrfy),
@@ -136,6 +141,14 @@ impl Mail {
                 ("ENVID", Some(value)) if value.len() <= 100 => {
                     mail.envid = Some(xtext(value)?);
                     "DSN"
+                }
+                ("XACCOUNT", Some(value)) => {
+                    mail.account = Some(xtext(value)?);
+                    "XSEALPOST"
+                }
+                ("XDEFAULT", None) => {
+                    mail.any_sender = true;
+                    "XSEALPOST"
                 }
                 // Who first submitted it (RFC 4954 section 5): nothing here relays, so nobody asks.
                 ("AUTH", Some(value)) => xtext(value).map(|_| "AUTH")?,

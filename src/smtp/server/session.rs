@@ -32,10 +32,15 @@ impl Server {
     }
 
     fn keywords(&self) -> Vec<String> {
-        let plain = ["PIPELINING", "8BITMIME", "SMTPUTF8", "DSN", "ENHANCEDSTATUSCODES", "CHUNKING", "STARTTLS", "REQUIRETLS"];
+        let plain =
+            ["PIPELINING", "8BITMIME", "SMTPUTF8", "DSN", "ENHANCEDSTATUSCODES", "CHUNKING", "STARTTLS", "REQUIRETLS", "XSEALPOST"];
         let mut keywords: Vec<String> = plain.iter().filter(|word| self.offers(word)).map(ToString::to_string).collect();
         keywords.extend(self.settings.faults.mangled().filter(|_| self.settings.seal == Seal::Offered).map(str::to_owned));
-        keywords.push(format!("SIZE {}", self.message_size()));
+        keywords.push(match self.message_size() {
+            // RFC 1870 section 4: no fixed maximum.
+            u64::MAX => "SIZE 0".to_owned(),
+            size => format!("SIZE {size}"),
+        });
         if self.offers("AUTH") {
             keywords.push(format!("AUTH {}", self.mechanisms().join(" ")));
         }
@@ -60,6 +65,7 @@ impl Server {
                 .auth
                 .as_ref()
                 .is_some_and(|a| a.in_clear || self.settings.seal == Seal::Up || faults.hides("STARTTLS")),
+            "XSEALPOST" => self.settings.private,
             // What was said in plaintext can't be promised any more (RFC 8689 2).
             "REQUIRETLS" => self.settings.requiretls && self.settings.seal == Seal::Up,
             _ => true,

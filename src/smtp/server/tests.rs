@@ -22,6 +22,8 @@ fn settings() -> Settings {
         auth: None,
         requiretls: false,
         lone_lf: false,
+        consult: false,
+        private: false,
         message_size: 100,
         recipients: 2,
         faults: Faults::default(),
@@ -56,6 +58,22 @@ fn perform(server: &mut Server, actions: Vec<Action>, seen: &mut String) {
                 writeln!(seen, "- deliver{}", if bare_line_ends { " (bare)" } else { "" }).unwrap();
                 let next = server.stored(&Stored::Kept("1".to_owned()));
                 perform(server, next, seen);
+            }
+            Action::Ask(query) => {
+                let no = || Answer::Refused("553 5.7.1 not\nyou".to_owned());
+                let answers = match query {
+                    Query::Sender(mail) if mail.sender.starts_with("no") => vec![no()],
+                    Query::Recipient(to) if to.address.starts_with("no") => vec![no()],
+                    Query::Sender(_) | Query::Recipient(_) => vec![Answer::Fine],
+                    Query::Queue(words) if words == "list" => {
+                        vec![Answer::Lines(vec!["250-{}".into(), "250 {\"\u{7f}\"}".into()]), Answer::Fine]
+                    }
+                    Query::Queue(words) => vec![Answer::Refused(format!("550 5.7.1 {words}"))],
+                };
+                for answer in answers {
+                    let next = server.answered(answer);
+                    perform(server, next, seen);
+                }
             }
             Action::Handshake => {
                 writeln!(seen, "- handshake").unwrap();
@@ -622,4 +640,86 @@ proptest! {
         let without_pieces = |seen: &str| seen.lines().filter(|line| !line.starts_with("- body")).map(str::to_owned).collect::<Vec<_>>();
         prop_assert_eq!(without_pieces(&hear(usize::MAX).0), without_pieces(&seen));
     }
+}
+
+#[test]
+fn whoever_holds_the_connection_may_refuse_a_sender_or_a_recipient_and_pipelining_waits_for_it() {
+    play(
+        Settings { consult: true, ..settings() },
+        r"
+        C: HELO x
+        S: 250 sink.example
+        C: MAIL FROM:<no@b>
+        C: RCPT TO:<c@d>
+        C: MAIL FROM:<a@b>
+        C: RCPT TO:<no>
+        C: RCPT TO:<yes>
+        C: XQUEUE LIST
+        C: DATA
+        S: 553 5.7.1 not\nyou
+        S: 503 5.5.1 say MAIL first
+        S: 250 2.1.0 ok
+        S: 553 5.7.1 not\nyou
+        S: 250 2.1.5 ok
+        S: 500 5.5.2 unknown command
+        S: 354 end with a dot on a line of its own
+        - begin <a@b> to yes
+        ",
+    );
+}
+
+#[test]
+fn what_sealpost_asks_of_its_service_is_offered_where_it_is_wanted_only() {
+    play(
+        Settings { private: true, consult: true, ..settings() },
+        r#"
+        C: EHLO x
+        S: 250-sink.example
+        S: 250-PIPELINING
+        S: 250-8BITMIME
+        S: 250-SMTPUTF8
+        S: 250-DSN
+        S: 250-ENHANCEDSTATUSCODES
+        S: 250-CHUNKING
+        S: 250-XSEALPOST
+        S: 250 SIZE 100
+        C: XQUEUE list
+        S: 250-{}
+        S: 250 {"\u007f"}
+        C: XQUEUE hold x
+        S: 550 5.7.1 hold x
+        C: MAIL FROM:<> XDEFAULT XACCOUNT=a+20b
+        C: XQUEUE FLUSH
+        S: 250 2.1.0 ok
+        S: 503 5.5.1 not within a message
+        "#,
+    );
+    play(
+        settings(),
+        r"
+        C: EHLO x
+        S: 250-sink.example
+        S: 250-PIPELINING
+        S: 250-8BITMIME
+        S: 250-SMTPUTF8
+        S: 250-DSN
+        S: 250-ENHANCEDSTATUSCODES
+        S: 250-CHUNKING
+        S: 250 SIZE 100
+        C: MAIL FROM:<> XDEFAULT
+        S: 555 5.5.4 a parameter that is not offered
+        C: XQUEUE FLUSH
+        S: 500 5.5.2 unknown command
+        ",
+    );
+}
+
+#[test]
+fn a_client_that_is_sent_away_loses_what_it_had_begun_and_hears_why() {
+    let mut server = Server::new(settings());
+    let _ = server.receive(b"HELO x\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\nhalf");
+    assert!(server.is_busy());
+    let said = Action::Say(b"421 4.3.2 bye\r\n".to_vec());
+    assert_eq!(server.dismiss("421 4.3.2 bye"), [said, Action::Discard, Action::Close]);
+    assert_eq!(server.dismiss("421 4.3.2 bye"), []);
 }

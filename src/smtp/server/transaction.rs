@@ -30,6 +30,18 @@ pub struct Transaction {
     pub ret: Option<Ret>,
     /// ENVID, decoded.
     pub envid: Option<String>,
+    /// XACCOUNT: the account that is to be used.
+    pub account: Option<String>,
+    /// XDEFAULT: no sender was asked for, whatever `sender` says.
+    pub any_sender: bool,
+}
+
+impl Transaction {
+    pub(super) fn new(mail: Mail, hello: String, user: Option<String>) -> Self {
+        let Mail { sender, size, eight_bit, smtputf8, requiretls, ret, envid, account, any_sender, .. } = mail;
+        let recipients = Vec::new();
+        Self { hello, user, sender, recipients, size, eight_bit, smtputf8, requiretls, ret, envid, account, any_sender }
+    }
 }
 
 impl Server {
@@ -53,11 +65,7 @@ impl Server {
         if self.plays(Step::Mail) {
             return;
         }
-        let Mail { sender, size, eight_bit, smtputf8, requiretls, ret, envid, .. } = mail;
-        let (user, recipients) = (self.user.clone(), Vec::new());
-        self.transaction = Some(Transaction { hello, user, sender, recipients, size, eight_bit, smtputf8, requiretls, ret, envid });
-        self.say("250 2.1.0 ok");
-        self.trail(Step::Mail);
+        self.ask_sender(mail, hello);
     }
 
     pub(super) fn rcpt(&mut self, rcpt: Rcpt) {
@@ -81,10 +89,7 @@ impl Server {
         if (is_first && self.plays(Step::FirstRecipient)) || self.plays(Step::Recipient) {
             return;
         }
-        if let Some(transaction) = &mut self.transaction {
-            transaction.recipients.push(rcpt.recipient);
-        }
-        self.say("250 2.1.5 ok");
+        self.ask_recipient(rcpt);
     }
 
     /// Why parameters can't be taken: their keyword is not offered.

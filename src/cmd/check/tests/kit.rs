@@ -79,6 +79,7 @@ pub(super) fn sight(foreign: &str) -> Sight {
                 because: foreign.to_owned(),
                 hint: None,
                 reply: None,
+                trouble: None,
             }),
             offered: Some(true),
             met: None,
@@ -88,6 +89,7 @@ pub(super) fn sight(foreign: &str) -> Sight {
             token_refused: false,
             retry_in_plaintext: None,
             unseen: false,
+            spent: false,
         },
     }
 }

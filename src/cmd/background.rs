@@ -1,0 +1,135 @@
+//! How does a run of the queue begin that nobody waits for? (a process of its own, which keeps nothing of its parent's open)
+
+use std::{
+    env,
+    ffi::{OsStr, OsString},
+    fs,
+    os::fd::{AsFd, OwnedFd},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use super::runner::{Ended, Runner, Setting, Until, Wish};
+use crate::{
+    error::{Error, Exit},
+    host::{
+        config::{self, Origin},
+        journal::{Journal, Sockets},
+        narrate::Narrator,
+        signals,
+        spool::Spool,
+        world::Machine,
+    },
+};
+
+/// The first word of a process that is such a run; nobody's command, and in no help.
+pub const WORD: &str = "run-the-queue-in-the-background";
+
+/// How long such a run waits for the next message to be due: servers that ask for patience (greylisting, too many connections) mean
+/// some minutes. In seconds.
+const PATIENCE: &str = "600";
+
+/// Starts a run, unless one is there already; it is the leader from its first moment on, by a lock that is handed to it. It reads its
+/// configuration itself, from the same place: `config` is `-C`.
+///
+/// # Errors
+/// The lock can't be had, or no process be started; what waits goes on waiting.
+pub fn start(spool: &Spool, config: Option<&Path>) -> Result<(), Error> {
+    let Some(lead) = spool.lead()? else { return Ok(()) };
+    let lock = lead.into_file();
+    let mut why = None;
+    for program in programs() {
+        let lock = lock.try_clone().map_err(|error| failed(&error))?;
+        match command(&program, config).stdin(Stdio::from(lock)).spawn() {
+            // It outlives us; whoever adopts it hears of its end.
+            Ok(_) => return Ok(()),
+            Err(error) => why = Some(error),
+        }
+    }
+    Err(why.map_or_else(|| Error::new(Exit::OsErr, DOING, "the program is nowhere to be found"), |error| failed(&error)))
+}
+
+const DOING: &str = "starting a run of the queue";
+
+fn failed(error: &std::io::Error) -> Error {
+    Error::new(Exit::OsErr, DOING, error.to_string()).hint("what waits is sent by the next run: sendmail -q")
+}
+
+/// Ourselves: also where the file was replaced since, or /proc is missing.
+fn programs() -> Vec<PathBuf> {
+    let own = env::args_os().next().map(PathBuf::from);
+    [Some(PathBuf::from("/proc/self/exe")), env::current_exe().ok(), own].into_iter().flatten().collect()
+}
+
+fn command(program: &Path, config: Option<&Path>) -> Command {
+    let mut command = Command::new(program);
+    std::os::unix::process::CommandExt::arg0(&mut command, "sealpost");
+    command.arg(WORD).arg(PATIENCE);
+    if let Some(config) = config {
+        command.arg(config);
+    }
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    command
+}
+
+/// Is such a run: `words` are those behind [`WORD`], its patience and its configuration. Nobody reads what it says but the log.
+pub fn run(words: &[OsString]) -> Exit {
+    close_what_is_not_ours();
+    // A terminal that goes, or asks, is no business of ours.
+    let _ = rustix::process::setsid();
+    signals::outlive_file_size_limit();
+    let patience = words.first().and_then(|word| word.to_str()?.parse().ok()).map(Duration::from_secs);
+    match drain(patience.unwrap_or_default(), words.get(1).map(OsString::as_os_str)) {
+        Ok(()) => Exit::Ok,
+        Err(error) => error.exit(),
+    }
+}
+
+fn drain(patience: Duration, named: Option<&OsStr>) -> Result<(), Error> {
+    let mut lock = Some(take_stdin().map_err(|error| failed(&error))?);
+    let world = Machine;
+    let mut lead = None;
+    let mut place = None;
+    loop {
+        // Anew after each rest: somebody may have mended it.
+        let config = config::load(&world, named.map(Path::new))?;
+        let Some(dir) = config.queue.dir.as_deref().filter(|dir| place.get_or_insert(dir.to_path_buf()) == dir) else {
+            return Ok(());
+        };
+        let Some(spool) = Spool::open(dir)? else { return Ok(()) };
+        if let Some(lock) = lock.take() {
+            lead = spool.lead_on(lock)?;
+            if lead.is_none() && !patience.is_zero() {
+                return Ok(());
+            }
+        }
+        // What the environment says can't be mended, and another caller's may say something else: it is not for long.
+        let patience = if config.origin == Origin::Environment { Duration::ZERO } else { patience };
+        let journal = Journal::new(&config.log, None, Sockets::default());
+        let narrator = Narrator::default();
+        let setting = Setting { world: &world, config: &config, spool: &spool, journal: &journal, narrator: &narrator };
+        let runner = Runner::new(setting, Wish::default())?;
+        if runner.run_for_now(&mut lead, Until::Drained { patience }) == Ended::Over {
+            return Ok(());
+        }
+    }
+}
+
+/// The lock, which is standard input; commands that ask for passwords find nothing there.
+fn take_stdin() -> std::io::Result<OwnedFd> {
+    let lock = std::io::stdin().as_fd().try_clone_to_owned()?;
+    rustix::stdio::dup2_stdin(fs::File::open("/dev/null")?)?;
+    Ok(lock)
+}
+
+/// Closes what the caller's caller left open: a lock or a pipe that somebody waits for.
+fn close_what_is_not_ours() {
+    let names =
+        fs::read_dir("/proc/self/fd").map(|names| names.flatten().filter_map(|name| name.file_name().to_str()?.parse().ok()));
+    let open: Vec<i32> = names.map_or_else(|_| (3..256).collect(), Iterator::collect);
+    for fd in open.into_iter().filter(|fd| *fd > 2) {
+        // The directory itself is closed by now.
+        let _ = nix::unistd::close(fd);
+    }
+}

@@ -1,0 +1,280 @@
+//! How does what an SMTP client hands in become a message that may wait or go? (RFC 5321 3.3, 4.4, 6409 8)
+//!
+//! Who holds the connection asks [`Reception::sender`] and [`Reception::recipient`] before it answers MAIL and RCPT, gives the
+//! octets to the [`Parcel`] of [`Reception::begin`], and does with what comes of it what it likes: keep it, or send it at once.
+
+use std::{cell::OnceCell, path::PathBuf};
+
+use jiff::Timestamp;
+
+use super::{
+    addressing::{self, Directory, MailDomain},
+    completing::{Completer, date},
+};
+use crate::{
+    error::{Error, Exit},
+    host::{
+        config::{Account, Config},
+        journal::Id,
+        spool::{Entry, Head},
+        store::{Intake, Message, Options},
+        world::World,
+    },
+    mail::{
+        address::{Address, ReversePath, Spec},
+        content::Content as _,
+        envelope::{Dsn, Envelope, parse_envid},
+        list::Mailbox,
+        recipients::Wish,
+    },
+    smtp::server::{Recipient, Transaction},
+};
+
+mod refusal;
+
+pub use self::refusal::{Moment, Refusal};
+
+/// On whose behalf messages are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Host {
+    /// The caller's own process: it may do what its command line may.
+    Caller,
+    /// A service that others call.
+    Service {
+        /// This caller may choose any sender.
+        free: bool,
+    },
+}
+
+/// Where one client hands in its messages.
+pub struct Reception<'a> {
+    /// The machine as the client sees it.
+    world: &'a dyn World,
+    config: &'a Config,
+    host: Host,
+    temp_dir: Option<PathBuf>,
+    domain: MailDomain<'a>,
+    directory: OnceCell<Directory>,
+}
+
+/// Whose message it is to be.
+#[derive(Clone, Debug)]
+pub struct Origin<'a> {
+    /// The account that it goes through.
+    pub account: &'a Account,
+    /// The sender that was asked for: a fallback is asked for its own.
+    pub asked: Option<ReversePath>,
+    /// The envelope sender.
+    pub sender: ReversePath,
+}
+
+/// A message on its way in.
+#[derive(Debug)]
+pub struct Parcel<'a> {
+    id: Id,
+    origin: Origin<'a>,
+    envelope: Envelope,
+    intake: Result<Intake, Error>,
+}
+
+/// A message that is whole.
+#[derive(Debug)]
+pub struct Received<'a> {
+    /// Its name.
+    pub id: Id,
+    /// The account that it goes through.
+    pub account: &'a Account,
+    /// The sender that was asked for.
+    pub asked: Option<ReversePath>,
+    /// From whom to whom.
+    pub envelope: Envelope,
+    /// Its octets, as they are to leave.
+    pub message: Message,
+    /// Its Message-ID with the angle brackets.
+    pub message_id: String,
+}
+
+impl<'a> Reception<'a> {
+    /// A reception for the caller that `world` tells of. What does not stay in memory goes to `temp_dir` first.
+    pub fn new(world: &'a dyn World, config: &'a Config, host: Host, temp_dir: Option<PathBuf>) -> Self {
+        let domain = MailDomain::new(world, config);
+        Self { world, config, host, temp_dir, domain, directory: OnceCell::new() }
+    }
+
+    /// Finds the account and the sender that a MAIL means.
+    ///
+    /// # Errors
+    /// There is no such account, the sender is no address, or the caller may not use it.
+    pub fn sender(&self, mail: &Transaction) -> Result<Origin<'a>, Refusal> {
+        let refused = |error| Refusal::at(Moment::Mail, error);
+        let asked = if mail.any_sender { None } else { Some(self.path(&mail.sender).map_err(refused)?) };
+        let address = asked.as_ref().filter(|asked| **asked != ReversePath::Null).map(ToString::to_string);
+        let account = self.config.choose(mail.account.as_deref(), address.as_deref()).map_err(|error| match &mail.account {
+            Some(_) => refused(error.with_exit(Exit::Usage)),
+            None => refused(error),
+        })?;
+        let sender = match self.host {
+            Host::Caller => addressing::sender(asked.clone(), account, &self.domain),
+            Host::Service { free } => addressing::claimed_sender(asked.clone(), account, &self.domain, free),
+        };
+        Ok(Origin { account, asked, sender: sender.map_err(refused)? })
+    }
+
+    /// Looks whether a RCPT can be followed.
+    ///
+    /// # Errors
+    /// It is no address, or an alias that leads nowhere.
+    pub fn recipient(&self, named: &Recipient) -> Result<(), Refusal> {
+        self.expand(std::slice::from_ref(named)).map(drop)
+    }
+
+    /// The envelope is known, and octets follow.
+    ///
+    /// # Errors
+    /// As [`Reception::sender`] and [`Reception::recipient`].
+    pub fn begin(&self, transaction: &Transaction) -> Result<Parcel<'a>, Refusal> {
+        let origin = self.sender(transaction)?;
+        let recipients = self.expand(&transaction.recipients)?;
+        let envid = transaction
+            .envid
+            .as_deref()
+            .map(parse_envid)
+            .transpose()
+            .map_err(|error| Refusal::at(Moment::Mail, Error::new(Exit::Usage, "reading ENVID", format!("it {error}"))))?;
+        let dsn = Dsn { notify: None, ret: transaction.ret, envid };
+        let envelope = Envelope { sender: origin.sender.clone(), recipients, dsn };
+        let options = Options { limit: self.config.limits.message_size, ignore_dots: true, temp_dir: self.temp_dir.clone() };
+        Ok(Parcel { id: self.name(), origin, envelope, intake: Ok(Intake::new(&options)) })
+    }
+
+    /// A name for a message, or for what became of the attempt to hand one in.
+    pub fn name(&self) -> Id {
+        let mut random = [0; 10];
+        // Without randomness the name of the submission is less unique, and that is all.
+        let _ = self.world.random(&mut random);
+        Id::new(self.world.timestamp(), random)
+    }
+
+    fn path(&self, text: &str) -> Result<ReversePath, Error> {
+        if text.is_empty() {
+            return Ok(ReversePath::Null);
+        }
+        let spec = Spec::parse(text);
+        let bare = matches!(spec, Ok(Spec::Bare(_)));
+        let address = spec.and_then(|spec| spec.qualify(if bare { self.domain.name() } else { "" }));
+        address.map(ReversePath::Address).map_err(|error| not_an_address("sender", text, &error.to_string()))
+    }
+
+    fn expand(&self, named: &[Recipient]) -> Result<Vec<crate::mail::envelope::Recipient>, Refusal> {
+        let refused = |error| Refusal::at(Moment::Rcpt, error);
+        let mailboxes = named.iter().map(mailbox).collect::<Result<Vec<_>, _>>().map_err(refused)?;
+        let directory = self.directory().map_err(refused)?;
+        let mut recipients = directory.nobody_yet(&mailboxes, &self.domain);
+        for (mailbox, named) in mailboxes.iter().zip(named) {
+            recipients.add_with(mailbox, &wish(named)).map_err(refused)?;
+        }
+        Ok(recipients.finish())
+    }
+
+    /// Read once a connection: a changed file counts for the next one.
+    fn directory(&self) -> Result<&Directory, Error> {
+        if let Some(directory) = self.directory.get() {
+            return Ok(directory);
+        }
+        let directory = Directory::load(&self.domain, self.config)?;
+        Ok(self.directory.get_or_init(|| directory))
+    }
+
+    /// Who handed it in, when, and under which name it is found here (RFC 5321 4.4): the uid, which the kernel knows, and no more of
+    /// the machine than addresses tell anyway.
+    fn trace(&self, id: Id) -> Option<String> {
+        let (uid, domain) = (self.world.uid(), self.domain.name());
+        let trace = || format!("by {domain} (sealpost, from userid {uid})\n id {id}; {}", date(self.world));
+        (self.host != Host::Caller).then(trace)
+    }
+}
+
+impl<'a> Parcel<'a> {
+    /// Its name.
+    pub fn id(&self) -> Id {
+        self.id
+    }
+
+    /// From whom to whom.
+    pub fn envelope(&self) -> &Envelope {
+        &self.envelope
+    }
+
+    /// Takes a piece of the message; what is wrong with it is told by [`Parcel::finish`].
+    pub fn push(&mut self, piece: &[u8]) {
+        if let Ok(intake) = &mut self.intake
+            && let Err(error) = intake.push(piece)
+        {
+            self.intake = Err(error);
+        }
+    }
+
+    /// The message is whole.
+    ///
+    /// # Errors
+    /// It can't be sent as it is, or there is no room to keep it.
+    pub fn finish(self, reception: &Reception<'a>) -> Result<Received<'a>, Refusal> {
+        let refused = |error| Refusal::at(Moment::Message, error);
+        let draft = self.intake.and_then(Intake::finish).map_err(refused)?;
+        let Origin { account, asked, sender } = self.origin;
+        let trace = reception.trace(self.id);
+        let completer = Completer {
+            world: reception.world,
+            domain: &reception.domain,
+            id: self.id,
+            full_name: None,
+            gateway: false,
+            trace: trace.as_deref(),
+        };
+        let (message, message_id) = completer.complete(draft, account, &sender).map_err(refused)?;
+        Ok(Received { id: self.id, account, asked, envelope: self.envelope, message, message_id })
+    }
+}
+
+impl Received<'_> {
+    /// What the queue is to know of it: handed in by the caller that `world` tells of, and due at once.
+    pub fn entry(&self, world: &dyn World, now: Timestamp) -> Entry {
+        let facts = self.message.facts();
+        let head = Head {
+            arrived: now,
+            uid: world.uid(),
+            user: world.user().login,
+            account: self.account.name.clone(),
+            asked: self.asked.clone(),
+            envelope: self.envelope.clone(),
+            message_id: self.message_id.clone(),
+            size: facts.size,
+            eight_bit: facts.eight_bit,
+            tls_waived: facts.tls_waived,
+            report: false,
+        };
+        Entry::new(head, now)
+    }
+}
+
+/// A leading backslash says that no alias is meant, as in sendmail(8).
+fn mailbox(named: &Recipient) -> Result<Mailbox, Error> {
+    let bare = named.address.strip_prefix('\\');
+    let spec = Spec::parse(bare.unwrap_or(&named.address));
+    let spec = spec.map_err(|error| not_an_address("recipient", &named.address, &error.to_string()))?;
+    Ok(Mailbox { display: None, spec, verbatim: bare.is_some() })
+}
+
+fn wish(named: &Recipient) -> Wish {
+    // Of another type it could not be said to the smarthost.
+    let address = named.original.as_deref().and_then(|original| original.split_once(';'));
+    let rfc822 = address.filter(|(kind, _)| kind.eq_ignore_ascii_case("rfc822"));
+    Wish { original: rfc822.and_then(|(_, address)| Address::parse(address).ok()), notify: named.notify }
+}
+
+fn not_an_address(what: &str, text: &str, why: &str) -> Error {
+    Error::new(Exit::DataErr, format!("reading the {what} <{text}>"), format!("it {why}"))
+}
+
+#[cfg(test)]
+mod tests;

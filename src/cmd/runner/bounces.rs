@@ -1,0 +1,194 @@
+//! How is the sender of a message that waits told of it, and how is it that this happens once? (RFC 3464, RFC 5321 6.1)
+
+use std::{io, time::Duration};
+
+use jiff::Timestamp;
+use ring::digest::{SHA256, digest};
+
+use super::{Runner, transition::later, work};
+use crate::{
+    cmd::addressing::MailDomain,
+    error::{Error, Exit},
+    host::{
+        config::Account,
+        journal::{Event, Happening, Id, Record, Span, Status, id::RANDOM},
+        memory,
+        spool::{Claim, Entry, Head},
+    },
+    mail::{
+        address::{Address, ReversePath},
+        bounce::{self, Kind, Notice, RETURNED, Told, is_owed},
+        content::{Content, Facts, Form},
+        envelope::{Dsn, Envelope, Recipient},
+        policy::Request,
+    },
+};
+
+impl<'a> Runner<'a> {
+    /// Queues a report of these recipients, where one is owed; whether it was. Asked again, it is queued once all the same: its name
+    /// follows from the message's, and from what is reported.
+    ///
+    /// # Errors
+    /// It can't be written.
+    pub(super) fn report(&self, claim: &Claim<'a>, kind: Kind, places: &[usize]) -> Result<bool, Error> {
+        let head = &claim.entry.head;
+        let ReversePath::Address(to) = &head.envelope.sender else { return Ok(false) };
+        let is_owed = |place: &&usize| {
+            let recipient = head.envelope.recipients.get(**place);
+            recipient.is_some_and(|recipient| is_owed(&head.envelope.sender, head.envelope.notify(recipient), kind))
+        };
+        let places: Vec<usize> = places.iter().filter(is_owed).copied().collect();
+        if head.report || places.is_empty() {
+            return Ok(false);
+        }
+        let places = &places[..];
+        let id = name(claim, kind, places);
+        if self.setting.spool.find(id)?.is_some() {
+            return Ok(true);
+        }
+        let mut letter = self.letter(claim, (id, kind), to, places)?;
+        let entry = self.entry(head, to, id, &letter);
+        drop(self.setting.spool.add(id, entry, &mut letter)?);
+        self.tell(claim, to);
+        self.offer(id, &head.account);
+        Ok(true)
+    }
+
+    fn letter(&self, claim: &Claim<'a>, (id, kind): (Id, Kind), to: &Address, places: &[usize]) -> Result<Letter, Error> {
+        let (world, config) = (self.setting.world, self.setting.config);
+        let Entry { head, state } = &claim.entry;
+        let now = world.now();
+        let date =
+            |time: Timestamp| time.to_zoned_datetime(now.time_zone().clone()).strftime("%a, %d %b %Y %H:%M:%S %z").to_string();
+        let account = config.account(&head.account);
+        let server = account.map(memory::name);
+        let server = server.as_deref().map(|name| name.rsplit_once(':').map_or(name, |(host, _)| host));
+        let tried = state.tried.map(date);
+        let told = |place: &usize| {
+            let recipient = head.envelope.recipients.get(*place)?;
+            let last = state.recipients.get(*place)?.last();
+            Some(Told {
+                recipient,
+                last,
+                server: server.filter(|_| last.is_some_and(|l| l.code.is_some())),
+                tried: tried.as_deref(),
+            })
+        };
+        let recipients: Vec<Told<'_>> = places.iter().filter_map(told).collect();
+        let domain = MailDomain::new(world, config);
+        let from = Address::parse(&format!("MAILER-DAEMON@{}", domain.name()));
+        let from = from.map_err(|error| unwritable(claim.id, &error.to_string()))?;
+        let (start, size) = start(claim).map_err(|error| unwritable(claim.id, &error.to_string()))?;
+        let until = date(later(head.arrived, config.queue.max_age));
+        let notice = Notice {
+            kind,
+            id: &claim.id.to_string(),
+            message_id: &format!("<{id}@{}>", domain.name()),
+            date: &date(now.timestamp()),
+            host: &world.host_name(),
+            from: &from,
+            to,
+            envid: head.envelope.dsn.envid.as_deref(),
+            ret: head.envelope.dsn.ret,
+            requiretls: account.is_some_and(|account| demands_requiretls(account, head)),
+            arrived: &date(head.arrived),
+            until: Some(until.as_str()).filter(|_| kind == Kind::Delay),
+            recipients: &recipients,
+            start: &start,
+            size,
+        };
+        bounce::write(&notice).map(Letter::new)
+    }
+
+    fn entry(&self, of: &Head, to: &Address, id: Id, letter: &Letter) -> Entry {
+        let (now, facts) = (self.now(), letter.facts());
+        let recipients = vec![Recipient { address: to.clone(), original: None, notify: None }];
+        let head = Head {
+            arrived: now,
+            uid: of.uid,
+            user: of.user.clone(),
+            account: of.account.clone(),
+            asked: Some(ReversePath::Null),
+            envelope: Envelope { sender: ReversePath::Null, recipients, dsn: Dsn::default() },
+            message_id: format!("<{id}@{}>", MailDomain::new(self.setting.world, self.setting.config).name()),
+            size: facts.size,
+            eight_bit: facts.eight_bit,
+            tls_waived: false,
+            report: true,
+        };
+        Entry::new(head, now)
+    }
+
+    fn tell(&self, claim: &Claim<'a>, to: &Address) {
+        let account = self.setting.config.account(&claim.entry.head.account);
+        let recipients = std::slice::from_ref(to);
+        let happening = Happening { event: Event::Bounce, status: Status::Queued, account, recipients, error: None };
+        let span = Span { end: self.now(), took: Duration::ZERO };
+        self.log(&Record::happened(span, &work::submission(claim.id, &claim.entry), &happening));
+    }
+}
+
+/// What the report is called: always the same for the same recipients of the same message, after the same attempt.
+fn name(claim: &Claim<'_>, kind: Kind, places: &[usize]) -> Id {
+    let Entry { head, state } = &claim.entry;
+    let hash = digest(&SHA256, format!("{kind:?} {} {places:?}", claim.id).as_bytes());
+    let mut random = [0; RANDOM];
+    random.iter_mut().zip(hash.as_ref()).for_each(|(octet, from)| *octet = *from);
+    Id::new(state.tried.unwrap_or(head.arrived), random)
+}
+
+fn demands_requiretls(account: &Account, head: &Head) -> bool {
+    account.tls.demand.of_message(head.tls_waived).request == Request::Require
+}
+
+/// The start of the message, and how long the whole is; in seven bits where that can be had.
+fn start(claim: &Claim<'_>) -> io::Result<(Vec<u8>, u64)> {
+    let mut content = claim.content()?;
+    let size = match content.rewind(Form::SevenBit) {
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => content.rewind(Form::EightBit)?,
+        size => size?,
+    };
+    let most = usize::try_from(RETURNED.min(size)).unwrap_or(usize::MAX);
+    let mut start = Vec::new();
+    loop {
+        let room = most - start.len();
+        if room == 0 || content.fill(&mut start, room)? {
+            break;
+        }
+    }
+    Ok((start, size))
+}
+
+fn unwritable(id: Id, because: &str) -> Error {
+    Error::new(Exit::TempFail, format!("writing a report on message {id} of the queue"), because)
+}
+
+/// A report, as the queue takes it.
+struct Letter {
+    octets: Vec<u8>,
+    given: usize,
+}
+
+impl Letter {
+    fn new(octets: Vec<u8>) -> Self {
+        Self { octets, given: 0 }
+    }
+}
+
+impl Content for Letter {
+    fn facts(&self) -> Facts {
+        Facts { size: self.octets.len() as u64, eight_bit: !self.octets.is_ascii(), tls_waived: false }
+    }
+
+    fn rewind(&mut self, _: Form) -> io::Result<u64> {
+        self.given = 0;
+        Ok(self.octets.len() as u64)
+    }
+
+    fn fill(&mut self, out: &mut Vec<u8>, limit: usize) -> io::Result<bool> {
+        let end = self.octets.len().min(self.given + limit);
+        out.extend_from_slice(&self.octets[self.given..end]);
+        self.given = end;
+        Ok(end == self.octets.len())
+    }
+}

@@ -1,0 +1,173 @@
+//! What in the queue is due, and when is the next look due?
+
+use std::{
+    ffi::OsStr,
+    io,
+    sync::atomic::Ordering,
+    thread::Scope,
+    time::{Duration, Instant},
+};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Runner, SKIPPED, lock, transition::schedule};
+use crate::{
+    error::{Error, Exit},
+    host::{
+        journal::Id,
+        spool::{Found, Place, Waiting},
+    },
+};
+
+/// Of its time a run spends this part looking through the queue, at the most.
+const SHARE: u32 = 10;
+/// How often what is old is swept away.
+const SWEEP: Duration = Duration::from_secs(3600);
+
+/// What a look through the queue came to.
+#[derive(Debug, Default)]
+pub(super) struct Look {
+    ended: Option<Instant>,
+    cost: Duration,
+    /// When the next message is due, of those that were not.
+    next: Option<Timestamp>,
+    /// Messages that had been worked on when it began.
+    pub(super) acted: u64,
+}
+
+impl Look {
+    /// Whether the last one was long enough ago.
+    pub(super) fn may_be_repeated(&self) -> bool {
+        self.rest().is_zero()
+    }
+
+    /// How long it is until then.
+    pub(super) fn rest(&self) -> Duration {
+        self.ended.map_or(Duration::ZERO, |ended| (self.cost * SHARE).saturating_sub(ended.elapsed()))
+    }
+}
+
+impl Runner<'_> {
+    /// Hands what is due to the lanes.
+    pub(super) fn look<'s>(&'s self, scope: &'s Scope<'s, '_>) -> Look {
+        let begun = Instant::now();
+        let acted = self.acted.load(Ordering::SeqCst);
+        for lane in &self.lanes {
+            // A lane that is idle begins anew; one that is at work goes on from where it is.
+            lane.begin(lane.is_idle() && !lane.has_more());
+        }
+        lock(&self.skipped).clear();
+        self.hear_of_pauses();
+        let mut next = None;
+        match self.setting.spool.names(Place::Queue) {
+            Ok(names) => {
+                for found in names.take_while(|_| !self.is_stopping()) {
+                    let due = self.meet(found);
+                    next = [next, due].into_iter().flatten().min();
+                    self.staff(scope);
+                }
+            }
+            Err(error) => self.complain(None, &error),
+        }
+        Look { ended: Some(Instant::now()), cost: begun.elapsed(), next, acted }
+    }
+
+    /// Hands one message to its lane, if it is due; when it is, if not.
+    fn meet(&self, found: Found) -> Option<Timestamp> {
+        let waiting = match found {
+            Found::Message(waiting) => waiting,
+            Found::Odd(name) => {
+                self.set_aside(&name, "is no message of ours");
+                return None;
+            }
+        };
+        let now = self.now();
+        if !self.wish.now && !self.is_due(waiting.due, now) {
+            return Some(waiting.due);
+        }
+        if let Some(end) = self.end_of_all_pauses(now) {
+            return Some(end);
+        }
+        let lane = match self.lanes.as_slice() {
+            [only, _homeless] => only,
+            _ => self.lane(&self.setting.spool.peek(Place::Queue, waiting.id).ok()??.head.account),
+        };
+        let paused = lane.account.and_then(|account| self.paused_until(account, now));
+        if paused.is_none() {
+            lane.push(waiting.id);
+        }
+        paused
+    }
+
+    /// Due is what should have left by now, and what is further ahead than any schedule puts it: the clock was set back.
+    pub(super) fn is_due(&self, due: Timestamp, now: Timestamp) -> bool {
+        schedule(&self.setting.config.queue).is_due(due, now)
+    }
+
+    /// How long until something is due.
+    pub(super) fn until_next(&self, look: &Look) -> Option<Duration> {
+        let ahead = look.next?.duration_since(self.now());
+        Some(Duration::try_from(ahead).unwrap_or_default().max(Duration::from_millis(1)))
+    }
+
+    /// Whether something is due that this run has not tried.
+    pub(super) fn has_missed_any(&self) -> bool {
+        if self.in_debt().is_some() {
+            return false;
+        }
+        let Ok(mut names) = self.setting.spool.names(Place::Queue) else { return false };
+        let now = self.now();
+        let skipped = lock(&self.skipped);
+        let is_missed = |waiting: &Waiting| {
+            self.is_due(waiting.due, now) && !skipped.contains(&waiting.id) && self.has_open_lane(waiting.id, now)
+        };
+        skipped.len() < SKIPPED && names.any(|found| matches!(&found, Found::Message(waiting) if is_missed(waiting)))
+    }
+
+    fn has_open_lane(&self, id: Id, now: Timestamp) -> bool {
+        let Ok(Some(entry)) = self.setting.spool.peek(Place::Queue, id) else { return false };
+        self.lane(&entry.head.account).account.is_none_or(|account| self.paused_until(account, now).is_none())
+    }
+
+    /// A message that can't be worked on now; it is not met again in this round.
+    pub(super) fn skip(&self, id: Id) {
+        let mut skipped = lock(&self.skipped);
+        if skipped.len() < SKIPPED {
+            skipped.insert(id);
+        }
+    }
+
+    /// Puts aside what is no message, and says so.
+    pub(super) fn set_aside(&self, name: &OsStr, why: &str) {
+        let doing = format!("setting aside {} of the queue in {}", name.to_string_lossy(), self.setting.spool.path().display());
+        let moved = self.setting.spool.set_aside(Place::Queue, name);
+        let told = || Error::new(Exit::DataErr, doing, format!("it {why}")).hint("it is in odd/ now; look at it");
+        self.complain(None, &moved.err().unwrap_or_else(told));
+    }
+
+    /// Removes what is left of dead writers, and what failed long ago; once an hour.
+    pub(super) fn sweep_now_and_then(&self) {
+        let mut swept = lock(&self.swept);
+        if swept.is_some_and(|swept| swept.elapsed() < SWEEP) {
+            return;
+        }
+        *swept = Some(Instant::now());
+        let now = self.now();
+        let kept = SignedDuration::try_from(self.setting.config.queue.keep_failed).unwrap_or(SignedDuration::MAX);
+        let failed_before = now.checked_sub(kept).unwrap_or(Timestamp::MIN);
+        if let Err(error) = self.setting.spool.sweep(now, failed_before) {
+            self.complain(None, &error);
+        }
+    }
+}
+
+/// The error of a system that has no descriptors left.
+pub(super) fn no_alarm(error: &io::Error) -> Error {
+    Error::new(Exit::OsErr, "getting ready to run the queue", error.to_string()).hint("raise the limit of open files (ulimit -n)")
+}
+
+/// The error of a system that has no threads left.
+pub(super) fn no_thread(error: &io::Error) -> Error {
+    Error::new(Exit::OsErr, "running the queue with several connections", error.to_string())
+        .hint("raise the limit of processes (ulimit -u)")
+}

@@ -1,0 +1,112 @@
+//! How is it written down what became of a message, so that a crash anywhere loses nothing and repeats as little as can be?
+
+use super::{
+    Runner,
+    debts::Debt,
+    lock,
+    transition::{self, Step},
+};
+use crate::{
+    error::{Error, Exit},
+    host::{
+        journal::Id,
+        spool::{Claim, Place, State},
+    },
+    mail::{bounce::Kind, queued::Standing},
+};
+
+/// What became of a message that was worked on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fared {
+    /// All have it.
+    Delivered,
+    /// Somebody is to be tried again.
+    Waits,
+    /// Somebody never gets it.
+    Failed,
+}
+
+/// A message that was worked on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Done {
+    /// Its name.
+    pub id: Id,
+    /// What became of it.
+    pub fared: Fared,
+}
+
+impl<'a> Runner<'a> {
+    /// Writes down how a message stands; what can't be written is a debt, and keeps the message locked meanwhile.
+    pub(super) fn settle(&self, mut claim: Box<Claim<'a>>, step: Step) {
+        let done = Done { id: claim.id, fared: fared(&step.state) };
+        match self.write_down(&mut claim, &step) {
+            Ok(()) => {
+                if let Some(told) = self.wish.told {
+                    told(done);
+                }
+            }
+            Err(error) => {
+                self.complain(Some((claim.id, &claim.entry)), &error);
+                lock(&self.debts).owe(Debt { claim, step });
+            }
+        }
+    }
+
+    /// Each change is durable before the next one, and all of them can be repeated: first who has the message, and who never gets it;
+    /// then the report on these; then that the sender was told.
+    pub(super) fn write_down(&self, claim: &mut Claim<'a>, step: &Step) -> Result<(), Error> {
+        let fared = fared(&step.state);
+        if fared == Fared::Delivered {
+            return claim.finish();
+        }
+        let mut state = step.state.clone();
+        if claim.entry.state.attempts == state.attempts {
+            // It got this far before.
+            state.told |= claim.entry.state.told;
+            state.warned |= claim.entry.state.warned;
+        }
+        if fared == Fared::Failed {
+            // From now on it counts how long it is kept.
+            state.next = state.tried.unwrap_or(state.next);
+        }
+        if claim.entry.state != state {
+            claim.note(state.clone())?;
+        }
+        let is_told = !state.told && self.report(claim, Kind::Failure, &step.failed)?;
+        let waiting = || places(&state, Standing::is_waiting);
+        let is_warned = step.is_late && !state.warned && self.report(claim, Kind::Delay, &waiting())?;
+        if is_told || is_warned {
+            claim.note(State { told: state.told || is_told, warned: state.warned || is_warned, ..state })?;
+        }
+        if fared == Fared::Failed { claim.shift(Place::Failed) } else { Ok(()) }
+    }
+
+    /// A message of an account that the configuration does not have (any more).
+    pub(super) fn postpone(&self, claim: Box<Claim<'a>>) {
+        let name = &claim.entry.head.account;
+        let doing = format!("sending message {} of the queue", claim.id);
+        let error = Error::new(Exit::TempFail, doing, format!("the configuration has no account {name} any more"))
+            .hint(format!("write [accounts.{name}] again, or remove the message: sealpost queue remove {}", claim.id));
+        self.complain(Some((claim.id, &claim.entry)), &error);
+        let (setting, entry) = (self.setting, &claim.entry);
+        let step = transition::untried(setting.world, &setting.config.queue, entry, &error);
+        let step = step.aged(&setting.config.queue, entry, self.now(), 0);
+        self.settle(claim, step);
+    }
+}
+
+fn places(state: &State, is: fn(&Standing) -> bool) -> Vec<usize> {
+    let all = state.recipients.iter().enumerate();
+    all.filter(|(_, standing)| is(standing)).map(|(place, _)| place).collect()
+}
+
+fn fared(state: &State) -> Fared {
+    let any = |is: fn(&Standing) -> bool| state.recipients.iter().any(is);
+    if any(|standing| matches!(standing, Standing::Waiting(_))) {
+        Fared::Waits
+    } else if any(|standing| matches!(standing, Standing::Failed(_))) {
+        Fared::Failed
+    } else {
+        Fared::Delivered
+    }
+}

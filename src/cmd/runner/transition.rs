@@ -1,0 +1,132 @@
+//! How does a message stand after an attempt, and who is to be told? (RFC 5321 4.5.4.1)
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{
+    cmd::deliver::Delivered,
+    error::Error,
+    host::{
+        config::Queue,
+        spool::{Entry, State},
+        world::World,
+    },
+    mail::{
+        outcome::{Fate, Outcome, Trouble},
+        queued::{self, Last, Standing},
+        retry::{Life, Schedule},
+    },
+};
+
+/// A message after an attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::cmd) struct Step {
+    /// How it stands.
+    pub(in crate::cmd) state: State,
+    /// Who failed, and was not told of yet; places among the recipients.
+    pub(super) failed: Vec<usize>,
+    /// It is late, and the sender should know.
+    pub(super) is_late: bool,
+}
+
+/// The times of a queue.
+pub(super) fn schedule(queue: &Queue) -> Schedule {
+    Schedule::new(queue.retry_first, queue.retry_most, queue.max_age, queue.warn_after)
+}
+
+/// How it stands while it is still being tried: those whom it has reached are not tried again, whatever happens now.
+pub(super) fn meanwhile(entry: &Entry, outcomes: &[Outcome]) -> State {
+    let mut state = entry.state.clone();
+    // Who was refused is told of when all is over.
+    let settled: Vec<Outcome> = outcomes.iter().filter(|outcome| outcome.fate != Fate::Refused).cloned().collect();
+    queued::settle(&entry.head.envelope.recipients, &mut state.recipients, &settled, None);
+    state
+}
+
+/// How it stands after an attempt, and when it is tried again.
+pub(in crate::cmd) fn after(world: &dyn World, queue: &Queue, entry: &Entry, delivered: &Delivered) -> Step {
+    let problem = delivered.problem.as_ref().map(|error| last(error, &delivered.troubles));
+    let mut state = tried(world, queue, entry, problem.clone());
+    let recipients = &entry.head.envelope.recipients;
+    queued::settle(recipients, &mut state.recipients, &delivered.outcomes, problem.as_ref());
+    if let Some(why) = delivered.unpromised() {
+        // It would fare no better tomorrow (RFC 8689 4.2.1).
+        refuse(&mut state, &Last { enhanced: Some(why.enhanced()), text: why.because().to_owned(), ..Last::default() });
+    }
+    Step::new(entry, state)
+}
+
+/// The same for a message that could not even be tried.
+pub(super) fn untried(world: &dyn World, queue: &Queue, entry: &Entry, problem: &Error) -> Step {
+    let last = last(problem, &[]);
+    let mut state = tried(world, queue, entry, Some(last.clone()));
+    for standing in &mut state.recipients {
+        if standing.is_waiting() {
+            *standing = Standing::Waiting(Some(last.clone()));
+        }
+    }
+    Step::new(entry, state)
+}
+
+impl Step {
+    /// What is left to do where nothing was tried.
+    pub(super) fn new(entry: &Entry, state: State) -> Self {
+        let is_known = |place: usize| entry.state.told && matches!(entry.state.recipients.get(place), Some(Standing::Failed(_)));
+        let failed = state.recipients.iter().enumerate().filter(|(_, standing)| matches!(standing, Standing::Failed(_)));
+        let failed: Vec<usize> = failed.map(|(place, _)| place).filter(|place| !is_known(*place)).collect();
+        let told = entry.state.told && failed.is_empty();
+        let state = State { told, ..state };
+        Self { state, failed, is_late: false }
+    }
+
+    /// Gives up whom it has not reached for too long, else sees whether the sender should know that it is late. `in_vain`: how often
+    /// its account was tried in a row, for whichever message.
+    pub(super) fn aged(mut self, queue: &Queue, entry: &Entry, now: Timestamp, in_vain: u32) -> Self {
+        if !self.state.recipients.iter().any(Standing::is_waiting) {
+            return self;
+        }
+        let schedule = schedule(queue);
+        let life = Life { arrived: entry.head.arrived, now, attempts: self.state.attempts.max(in_vain) };
+        if schedule.is_expired(life) {
+            self.failed.extend(queued::give_up(&mut self.state.recipients).failed);
+            self.state.told = false;
+        } else {
+            self.is_late = !self.state.warned && schedule.is_late(life);
+        }
+        self
+    }
+}
+
+fn refuse(state: &mut State, last: &Last) {
+    for standing in &mut state.recipients {
+        if standing.is_waiting() {
+            *standing = Standing::Failed(last.clone());
+        }
+    }
+}
+
+fn tried(world: &dyn World, queue: &Queue, entry: &Entry, problem: Option<Last>) -> State {
+    let now = world.timestamp();
+    let attempts = entry.state.attempts.saturating_add(1);
+    let next = later(now, schedule(queue).next(attempts, chance(world)));
+    State { attempts, tried: Some(now), next, problem, ..entry.state.clone() }
+}
+
+/// A random number; without randomness many come at once, and that is all.
+pub(super) fn chance(world: &dyn World) -> u32 {
+    let mut octets = [0; 4];
+    let _ = world.random(&mut octets);
+    u32::from_ne_bytes(octets)
+}
+
+/// A time, so much later.
+pub(super) fn later(now: Timestamp, wait: Duration) -> Timestamp {
+    SignedDuration::try_from(wait).ok().and_then(|wait| now.checked_add(wait).ok()).unwrap_or(Timestamp::MAX)
+}
+
+fn last(error: &Error, troubles: &[(String, Trouble)]) -> Last {
+    let text = error.because().to_owned();
+    let tls = troubles.iter().any(|(_, trouble)| *trouble == Trouble::TlsUnmet).then(|| text.clone());
+    Last { code: None, enhanced: None, text, tls }
+}

@@ -1,0 +1,233 @@
+//! `sealpost serve`: the service that takes mail of local programs, keeps it safe, and sends it; it alone holds the account's secret.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+};
+
+use clap::{Args, ValueHint};
+
+use self::{
+    desk::{Desk, Generation},
+    post::Post,
+};
+use super::{caller::complain, sendmail::ErrorMode};
+use crate::{
+    error::{Error, Exit},
+    host::{
+        config::{self, Config},
+        sandbox::{self, Confined},
+        service::{
+            Caps, Door, Service,
+            door::{self, Name},
+            quota::Quota,
+            supervisor::Supervisor,
+        },
+        signals::{self, Order, Orders},
+        spool::Spool,
+        world::{Machine, System, World},
+    },
+};
+
+mod clerk;
+mod damper;
+mod desk;
+mod post;
+mod reach;
+
+/// What `--help` ends with.
+const EXAMPLES: &str = "\
+Examples:
+  systemctl enable --now sealpost.socket   as packaging/systemd sets it up
+  sealpost serve                           in the foreground, as the user who
+                                           owns /var/spool/sealpost
+  sealpost serve --user                    for yourself alone: your own queue
+  kill -HUP PID                            read the configuration again";
+
+/// Take mail of local programs on a socket, keep it safe, and send it: until it is told to end.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = EXAMPLES)]
+pub struct Options {
+    /// Use this configuration and no other
+    #[arg(short = 'C', long = "file", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    file: Option<PathBuf>,
+    /// Serve the own user alone: with the own configuration and queue, at $XDG_RUNTIME_DIR/sealpost/submit.sock
+    #[arg(long)]
+    user: bool,
+    /// Don't give up (by Landlock) the files that it has no business with
+    #[arg(long)]
+    no_sandbox: bool,
+}
+
+/// The machine as a service of the system sees it.
+static SYSTEM: System<'static> = System::new(&Machine);
+
+/// Serves until a signal ends it.
+///
+/// # Errors
+/// It can't begin: the configuration, the queue or a socket can't be used.
+pub fn run(options: &Options) -> Result<Exit, Error> {
+    signals::outlive_file_size_limit();
+    // Before any thread begins: signals, and what the environment says of sockets.
+    let orders = Orders::take().map_err(|error| unable("waiting for signals", &error))?;
+    let handed = door::handed()?;
+    let world: &'static dyn World = if options.user { &Machine } else { &SYSTEM };
+    let supervisor = Arc::new(Supervisor::of(world));
+    signals::raise_file_limit();
+    let config = load(world, options)?;
+    let spool = Arc::new(open(world, &config)?);
+    let (doors, names) = doors(&config, handed)?;
+    let quota = Quota::new(&spool)?;
+    confine(world, options, &config, &spool, &names)?;
+    let service = Service::new(doors, caps(&config), supervisor.pulse()).map_err(|error| unable("listening", &error))?;
+    let generation = Arc::new(Generation::new(config));
+    let post = Post::start(world, Arc::clone(&generation), Arc::clone(&spool)).map_err(|error| unable("starting", &error))?;
+    let desk = Arc::new(Desk::new(world, generation, spool, quota, post, Arc::clone(&supervisor)));
+    let house = House { world, options, orders, service: Arc::new(service), desk, supervisor };
+    let ended = house.run();
+    drop(names);
+    ended
+}
+
+/// All that runs.
+struct House<'a> {
+    world: &'static dyn World,
+    options: &'a Options,
+    orders: Orders,
+    service: Arc<Service>,
+    desk: Arc<Desk>,
+    supervisor: Arc<Supervisor>,
+}
+
+impl House<'_> {
+    /// Follows signals until everything has ended.
+    fn run(&self) -> Result<Exit, Error> {
+        let has_ended = Arc::new(AtomicBool::new(false));
+        let (service, desk) = (Arc::clone(&self.service), Arc::clone(&self.desk));
+        let (orders, ended) = (self.orders, Arc::clone(&has_ended));
+        let serving = thread::Builder::new().name("serve".to_owned()).spawn(move || {
+            service.run(&*desk);
+            desk.close();
+            ended.store(true, Ordering::SeqCst);
+            orders.done();
+        });
+        serving.map_err(|error| unable("starting", &error))?;
+        self.supervisor.ready();
+        let mut is_stopping = false;
+        loop {
+            match self.orders.wait().map_err(|error| unable("waiting for signals", &error))? {
+                // Whoever says so twice does not want to wait: all that was acknowledged is safe in any case.
+                Order::Stop if is_stopping => return Ok(Exit::Ok),
+                Order::Stop => {
+                    is_stopping = true;
+                    self.supervisor.stopping();
+                    self.service.stop();
+                    self.desk.stop();
+                }
+                Order::Reload if is_stopping => {}
+                Order::Reload => self.reload(),
+                Order::Done if has_ended.load(Ordering::SeqCst) => return Ok(Exit::Ok),
+                Order::Done => {}
+            }
+        }
+    }
+
+    /// Reads the configuration again; one that can't be used changes nothing.
+    fn reload(&self) {
+        self.supervisor.reloading();
+        if let Err(error) = self.renew() {
+            complain("sealpost", ErrorMode::Print, &error);
+        }
+        self.supervisor.ready();
+    }
+
+    fn renew(&self) -> Result<(), Error> {
+        let config = load(self.world, self.options)?;
+        for (what, is_same) in self.desk.differences(&config) {
+            if !is_same {
+                let error = Error::new(Exit::Config, "reading the configuration again", format!("{what} has changed"));
+                complain("sealpost", ErrorMode::Print, &error.hint("that takes a restart; the rest is in force now"));
+            }
+        }
+        self.service.set_caps(caps(&config));
+        self.desk.renew(config).map_err(|error| unable("starting anew", &error))
+    }
+}
+
+fn load(world: &dyn World, options: &Options) -> Result<Config, Error> {
+    let mut config = config::load(world, options.file.as_deref())?;
+    if options.user && config.serve.socket == Path::new(config::SOCKET) {
+        let directory = world.env("XDG_RUNTIME_DIR").filter(|path| !path.is_empty()).ok_or_else(|| {
+            Error::new(Exit::Config, "choosing where to listen", "XDG_RUNTIME_DIR is not set")
+                .hint("set it, or `socket` under [serve]")
+        })?;
+        config.serve.socket = Path::new(&directory).join("sealpost/submit.sock");
+    }
+    Ok(config)
+}
+
+fn open(world: &dyn World, config: &Config) -> Result<Spool, Error> {
+    let dir = config.queue.dir.as_deref().ok_or_else(|| {
+        Error::new(Exit::Config, "opening the queue", "no home directory is known to put one in")
+            .hint("name one: `dir` under [queue]")
+    })?;
+    Spool::make(dir).map_err(|error| match world.is_system() && world.uid() != 0 {
+        // Most likely somebody tries it out.
+        true if error.advice().is_none_or(|advice| !advice.contains("--user")) => {
+            let advice = error.advice().unwrap_or("it belongs to who runs the service").to_owned();
+            error.hint(format!("{advice}; --user serves with a queue of your own"))
+        }
+        _ => error,
+    })
+}
+
+/// What was handed over stands for the path of the configuration, and for its own addresses.
+fn doors(config: &Config, handed: Vec<Door>) -> Result<(Vec<Door>, Vec<Name>), Error> {
+    let (mut doors, mut names) = (handed, Vec::new());
+    let taken: Vec<_> = doors.iter().filter_map(Door::address).collect();
+    if !doors.iter().any(Door::is_unix) {
+        let (door, name) = door::unix(&config.serve.socket)?;
+        doors.push(door);
+        names.push(name);
+    }
+    for address in config.serve.listen.iter().filter(|address| !taken.contains(address)) {
+        doors.push(door::loopback(*address)?);
+    }
+    Ok((doors, names))
+}
+
+fn caps(config: &Config) -> Caps {
+    Caps { all: config.serve.connections, each: config.serve.connections_per_user }
+}
+
+/// Gives up what the service has no business with, before it listens to anybody.
+fn confine(world: &dyn World, options: &Options, config: &Config, spool: &Spool, names: &[Name]) -> Result<(), Error> {
+    if options.no_sandbox {
+        return Ok(());
+    }
+    if let Some(account) = reach::commander(config) {
+        // Its command may need anything.
+        let because = format!("account {account} starts a command for its secret");
+        let error = Error::new(Exit::Ok, "confining the service to its own files", because);
+        complain("sealpost", ErrorMode::Print, &error.hint("it goes on without; --no-sandbox says that this is meant"));
+        return Ok(());
+    }
+    let reach = reach::of(world, config, options.file.as_deref(), spool, names);
+    match sandbox::confine(&reach)? {
+        Confined::Fully | Confined::Partly => {}
+        Confined::Not => {
+            let error = Error::new(Exit::Ok, "confining the service to its own files", "this kernel has no Landlock");
+            complain("sealpost", ErrorMode::Print, &error.hint("it goes on without; --no-sandbox says that this is meant"));
+        }
+    }
+    Ok(())
+}
+
+fn unable(doing: &str, error: &io::Error) -> Error {
+    Error::new(Exit::OsErr, doing, error.to_string())
+}

@@ -1,0 +1,184 @@
+//! How does one client of the service get its answers, and its message into the queue? (RFC 5321 3.3)
+
+use std::{io, sync::PoisonError, time::Instant};
+
+use super::desk::{Desk, Generation};
+use crate::{
+    cmd::{
+        queue::{
+            act::Hands,
+            answer::{Asker, Office, answer},
+        },
+        reception::{Parcel, Received, Reception, Refusal},
+    },
+    error::{Error, Exit},
+    host::{
+        converse,
+        journal::{Event, Happening, Record, Span, Status, Submission},
+        service::quota::Excess,
+        spool::Entry,
+        world::World,
+    },
+    mail::{address::Address, content::Content as _},
+    smtp::server::{Answer, Query, Recipient, Stored, Transaction},
+};
+
+/// Octets of all recipients of one message; they are kept in memory until it is whole.
+const RECIPIENTS: usize = 1 << 20;
+
+/// Looks after one client.
+pub(super) struct Clerk<'a> {
+    desk: &'a Desk,
+    generation: &'a Generation,
+    /// The machine as the client sees it.
+    world: &'a dyn World,
+    uid: u32,
+    login: &'a str,
+    /// It is root, or the service's own user.
+    is_privileged: bool,
+    reception: &'a Reception<'a>,
+    parcel: Option<Result<Parcel<'a>, Refusal>>,
+    /// Octets of the recipients so far.
+    named: usize,
+    begun: Instant,
+}
+
+impl<'a> Clerk<'a> {
+    pub(super) fn new(
+        desk: &'a Desk,
+        generation: &'a Generation,
+        world: &'a dyn World,
+        (uid, login, is_privileged): (u32, &'a str, bool),
+        reception: &'a Reception<'a>,
+    ) -> Self {
+        let begun = Instant::now();
+        Self { desk, generation, world, uid, login, is_privileged, reception, parcel: None, named: 0, begun }
+    }
+
+    fn sender(&mut self, transaction: &Transaction) -> Result<(), Refusal> {
+        self.named = 0;
+        self.begun = Instant::now();
+        let serve = &self.generation.config.serve;
+        self.desk.quota.look(self.uid, transaction.size.unwrap_or(0), serve, &self.desk.spool).map_err(excessive)?;
+        self.reception.sender(transaction).map(drop)
+    }
+
+    fn recipient(&mut self, recipient: &Recipient) -> Result<(), Refusal> {
+        self.named += recipient.address.len() + recipient.original.as_ref().map_or(0, String::len);
+        if self.named > RECIPIENTS {
+            let error = Error::new(Exit::TempFail, "taking a recipient", "the message has too many");
+            return Err(Refusal { code: "452 4.5.3", error });
+        }
+        self.reception.recipient(recipient)
+    }
+
+    fn refuse(&self, refusal: &Refusal) -> String {
+        self.desk.log_refusal(Some((self.uid, self.login)), self.begun, &refusal.error);
+        refusal.reply()
+    }
+
+    fn keep(&mut self) -> Result<String, Refusal> {
+        let missing = || Refusal { code: "451 4.3.0", error: Error::new(Exit::Software, "taking the message", "there is none") };
+        let parcel = self.parcel.take().unwrap_or_else(|| Err(missing()))?;
+        let mut received = parcel.finish(self.reception)?;
+        let (size, serve) = (received.message.facts().size, &self.generation.config.serve);
+        let Desk { quota, spool, .. } = self.desk;
+        quota.take(self.uid, size, serve, spool).map_err(excessive)?;
+        let entry = received.entry(self.world, self.world.timestamp());
+        let kept = spool.add(received.id, entry, &mut received.message);
+        let entry = match kept {
+            // Safe from here on; it is free for the run when the claim is gone.
+            Ok(claim) => claim.entry.clone(),
+            Err(error) => {
+                quota.give_back(self.uid, size);
+                return Err(Refusal { code: "451 4.3.0", error });
+            }
+        };
+        self.tell_queued(&received, &entry);
+        self.desk.offer(received.id, &received.account.name);
+        Ok(received.id.to_string())
+    }
+
+    fn tell_queued(&self, received: &Received<'_>, entry: &Entry) {
+        let head = &entry.head;
+        let submission = Submission {
+            id: received.id,
+            message_id: Some(&head.message_id).filter(|id| !id.is_empty()).map(String::as_str),
+            uid: Some(self.uid),
+            user: Some(self.login),
+            sender: Some(&head.envelope.sender),
+            size: Some(head.size),
+            queue: true,
+        };
+        let recipients: Vec<Address> = head.envelope.recipients.iter().map(|recipient| recipient.address.clone()).collect();
+        let happening = Happening {
+            event: Event::Queue,
+            status: Status::Queued,
+            account: Some(received.account),
+            recipients: &recipients,
+            error: None,
+        };
+        let span = Span { end: self.world.timestamp(), took: self.begun.elapsed() };
+        self.desk.log(self.generation, &Record::happened(span, &submission, &happening));
+    }
+
+    /// What sealpost's own command line asks.
+    fn show(&self, words: &str, say: &mut dyn FnMut(Vec<String>) -> io::Result<()>) -> io::Result<()> {
+        let turn = (!self.is_privileged).then(|| self.desk.listing.lock().unwrap_or_else(PoisonError::into_inner));
+        let Generation { config, journal } = self.generation;
+        let office = Office {
+            hands: Hands { world: self.desk.world, config, spool: &self.desk.spool, journal },
+            hurry: &|| self.desk.hurry(self.is_privileged),
+        };
+        let asker = Asker { uid: self.uid, is_privileged: self.is_privileged };
+        let mut lines = answer(words, asker, office);
+        let mut first: Vec<String> = Vec::new();
+        if turn.is_some() {
+            // Whoever takes them slowly must not keep the others from their turn.
+            first.extend(lines.by_ref().take(LINES));
+        }
+        drop(turn);
+        say(first)?;
+        lines.try_for_each(|line| say(vec![line]))
+    }
+}
+
+/// Lines of an answer that are made in one's turn: a user has no more messages waiting, by default.
+const LINES: usize = 5000;
+
+impl converse::Clerk for Clerk<'_> {
+    fn ask(&mut self, query: Query, say: &mut dyn FnMut(Vec<String>) -> io::Result<()>) -> io::Result<Answer> {
+        let answer = match query {
+            Query::Sender(transaction) => self.sender(&transaction),
+            Query::Recipient(recipient) => self.recipient(&recipient),
+            Query::Queue(words) => {
+                self.show(&words, say)?;
+                Ok(())
+            }
+        };
+        Ok(answer.map_or_else(|refusal| Answer::Refused(self.refuse(&refusal)), |()| Answer::Fine))
+    }
+
+    fn begin(&mut self, transaction: Transaction) {
+        self.parcel = Some(self.reception.begin(&transaction));
+    }
+
+    fn body(&mut self, piece: &[u8]) {
+        if let Some(Ok(parcel)) = &mut self.parcel {
+            parcel.push(piece);
+        }
+    }
+
+    fn discard(&mut self) {
+        self.parcel = None;
+    }
+
+    fn deliver(&mut self) -> Stored {
+        self.keep().map_or_else(|refusal| Stored::Refused(self.refuse(&refusal)), Stored::Kept)
+    }
+}
+
+fn excessive(excess: Excess) -> Refusal {
+    let exit = if let Excess::TooLarge(_) = excess { Exit::DataErr } else { Exit::TempFail };
+    Refusal { code: excess.code(), error: Error::new(exit, "taking a message", excess.to_string()) }
+}

@@ -1,0 +1,77 @@
+//! How does the service of this machine get a message of ours? (SMTP over its socket; RFC 5321)
+
+use super::{Desk, Ready, explain::explain};
+use crate::{
+    cmd::{deliver::Delivered, door},
+    error::{Error, Exit},
+    host::{
+        config::{Account, Config},
+        net::Link,
+        pump::Pump,
+        tls::{Connector, Known},
+    },
+    mail::{
+        address::Address,
+        content::Content as _,
+        outcome::exit_code,
+        policy::{Prior, Reach},
+    },
+    smtp::{
+        client::{Plan, Session},
+        command::Handover,
+    },
+};
+
+/// More recipients than anybody names: they stay one message, and so one entry of the queue.
+const TOGETHER: usize = 1_000_000;
+
+impl Desk<'_> {
+    /// Gives the message to the service, which logs what becomes of it; nothing is said or logged here when it has taken it.
+    pub(super) fn hand_over(&self, config: &Config, link: &mut Link, ready: &mut Ready<'_>) -> Result<(), Error> {
+        let called = if self.begun.elapsed() > door::PATIENT { door::again(ready.account, link) } else { Ok(()) };
+        let error = match called.and_then(|()| self.tell_service(config, link, ready)) {
+            Ok(delivered) => match exit_code(&delivered.outcomes) {
+                Exit::Ok => return Ok(()),
+                exit => explain(exit, ready.account, &delivered, false),
+            },
+            Err(error) => error,
+        };
+        let recipients: Vec<Address> = ready.envelope.recipients.iter().map(|recipient| recipient.address.clone()).collect();
+        self.log_rejection(&error, None, &recipients);
+        Err(error)
+    }
+
+    /// Accepted means that it is safe in the service's queue. Who we are the service knows by itself.
+    fn tell_service(&self, config: &Config, link: &mut Link, ready: &mut Ready<'_>) -> Result<Delivered, Error> {
+        let (account, narrator): (&Account, _) = (ready.account, &self.narrator);
+        narrator.note(&format!("handing the message to the service at {}", account.target));
+        let connector = Connector::new(&account.tls, &account.target, Known::Nothing)?;
+        let plan = Plan {
+            server: account.target.to_string(),
+            lmtp: false,
+            hello: self.world.host_name(),
+            demand: account.tls.demand,
+            prior: Prior::default(),
+            credentials: None,
+            reach: Reach::Local,
+            nonce: Default::default(),
+            batch: TOGETHER,
+            keep: false,
+            handover: Some(Handover { account: self.asked.account.clone(), default_sender: ready.asked.is_none() }),
+        };
+        let mut session = Session::new(plan, ready.envelope.clone().into(), ready.message.facts());
+        let timeouts = config.limits.timeouts;
+        let mut pump = Pump {
+            link,
+            connector: &connector,
+            timeouts,
+            narrator,
+            unfinished: crate::host::narrate::Unfinished::default(),
+            until: None,
+            witness: None,
+            settled: None,
+        };
+        pump.run(&mut session, &mut ready.message);
+        Ok(Delivered::of_session(account, session.report()))
+    }
+}

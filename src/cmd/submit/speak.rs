@@ -1,0 +1,187 @@
+//! How is SMTP spoken on standard input and output, for programs that know no other way? (sendmail(8) `-bs`; RFC 5321)
+
+use std::{
+    collections::VecDeque,
+    io::{self, Read as _, Write as _},
+    path::PathBuf,
+    thread,
+    time::Instant,
+};
+
+use super::{Desk, Ready};
+use crate::{
+    cmd::reception::{Host, Moment, Parcel, Reception, Refusal},
+    error::{Error, Exit},
+    host::{config::Config, net::Link},
+    smtp::server::{Action, Answer, Query, Seal, Server, Settings, Stored, fault::Faults},
+};
+
+/// Octets that are read at once.
+const PIECE: usize = 16 << 10;
+
+/// Most recipients of one message; RFC 5321 4.5.3.1.8 asks for 100.
+const RECIPIENTS: usize = 10_000;
+
+/// The service speaks, and we carry: it knows who we are, and its 250 means the same.
+///
+/// # Errors
+/// [`Exit::TempFail`]: the service hung up before the caller did.
+pub(super) fn by_service(link: Link) -> Result<(), Error> {
+    let gone = |error: io::Error| Error::new(Exit::TempFail, "speaking with the service", error.to_string());
+    let mut stream = link.into_unix_stream().map_err(gone)?;
+    let mut writer = stream.try_clone().map_err(gone)?;
+    // It ends with the process: when the service has hung up nothing that the caller still writes is heard.
+    let carrier = thread::Builder::new().name("stdin".to_owned()).spawn(move || {
+        let ended = io::copy(&mut io::stdin().lock(), &mut writer);
+        let _ = writer.shutdown(std::net::Shutdown::Write);
+        ended
+    });
+    carrier.map_err(gone)?;
+    let mut piece = vec![0; PIECE];
+    loop {
+        match stream.read(&mut piece).map_err(gone)? {
+            0 => return Ok(()),
+            length => say(&piece[..length])?,
+        }
+    }
+}
+
+/// We speak: what is taken is sent or queued as any other message of the caller, and 250 says that this is done.
+///
+/// # Errors
+/// Standard input can't be read, or nobody reads standard output.
+pub(super) fn ourselves(desk: &Desk<'_>, config: &Config) -> Result<(), Error> {
+    let temp_dir = desk.world.env("TMPDIR").map(PathBuf::from);
+    let mut talk = Talk {
+        desk,
+        config,
+        reception: Reception::new(desk.world, config, Host::Caller, temp_dir),
+        server: Server::new(settings(desk, config)),
+        parcel: None,
+    };
+    let greeting = talk.server.greet();
+    let mut over = talk.perform(greeting)?;
+    let mut piece = vec![0; PIECE];
+    while !over {
+        let length = match io::stdin().lock().read(&mut piece) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            read => read.map_err(|error| Error::new(Exit::IoErr, "reading SMTP from standard input", error.to_string()))?,
+        };
+        if length == 0 {
+            return Ok(());
+        }
+        let actions = talk.server.receive(&piece[..length]);
+        over = talk.perform(actions)?;
+    }
+    Ok(())
+}
+
+fn settings(desk: &Desk<'_>, config: &Config) -> Settings {
+    Settings {
+        name: desk.world.host_name(),
+        lmtp: false,
+        seal: Seal::Never,
+        auth: None,
+        requiretls: false,
+        lone_lf: true,
+        consult: true,
+        private: false,
+        message_size: config.limits.message_size,
+        recipients: RECIPIENTS,
+        faults: Faults::default(),
+    }
+}
+
+/// One dialogue.
+struct Talk<'a> {
+    desk: &'a Desk<'a>,
+    config: &'a Config,
+    reception: Reception<'a>,
+    server: Server,
+    parcel: Option<Result<Parcel<'a>, Refusal>>,
+}
+
+impl Talk<'_> {
+    /// Does what the machine asks for, in its order; whether the dialogue is over.
+    fn perform(&mut self, actions: Vec<Action>) -> Result<bool, Error> {
+        let mut left = VecDeque::from(actions);
+        while let Some(action) = left.pop_front() {
+            let more = match action {
+                Action::Say(octets) => {
+                    say(&octets)?;
+                    Vec::new()
+                }
+                Action::Ask(query) => {
+                    let answer = self.answer(&query);
+                    self.server.answered(answer)
+                }
+                Action::Begin(transaction) => {
+                    self.parcel = Some(self.reception.begin(&transaction));
+                    Vec::new()
+                }
+                Action::Body(piece) => {
+                    if let Some(Ok(parcel)) = &mut self.parcel {
+                        parcel.push(&piece);
+                    }
+                    Vec::new()
+                }
+                Action::Deliver { .. } => {
+                    let stored = self.deliver();
+                    self.server.stored(&stored)
+                }
+                Action::Discard => {
+                    self.parcel = None;
+                    Vec::new()
+                }
+                Action::Close => return Ok(true),
+                // Without TLS and without faults there are none of these.
+                Action::Handshake | Action::Flood(_) | Action::Stall => Vec::new(),
+            };
+            left.extend(more);
+        }
+        Ok(false)
+    }
+
+    fn answer(&self, query: &Query) -> Answer {
+        let refused = |refusal: Refusal| {
+            self.desk.log_rejection(&refusal.error, None, &[]);
+            Answer::Refused(refusal.reply())
+        };
+        match query {
+            Query::Sender(transaction) => self.reception.sender(transaction).map_or_else(refused, |_| Answer::Fine),
+            Query::Recipient(recipient) => self.reception.recipient(recipient).map_or_else(refused, |()| Answer::Fine),
+            Query::Queue(_) => Answer::Refused("502 5.5.1 not here".to_owned()),
+        }
+    }
+
+    fn deliver(&mut self) -> Stored {
+        let nothing = || Refusal::at(Moment::Message, Error::new(Exit::Software, "taking the message", "there is none"));
+        let parcel = self.parcel.take().unwrap_or_else(|| Err(nothing()));
+        let received = parcel.and_then(|parcel| parcel.finish(&self.reception)).inspect_err(|refusal| {
+            self.desk.log_rejection(&refusal.error, None, &[]);
+        });
+        let sent = received.and_then(|received| {
+            let ready = Ready {
+                account: received.account,
+                asked: received.asked,
+                envelope: received.envelope,
+                message: received.message,
+                message_id: received.message_id,
+            };
+            let (desk, log) = (self.desk, &self.config.log);
+            let desk = Desk { id: received.id, ..Desk::new(desk.world, desk.program, desk.asked, log, Instant::now()) };
+            desk.dispatch(self.config, ready).map(|()| received.id).map_err(|error| Refusal::at(Moment::Message, error))
+        });
+        match sent {
+            Ok(id) => Stored::Kept(id.to_string()),
+            Err(refusal) => Stored::Refused(refusal.reply()),
+        }
+    }
+}
+
+/// Says it at once.
+fn say(octets: &[u8]) -> Result<(), Error> {
+    let mut out = io::stdout().lock();
+    let said = out.write_all(octets).and_then(|()| out.flush());
+    said.map_err(|error| Error::new(Exit::IoErr, "speaking SMTP on standard output", error.to_string()))
+}

@@ -1,0 +1,120 @@
+//! What becomes of a submission under each `mode`, and under each `-od`.
+
+use std::fs;
+
+use crate::{
+    common::MESSAGE,
+    kit::{self, Door, Mood, arrive, arrived, client, drain, files, later, row, send, silent, told},
+};
+
+const FALLBACK: &str = "mode = \"fallback\"";
+const ALWAYS: &str = "mode = \"always\"";
+
+#[test]
+fn without_a_queue_nothing_is_made_for_one() {
+    let door = Door::to(&kit::sink(&[]));
+    door.is(Mood::Down);
+    let sealpost = client(door.port, "mode = \"off\"", "");
+    let run = send(&sealpost, &["ok@sink.test"]);
+    assert_eq!((run.code, told(&run.records)), (75, vec![row("send", "deferred", 1, false, 75)]), "{run:?}");
+    assert!(!kit::spool(&sealpost).exists());
+}
+
+#[test]
+fn what_can_not_go_now_is_queued_without_a_word_and_goes_later() {
+    let sink = kit::sink(&[]);
+    let door = Door::to(&sink);
+    door.is(Mood::Down);
+    let sealpost = client(door.port, FALLBACK, "");
+    let _alone = kit::alone(&sealpost);
+    let run = send(&sealpost, &["-odi", "ok@sink.test"]);
+    silent(&run);
+    assert_eq!(told(&run.records), [row("send", "deferred", 1, true, 0)]);
+    assert_eq!(files(&sealpost, "queue").len(), 1);
+    // The account pauses now: nobody asks the server again for the next message.
+    let run = send(&sealpost, &["ok@sink.test"]);
+    silent(&run);
+    assert_eq!((told(&run.records), door.knocks()), (vec![row("queue", "queued", 0, true, 0)], 1));
+    let run = drain(&sealpost);
+    assert_eq!((run.records.len(), door.knocks()), (0, 1), "{run:?}");
+
+    door.is(Mood::Open);
+    later(&sealpost);
+    let run = drain(&sealpost);
+    assert_eq!(told(&run.records), [row("send", "sent", 2, true, 0), row("send", "sent", 1, true, 0)]);
+    let mails = arrived(&sink);
+    assert_eq!(mails.iter().map(|mail| kit::field(mail, "Message-ID")).collect::<Vec<_>>(), ["<report.1@client.test>"; 2]);
+    // Both on one connection.
+    assert_eq!((files(&sealpost, "queue").len(), door.knocks()), (0, 2));
+    let run = send(&sealpost, &["ok@sink.test"]);
+    assert_eq!((run.code, told(&run.records)), (0, vec![row("send", "sent", 1, false, 0)]), "{run:?}");
+}
+
+#[test]
+fn what_is_refused_for_good_is_the_callers_and_a_copy_is_kept() {
+    let sink = kit::sink(&["rcpt-550"]);
+    let sealpost = client(sink.address.port(), FALLBACK, "");
+    let run = send(&sealpost, &["nobody@sink.test", "ok@sink.test"]);
+    assert_eq!((run.code, told(&run.records)), (67, vec![row("send", "failed", 1, false, 67)]), "{run:?}");
+    assert!(run.stderr.contains("<nobody@sink.test> failed: 550") && run.stderr.contains("1 of 2 recipients"), "{run:?}");
+    assert_eq!((files(&sealpost, "queue").len(), arrived(&sink).len()), (0, 1));
+    let [copy] = files(&sealpost, "failed").try_into().unwrap();
+    assert_eq!(kit::state(&copy)["told"], true);
+    assert!(fs::read_to_string(copy).unwrap().contains("\r\nall is well\r\n"));
+}
+
+#[test]
+fn always_means_that_a_message_is_safe_first_and_sent_then() {
+    let sink = kit::sink(&[]);
+    let sealpost = client(sink.address.port(), ALWAYS, "");
+    let run = send(&sealpost, &["-odq", "one@sink.test"]);
+    silent(&run);
+    assert_eq!((told(&run.records), arrived(&sink).len()), (vec![row("queue", "queued", 0, true, 0)], 0));
+    let run = send(&sealpost, &["-odi", "two@sink.test"]);
+    silent(&run);
+    assert!(told(&run.records).contains(&row("send", "sent", 1, true, 0)), "{run:?}");
+    // And what waited before goes behind the caller's back.
+    let both: Vec<_> = arrive(&sink, 2).iter().flat_map(kit::to).collect();
+    assert_eq!(both, ["two@sink.test", "one@sink.test"]);
+    silent(&send(&sealpost, &["three@sink.test"]));
+    assert_eq!(kit::to(&arrive(&sink, 1)[0]), ["three@sink.test"]);
+}
+
+#[test]
+fn odq_queues_where_what_can_go_would_go_at_once() {
+    let sink = kit::sink(&[]);
+    let sealpost = client(sink.address.port(), FALLBACK, "");
+    silent(&send(&sealpost, &["-odq", "one@sink.test"]));
+    assert_eq!((files(&sealpost, "queue").len(), arrived(&sink).len()), (1, 0));
+    // The next one that goes takes it along.
+    silent(&send(&sealpost, &["two@sink.test"]));
+    let both: Vec<_> = arrive(&sink, 2).iter().flat_map(kit::to).collect();
+    assert_eq!(both, ["two@sink.test", "one@sink.test"]);
+}
+
+#[test]
+fn a_queue_that_can_not_be_written_leaves_the_message_to_the_caller_with_both_reasons() {
+    let door = Door::to(&kit::sink(&[]));
+    door.is(Mood::Down);
+    for mode in [FALLBACK, ALWAYS] {
+        let sealpost = client(door.port, mode, "");
+        fs::write(kit::spool(&sealpost), "no directory").unwrap();
+        let run = send(&sealpost, &["ok@sink.test"]);
+        assert_eq!(run.code, 75, "{run:?}");
+        assert!(run.stderr.contains("Not a directory") && run.stderr.contains("hint: "), "{run:?}");
+        let is_first = run.stderr.contains("127.0.0.1");
+        assert_eq!((is_first, run.records.len(), run.field("/exit").is_empty()), (mode == FALLBACK, 1, true), "{run:?}");
+        assert_eq!((&run.last()["queue"], &run.last()["exit"]), (&false.into(), &75.into()), "{run:?}");
+    }
+}
+
+#[test]
+fn an_account_that_only_a_person_can_mend_is_said_although_the_message_is_safe() {
+    let sink = kit::sink(&[]);
+    let auth = "auth = { user = \"cron\", password_command = \"false\", mechanism = \"PLAIN\" }";
+    let sealpost = client(sink.address.port(), FALLBACK, auth);
+    let run = send(&sealpost, &["ok@sink.test"]);
+    assert_eq!((run.code, files(&sealpost, "queue").len()), (0, 1), "{run:?}");
+    assert!(run.stderr.contains("safe in the queue"), "{run:?}");
+    assert!(!MESSAGE.is_empty() && run.last()["queue"] == true, "{run:?}");
+}

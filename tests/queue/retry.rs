@@ -1,0 +1,105 @@
+//! What is tried again, for whom, and by which way.
+
+use crate::kit::{self, Door, Mood, arrived, client, drain, files, later, row, send, silent, told};
+
+const FALLBACK: &str = "mode = \"fallback\"";
+
+#[test]
+fn who_has_the_message_does_not_get_it_again_when_another_one_does() {
+    let (grey, good) = (kit::sink(&["rcpt-451"]), kit::sink(&[]));
+    let door = Door::to(&grey);
+    let sealpost = client(door.port, FALLBACK, "");
+    let _alone = kit::alone(&sealpost);
+    silent(&send(&sealpost, &["late@sink.test", "ok@sink.test"]));
+    assert_eq!(arrived(&grey).iter().flat_map(kit::to).collect::<Vec<_>>(), ["ok@sink.test"]);
+    let [file] = files(&sealpost, "queue").try_into().unwrap();
+    assert_eq!(kit::state(&file)["recipients"][1], "delivered");
+    // Deferred again, now by a run.
+    later(&sealpost);
+    let run = drain(&sealpost);
+    assert_eq!((told(&run.records), arrived(&grey).len()), (vec![row("send", "deferred", 2, true, 0)], 0), "{run:?}");
+    door.lead_to(&good);
+    later(&sealpost);
+    let run = drain(&sealpost);
+    assert_eq!(told(&run.records), [row("send", "sent", 3, true, 0)], "{run:?}");
+    assert_eq!(arrived(&good).iter().flat_map(kit::to).collect::<Vec<_>>(), ["late@sink.test"]);
+    assert_eq!(files(&sealpost, "queue").len(), 0);
+}
+
+#[test]
+fn a_message_whose_end_nobody_confirmed_goes_again_under_the_same_name() {
+    for fault in ["drop-after-dot", "half-reply"] {
+        let (lossy, good) = (kit::sink(&[fault]), kit::sink(&[]));
+        let door = Door::to(&lossy);
+        let sealpost = client(door.port, FALLBACK, "");
+        let _alone = kit::alone(&sealpost);
+        let body = "From: a@client.test\nTo: ok@sink.test\nSubject: no id\n\nhi\n";
+        let run = sealpost.send(&["ok@sink.test"], body.as_bytes());
+        silent(&run);
+        assert_eq!(told(&run.records), [row("send", "unknown", 1, true, 0)], "{run:?}");
+        door.lead_to(&good);
+        later(&sealpost);
+        drain(&sealpost);
+        let ids: Vec<_> = arrived(&lossy).iter().chain(&arrived(&good)).map(|mail| kit::field(mail, "Message-ID")).collect();
+        assert!(ids.len() == 2 && ids[0] == ids[1] && ids[0].ends_with("@client.test>"), "{ids:?}");
+    }
+}
+
+#[test]
+fn an_account_that_pauses_is_passed_over_for_the_one_that_it_falls_back_to() {
+    let (sink, other) = (kit::sink(&[]), kit::sink(&[]));
+    let (door, backup) = (Door::to(&sink), Door::to(&other));
+    door.is(Mood::Down);
+    backup.is(Mood::Down);
+    let account = format!("[accounts.backup]\nhost = \"127.0.0.1\"\nport = {}\ntls = {{ policy = \"off\" }}", backup.port);
+    let sealpost = client(door.port, FALLBACK, &format!("fallback = [\"backup\"]\n{account}"));
+    let _alone = kit::alone(&sealpost);
+    silent(&send(&sealpost, &["one@sink.test"]));
+    silent(&send(&sealpost, &["two@sink.test"]));
+    assert_eq!((door.knocks(), backup.knocks(), files(&sealpost, "queue").len()), (1, 1, 2));
+    backup.is(Mood::Open);
+    later(&sealpost);
+    let run = drain(&sealpost);
+    // One asks the first account once, for both.
+    assert_eq!((door.knocks(), arrived(&other).len(), files(&sealpost, "queue").len()), (2, 2, 0), "{run:?}");
+    silent(&send(&sealpost, &["three@sink.test"]));
+    assert_eq!((door.knocks(), arrived(&other).len()), (2, 1));
+}
+
+#[test]
+fn a_server_that_is_down_is_asked_once_for_all_that_waits() {
+    let sink = kit::sink(&[]);
+    let door = Door::to(&sink);
+    let sealpost = client(door.port, "mode = \"always\"\nconnections = 1", "");
+    let _alone = kit::alone(&sealpost);
+    for _ in 0..20 {
+        silent(&send(&sealpost, &["-odq", "ok@sink.test"]));
+    }
+    door.is(Mood::Down);
+    drain(&sealpost);
+    assert_eq!(door.knocks(), 1);
+    let untouched = files(&sealpost, "queue").iter().filter(|file| kit::state(file)["attempts"] == 0).count();
+    assert!(untouched >= 19, "{untouched}");
+    // The next process knows.
+    drain(&sealpost);
+    assert_eq!(door.knocks(), 1);
+    door.is(Mood::Open);
+    later(&sealpost);
+    drain(&sealpost);
+    assert_eq!((arrived(&sink).len(), files(&sealpost, "queue").len(), door.knocks()), (20, 0, 2));
+}
+
+#[test]
+fn a_login_that_is_refused_is_not_tried_again_with_every_message() {
+    let sink = kit::sink_with_login(&["auth-535"]);
+    let door = Door::to(&sink);
+    let auth = "auth = { user = \"cron\", password = \"wrong\", mechanism = \"PLAIN\" }";
+    let sealpost = client(door.port, FALLBACK, auth);
+    let _alone = kit::alone(&sealpost);
+    for n in 0..5 {
+        let run = send(&sealpost, &["ok@sink.test"]);
+        assert_eq!((run.code, run.stderr.is_empty()), (0, n > 0), "{run:?}");
+    }
+    drain(&sealpost);
+    assert_eq!((door.knocks(), files(&sealpost, "queue").len()), (1, 5));
+}

@@ -1,0 +1,179 @@
+//! What is in the way of a run: odd files, accounts that are gone, full disks, clocks that jump.
+
+use std::{
+    fs::{self, File},
+    time::{Duration, SystemTime},
+};
+
+use crate::kit::{self, Door, Mood, alone, arrived, client, drain, files, has, later, send, silent};
+
+const ALWAYS: &str = "mode = \"always\"";
+
+#[test]
+fn what_is_no_message_is_set_aside_and_the_others_go() {
+    let sink = kit::sink(&[]);
+    let sealpost = client(sink.address.port(), ALWAYS, "");
+    let alone = alone(&sealpost);
+    for _ in 0..2 {
+        silent(&send(&sealpost, &["ok@sink.test"]));
+    }
+    let queue = kit::spool(&sealpost).join("queue");
+    fs::write(queue.join("README"), "what is this?").unwrap();
+    fs::write(queue.join("01M8KE5D0R2TTNXPPQ4R7FYETN"), "sealpost-queue 1 not really").unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", queue.join("01M8KE5D0R2TTNXPPQ4R7FYETZ")).unwrap();
+    drop(alone);
+    let run = drain(&sealpost);
+    assert_eq!((arrived(&sink).len(), files(&sealpost, "queue").len(), files(&sealpost, "odd").len()), (2, 0, 3), "{run:?}");
+    let told = run.records.iter().filter(|record| record["event"] == "queue" && record["error"].is_string()).count();
+    assert_eq!(told, 3, "{run:?}");
+}
+
+#[test]
+fn a_message_of_an_account_that_is_gone_waits_and_says_so() {
+    let sink = kit::sink(&[]);
+    let other = format!("[accounts.other]\nhost = \"127.0.0.1\"\nport = {}\ntls = {{ policy = \"off\" }}", sink.address.port());
+    let sealpost = client(sink.address.port(), ALWAYS, &other);
+    let _alone = alone(&sealpost);
+    silent(&send(&sealpost, &["-a", "other", "one@sink.test"]));
+    silent(&send(&sealpost, &["two@sink.test"]));
+    let config = sealpost.scratch.path().join("config.toml");
+    let text = fs::read_to_string(&config).unwrap();
+    sealpost.scratch.write("config.toml", text.replace("[accounts.other]", "[accounts.renamed]"));
+    let run = drain(&sealpost);
+    assert_eq!(arrived(&sink).iter().flat_map(kit::to).collect::<Vec<_>>(), ["two@sink.test"]);
+    let [file] = files(&sealpost, "queue").try_into().unwrap();
+    let problem = kit::state(&file)["problem"]["text"].as_str().unwrap().to_owned();
+    assert!(problem.contains("no account other") && run.stderr.contains("[accounts.other]"), "{problem}, {run:?}");
+    // Not due, it is not looked at again.
+    assert_eq!(drain(&sealpost).stderr, "");
+    sealpost.scratch.write("config.toml", text);
+    later(&sealpost);
+    drain(&sealpost);
+    assert_eq!(arrived(&sink).iter().flat_map(kit::to).collect::<Vec<_>>(), ["one@sink.test"]);
+}
+
+#[test]
+fn what_another_process_works_on_is_left_to_it() {
+    let sink = kit::sink(&[]);
+    let sealpost = client(sink.address.port(), ALWAYS, "");
+    let lead = alone(&sealpost);
+    for to in ["one@sink.test", "two@sink.test"] {
+        silent(&send(&sealpost, &[to]));
+    }
+    let busy = File::open(&files(&sealpost, "queue")[0]).unwrap();
+    busy.lock().unwrap();
+    drop(lead);
+    // It ends, and it does so at once, although something is due.
+    let run = drain(&sealpost);
+    assert_eq!(arrived(&sink).iter().flat_map(kit::to).collect::<Vec<_>>(), ["two@sink.test"], "{run:?}");
+    busy.unlock().unwrap();
+    drain(&sealpost);
+    assert_eq!(arrived(&sink).len(), 1);
+}
+
+#[test]
+fn a_clock_that_was_set_back_by_a_year_keeps_nothing_waiting() {
+    let sink = kit::sink(&[]);
+    let sealpost = client(sink.address.port(), ALWAYS, "");
+    let _alone = alone(&sealpost);
+    silent(&send(&sealpost, &["ok@sink.test"]));
+    let year = Duration::from_secs(365 * 86_400);
+    let file = File::options().write(true).open(&files(&sealpost, "queue")[0]).unwrap();
+    file.set_modified(SystemTime::now() + year).unwrap();
+    drop(file);
+    drain(&sealpost);
+    assert_eq!(arrived(&sink).len(), 1);
+}
+
+#[test]
+fn a_clock_that_jumps_a_year_ahead_gives_nothing_up() {
+    if !has("faketime") {
+        return;
+    }
+    let sink = kit::sink(&[]);
+    let door = Door::to(&sink);
+    door.is(Mood::Down);
+    let mut sealpost = client(door.port, ALWAYS, "");
+    let _alone = alone(&sealpost);
+    // Not of the delay either.
+    silent(&send(&sealpost, &["-Nnever", "ok@sink.test"]));
+    drain(&sealpost);
+    sealpost.wrapper = ["faketime", "-f", "+365d"].map(str::to_owned).to_vec();
+    let run = drain(&sealpost);
+    let [file] = files(&sealpost, "queue").try_into().unwrap_or_else(|files| panic!("{files:?}, {run:?}"));
+    assert_eq!(kit::state(&file)["attempts"], 2, "{run:?}");
+    // It jumps back.
+    sealpost.wrapper.clear();
+    door.is(Mood::Open);
+    let _ = fs::remove_file(kit::spool(&sealpost).join("pauses.json"));
+    drain(&sealpost);
+    assert_eq!(arrived(&sink).len(), 1);
+}
+
+#[test]
+fn what_can_not_be_written_down_is_not_sent_again_by_the_same_run_and_nothing_else_is_begun() {
+    if !has("strace") {
+        return;
+    }
+    // The first recipient is deferred, the second one has it: that must be noted, and no fsync works.
+    // What was written and may not survive a power cut is true as long as there is power.
+    for (call, error, again) in [("fsync", "EIO", 2), ("pwrite64", "ENOSPC", 3)] {
+        let grey = kit::sink(&["rcpt-451"]);
+        let mut sealpost = client(grey.address.port(), "mode = \"always\"\nconnections = 1", "");
+        let _alone = alone(&sealpost);
+        for _ in 0..3 {
+            silent(&send(&sealpost, &["late@sink.test", "ok@sink.test"]));
+        }
+        let inject = format!("inject={call}:error={error}");
+        sealpost.wrapper = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", &inject].map(str::to_owned).to_vec();
+        let run = drain(&sealpost);
+        assert_eq!((arrived(&grey).len(), files(&sealpost, "queue").len()), (1, 3), "{call}: {run:?}");
+        assert!(run.stderr.contains("noting what became of"), "{run:?}");
+        sealpost.wrapper.clear();
+        // Whoever comes next can't know.
+        later(&sealpost);
+        drain(&sealpost);
+        assert_eq!((arrived(&grey).len(), files(&sealpost, "queue").len()), (again, 3));
+    }
+}
+
+#[test]
+fn a_disk_that_is_full_for_a_moment_costs_nobody_a_second_copy() {
+    if !has("strace") {
+        return;
+    }
+    let grey = kit::sink(&["rcpt-451"]);
+    let mut sealpost = client(grey.address.port(), "mode = \"always\"\nconnections = 1", "");
+    let _alone = alone(&sealpost);
+    for _ in 0..3 {
+        silent(&send(&sealpost, &["late@sink.test", "ok@sink.test"]));
+    }
+    sealpost.wrapper =
+        ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "inject=pwrite64:error=ENOSPC:when=1..2"].map(str::to_owned).to_vec();
+    let run = drain(&sealpost);
+    assert_eq!((arrived(&grey).len(), run.code), (3, 0), "{run:?}");
+    assert!(run.stderr.contains("No space left"), "{run:?}");
+    let noted = files(&sealpost, "queue").iter().filter(|file| kit::state(file)["recipients"][1] == "delivered").count();
+    assert_eq!(noted, 3);
+}
+
+#[test]
+fn a_process_that_may_open_nothing_more_ends_and_loses_nothing() {
+    if !has("strace") {
+        return;
+    }
+    let sink = kit::sink(&[]);
+    for nth in 1..=40 {
+        let mut sealpost = client(sink.address.port(), ALWAYS, "");
+        let _alone = alone(&sealpost);
+        silent(&send(&sealpost, &["ok@sink.test"]));
+        let inject = format!("inject=openat:error=EMFILE:when={nth}+");
+        sealpost.wrapper = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", &inject].map(str::to_owned).to_vec();
+        let first = drain(&sealpost);
+        sealpost.wrapper.clear();
+        let _ = fs::remove_file(kit::spool(&sealpost).join("pauses.json"));
+        later(&sealpost);
+        let second = drain(&sealpost);
+        assert_eq!((arrived(&sink).len(), files(&sealpost, "queue").len()), (1, 0), "{nth}: {first:?}, then {second:?}");
+    }
+}
