@@ -122,3 +122,19 @@ fn vacation_answers() {
         body: &["I am away, mark"],
     });
 }
+
+#[test]
+fn monit_mails_an_alert_through_a_program() {
+    arrives(&Case {
+        programs: &["monit"],
+        // monit itself speaks SMTP; what it runs on an alert is a script, as its manual shows.
+        script: "printf 'set daemon 1\nset pidfile %s/pid\nset idfile %s/id\nset statefile %s/state\n\
+                 check file gone path %s/gone\n if does not exist then exec \"/bin/sh %s/alert\"\n' $PWD $PWD $PWD $PWD $PWD >monitrc; chmod 600 monitrc\n\
+                 printf 'printf \"Subject: $MONIT_SERVICE of %s\\n\\n$MONIT_DESCRIPTION\\n\" | /usr/sbin/sendmail root\n' $MARK >alert\n\
+                 monit -c monitrc; await",
+        from: "root@client.example",
+        to: &["ok-root@sink.test"],
+        header: &["From: root <root@client.example>", "Subject: gone of mark"],
+        body: &["doesn't exist"],
+    });
+}

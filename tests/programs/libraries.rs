@@ -93,3 +93,32 @@ fn nodemailer_sends() {
         body: &["mark", "\n.\nafter"],
     });
 }
+
+/// With `-bs`, as Symfony does by default, or with `-t`.
+fn symfony(command: &str) {
+    let script = format!(
+        "cat >send.php <<'END'\n<?php\nrequire 'Symfony/Component/Mailer/autoload.php'; require 'Symfony/Component/Mime/autoload.php';\n\
+         $message = (new Symfony\\Component\\Mime\\Email())->from('Ann <ann@sink.test>')->to('ok-a@sink.test')->bcc('ok-b@sink.test')\n\
+         ->subject('Grüße')->text(getenv('MARK') . \"\\n.\\nafter\\n\");\n\
+         (new Symfony\\Component\\Mailer\\Transport\\SendmailTransport({command}))->send($message);\nEND\n\
+         php8.2 -d extension=mbstring -d extension=iconv -d extension=ctype send.php || php8.2 -d extension=mbstring send.php; await"
+    );
+    arrives(&Case {
+        programs: &["php-cli", "php-symfony-mailer"],
+        script: &script,
+        from: "ann@sink.test",
+        to: &["ok-a@sink.test", "ok-b@sink.test"],
+        header: &["From: Ann <ann@sink.test>", "To: ok-a@sink.test", "Subject: =?utf-8?"],
+        body: &["mark", "\n.\nafter"],
+    });
+}
+
+#[test]
+fn symfony_speaks_smtp_on_standard_input() {
+    symfony("");
+}
+
+#[test]
+fn symfony_sends_through_a_pipe() {
+    symfony("'/usr/sbin/sendmail -oi -t'");
+}

@@ -73,3 +73,20 @@ fn emacs_sends_from_message_mode() {
         body: &["mark", "\n.\nafter"],
     });
 }
+
+#[test]
+fn aerc_sends() {
+    arrives(&Case {
+        programs: &["aerc"],
+        script: "export HOME=$PWD TERM=xterm; mkdir -p .config/aerc mail/cur mail/new mail/tmp\n\
+                 printf '[a]\nsource = maildir://%s/mail\noutgoing = /usr/sbin/sendmail -i\nfrom = Ann <ann@sink.test>\n' $PWD >.config/aerc/accounts.conf\n\
+                 chmod 600 .config/aerc/accounts.conf\n\
+                 printf '#!/bin/sh\nprintf \"%s\\\\n.\\\\nafter\\\\n\" >\"$1\"\n' $MARK >editor; chmod +x editor; export EDITOR=$PWD/editor\n\
+                 compose=':compose -H \"To: ok-a@sink.test\" -H \"Bcc: ok-b@sink.test\" -H \"Subject: a report\"\\r'\n\
+                 $KIT/terminal Connected \"$compose\" 'Send this email' y -- aerc >/dev/null & await",
+        from: "root@client.example",
+        to: &["ok-a@sink.test", "ok-b@sink.test"],
+        header: &["From: \"Ann\" <ann@sink.test>", "To: ok-a@sink.test", "X-Mailer: aerc", "Subject: a report"],
+        body: &["mark", "\n.\nafter"],
+    });
+}
