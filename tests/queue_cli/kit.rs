@@ -102,8 +102,8 @@ fn heard(code: u16, text: &str) -> Last {
     Last { code: Some(code), enhanced: Some(enhanced), text: text.to_owned(), tls: None }
 }
 
-pub(crate) fn problem(text: &str, tls: Option<&str>) -> Option<Last> {
-    Some(Last { text: text.to_owned(), tls: tls.map(str::to_owned), ..Last::default() })
+pub(crate) fn problem(text: &str, tls: Option<&str>) -> Last {
+    Last { text: text.to_owned(), tls: tls.map(str::to_owned), ..Last::default() }
 }
 
 /// A queue, and the binary with a configuration that names it.
@@ -197,7 +197,7 @@ impl Queue {
         });
         let held = queue.put(&Mail {
             to: &[("held@example.net", Standing::Waiting(None))],
-            problem: problem("the server does not offer TLS", Some("starttls-not-supported")),
+            problem: Some(problem("the server does not offer TLS", Some("starttls-not-supported"))),
             age: 400_000,
             place: Place::Held,
             ..Mail::default()

@@ -122,7 +122,7 @@ fn no_word_of_a_server_can_drive_the_terminal_or_forge_a_row() {
     let nasty = "\u{1b}[2Jno\r\n01M8K7W86D040G2081040G2081  forged \u{202e}\u{9b}31m";
     let id = queue.put(&Mail {
         to: &[("a@example.org", later(nasty)), ("b@example.org", refused(nasty))],
-        problem: problem(nasty, Some(nasty)),
+        problem: Some(problem(nasty, Some(nasty))),
         text: "Subject: \u{1b}]0;title\u{7}\r\nX: \u{9b}31m\r\n\r\nbody \u{1b}[2J\r\n",
         ..Mail::default()
     });

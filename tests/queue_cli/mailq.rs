@@ -156,7 +156,7 @@ fn sink(faults: &[&str]) -> Sink {
 
 fn arrived(sink: &Sink) -> Vec<String> {
     let delivery = |event| if let Event::Delivered(delivery) = event { Some(*delivery) } else { None };
-    let to = |mail: Delivery| mail.transaction.recipients.into_iter().map(|one| one.address.to_string());
+    let to = |mail: Delivery| mail.transaction.recipients.into_iter().map(|one| one.address.clone());
     let mut all: Vec<String> = sink.events.try_iter().filter_map(delivery).flat_map(to).collect();
     all.sort();
     all

@@ -30,9 +30,9 @@ fn scene() -> (Queue, [sealpost::host::journal::Id; 3]) {
 fn ask(queue: &Queue, args: &[&str]) -> Output {
     let config = queue.path("user.toml");
     let text = format!(
-        "[serve]\nsocket = {:?}\n[queue]\ndir = {:?}\n[accounts.relay]\nhost = \"127.0.0.1\"\n",
-        queue.path("submit.sock"),
-        queue.path("spool")
+        "[serve]\nsocket = \"{}\"\n[queue]\ndir = \"{}\"\n[accounts.relay]\nhost = \"127.0.0.1\"\n",
+        queue.path("submit.sock").display(),
+        queue.path("spool").display()
     );
     std::fs::write(&config, text).unwrap();
     let mut command = Command::new(program(queue));
