@@ -55,6 +55,7 @@ pub mod host {
     pub mod dns;
     pub mod http;
     pub mod hybrid;
+    pub mod import;
     pub mod journal;
     pub mod ledger;
     pub mod listen;
@@ -87,6 +88,7 @@ pub mod cmd {
     pub mod dispatch;
     pub mod flags;
     pub mod getopt;
+    pub mod import;
     pub mod ink;
     pub mod log;
     pub mod report;

@@ -14,7 +14,7 @@ use super::{
     aliases,
     args::{Cli, Command, ConfigAction},
     caller::{complain, print},
-    check, config, demo, flags, log, report,
+    check, config, demo, flags, import, log, report,
     sendmail::{self, ErrorMode, Invocation, Name, Refusal},
     setup, sink, submit, trust,
 };
@@ -101,6 +101,7 @@ fn configuration(action: &ConfigAction) -> Exit {
         ConfigAction::Check(options) => (config::check(&Machine, options.file.as_deref(), options.json), options.json),
         ConfigAction::Show(options) => (config::show(&Machine, options.file.as_deref(), options.json), options.json),
         ConfigAction::Path(options) => (config::path(&Machine, options.file.as_deref(), options.json), options.json),
+        ConfigAction::Import(options) => return finish(import::run(&Machine, options, &mut io::stdout(), &mut io::stderr())),
     };
     match told {
         Ok(text) => print(&text),
