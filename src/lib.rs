@@ -59,6 +59,7 @@ pub mod host {
     pub mod dns;
     pub mod http;
     pub mod hybrid;
+    pub mod import;
     pub mod inquiry;
     pub mod journal;
     pub mod ledger;
@@ -96,6 +97,7 @@ pub mod cmd {
     mod door;
     pub mod flags;
     pub mod getopt;
+    pub mod import;
     pub mod ink;
     pub mod log;
     pub mod queue;

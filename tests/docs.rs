@@ -70,7 +70,7 @@ fn a_command_that_does_not_work_is_noticed() {
 fn every_command_that_a_help_shows_can_be_parsed() {
     let sealpost = Sealpost::new("");
     let mut seen = 0;
-    for command in ["", "check", "setup", "config", "queue", "log", "report", "trust", "sink", "demo"] {
+    for command in ["", "check", "setup", "config", "config import", "queue", "log", "report", "trust", "sink", "demo"] {
         let topic: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
         let run = sealpost.command(&topic, b"");
         assert_eq!(run.code, 0, "{topic:?}");
@@ -136,6 +136,7 @@ impl Stage {
         let scratch = &sealpost.scratch;
         scratch.write("ca.pem", sink.ca_pem.as_deref().unwrap());
         scratch.write("message", MESSAGE);
+        scratch.write(".msmtprc", "account default\nhost smtp.example.com\ntls on\nauth on\nuser me\npassword secret\n");
         let config = fs::read_to_string(scratch.path().join("config.toml")).unwrap();
         scratch.write("new.toml", &config);
         scratch.write("any.toml", config.replace("ca_file = \"ca.pem\"", "trust = \"any\""));

@@ -5,7 +5,7 @@ use std::{ffi::OsString, path::PathBuf};
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
-use super::{check, demo, log, queue, report, serve, setup, sink, trust};
+use super::{check, demo, import, log, queue, report, serve, setup, sink, trust};
 
 /// What `sealpost --help` ends with.
 const EXAMPLES: &str = "\
@@ -35,7 +35,8 @@ read: -C FILE, $SEALPOST_CONFIG, ~/.config/sealpost/config.toml,
 Examples:
   sealpost config check -C new.toml     before it is used
   sealpost config show                  what is in force, and where it stands
-  sealpost config path --json           which file that is, for a script";
+  sealpost config path --json           which file that is, for a script
+  sealpost config import ~/.msmtprc     what another program's would be here";
 
 /// The native command line.
 #[derive(Debug, Parser)]
@@ -62,7 +63,7 @@ pub enum Command {
     Check(check::Options),
     /// Obtain the right to send for an account that logs in by OAuth2
     Setup(setup::Options),
-    /// Check or show the configuration, or say which one is in force
+    /// Check, show or import a configuration, or say which one is in force
     #[command(after_help = CONFIG_EXAMPLES)]
     Config {
         /// What to do with it.
@@ -99,6 +100,8 @@ pub enum ConfigAction {
     Show(ConfigOptions),
     /// Say which file is read
     Path(ConfigOptions),
+    /// Make one of another program's: msmtp, ssmtp, nullmailer, dma, esmtp, Postfix
+    Import(import::Options),
 }
 
 /// How to look at the configuration.
@@ -135,9 +138,9 @@ mod tests {
     #[test]
     fn the_manual_lists_every_option_of_a_command_and_no_other() {
         let cli = Cli::command();
-        for name in ["check", "setup", "sink", "demo", "log", "report", "trust", "queue", "serve"] {
+        for name in ["check", "setup", "config import", "sink", "demo", "log", "report", "trust", "queue", "serve"] {
             let mut table = std::collections::BTreeMap::new();
-            let command = cli.find_subcommand(name).unwrap();
+            let command = name.split(' ').fold(&cli, |command, name| command.find_subcommand(name).unwrap());
             let commands = std::iter::once(command).chain(command.get_subcommands());
             for option in commands.flat_map(clap::Command::get_arguments) {
                 table.extend(option.get_long().map(|name| (name, option.get_action().takes_values())));

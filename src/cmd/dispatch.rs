@@ -15,7 +15,7 @@ use super::{
     args::{Cli, Command, ConfigAction},
     background,
     caller::{complain, print},
-    check, config, demo, flags, log,
+    check, config, demo, flags, import, log,
     queue::{self, mailq},
     report,
     sendmail::{self, ErrorMode, Invocation, Name, Refusal},
@@ -113,6 +113,7 @@ fn configuration(action: &ConfigAction) -> Exit {
         ConfigAction::Check(options) => (config::check(&Machine, options.file.as_deref(), options.json), options.json),
         ConfigAction::Show(options) => (config::show(&Machine, options.file.as_deref(), options.json), options.json),
         ConfigAction::Path(options) => (config::path(&Machine, options.file.as_deref(), options.json), options.json),
+        ConfigAction::Import(options) => return finish(import::run(&Machine, options, &mut io::stdout(), &mut io::stderr())),
     };
     match told {
         Ok(text) => print(&text),

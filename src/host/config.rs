@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-pub use find::{Location, Passed, Standing, find, load, load_any, load_standing, load_traced, parse};
+pub use find::{Location, Passed, Standing, find, load, load_any, load_standing, load_traced, parse, usual};
 pub use oauth::{ClientSecret, Endpoint, Keep, OAuth};
 pub use queue::{Mode, Queue, SOCKET, Serve};
 pub use trace::Trace;
@@ -474,6 +474,15 @@ impl Tls {
 /// The text is no digest.
 pub fn pin(text: &str) -> Result<[u8; 32], String> {
     values::pin(text).map_err(|fault| fault.because)
+}
+
+/// Whether `host`, as an account has it, is on this machine by its very name.
+pub(super) fn is_loopback(host: &str) -> bool {
+    let target = values::host(host).map(|host| match host {
+        values::Host::Name(name) => Target::Name(name, 0),
+        values::Host::Address(address) => Target::Address(address, 0),
+    });
+    host.starts_with("unix:") || target.is_ok_and(|target| target.is_local())
 }
 
 #[cfg(test)]

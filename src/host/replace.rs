@@ -25,15 +25,30 @@ use crate::error::{Error, Exit};
 /// # Errors
 /// The file can't be made or written; [`Exit::CantCreat`].
 pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
-    put(path, bytes, mode).map_err(|error| {
-        let because = error.to_string();
-        let because = because.split_once(" (os error").map_or(because.as_str(), |(words, _)| words);
-        let hint = match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room there; the old content is still in place",
-            _ => "does its directory exist, and may you write there?",
-        };
-        Error::new(Exit::CantCreat, format!("writing {}", path.display()), because).hint(hint)
+    put(path, bytes, mode).map_err(|error| trouble(path, &error, "make room there; the old content is still in place"))
+}
+
+/// Puts `bytes` into a file that does not exist yet, with this mode whatever the umask. Half of it is never left behind.
+///
+/// # Errors
+/// Something is there, if only a link, or the file can't be made or written; [`Exit::CantCreat`].
+pub fn create(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
+    fill(path, bytes, mode).map_err(|error| {
+        if error.kind() != io::ErrorKind::AlreadyExists {
+            let _ = fs::remove_file(path);
+        }
+        trouble(path, &error, "make room there")
     })
+}
+
+fn trouble(path: &Path, error: &io::Error, full: &str) -> Error {
+    let because = error.to_string();
+    let because = because.split_once(" (os error").map_or(because.as_str(), |(words, _)| words);
+    let hint = match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => full,
+        _ => "does its directory exist, and may you write there?",
+    };
+    Error::new(Exit::CantCreat, format!("writing {}", path.display()), because).hint(hint)
 }
 
 fn put(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {

@@ -85,6 +85,12 @@ pub fn load_traced(world: &dyn World, explicit: Option<&Path>) -> Result<(Config
     }
 }
 
+/// Where the caller's configuration is by custom: the system's for root, else the user's; `None` without a home.
+pub fn usual(world: &dyn World) -> Option<PathBuf> {
+    let directory = if world.uid() == 0 { Some(world.etc().join("sealpost")) } else { world.config_dir() };
+    directory.map(|directory| directory.join(names::FILE))
+}
+
 /// Reads `text` as if `path` held it; for who has a configuration that is in no file yet.
 ///
 /// # Errors
