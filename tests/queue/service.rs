@@ -31,8 +31,11 @@ fn serve(sealpost: &Sealpost, meanwhile: impl FnOnce(&Runner<'_>)) {
     let journal = Journal::new(&config.log, None, Sockets::default());
     let (world, narrator) = (Machine, Narrator::default());
     let setting = Setting { world: &world, config: &config, spool: &spool, journal: &journal, narrator: &narrator };
-    let lead = spool.lead().unwrap();
-    assert!(lead.is_some());
+    let mut lead = None;
+    // What the test held a moment ago, the children of other tests hold until they are themselves.
+    while lead.is_none() {
+        lead = spool.lead().unwrap();
+    }
     let runner = Runner::new(setting, Wish::default()).unwrap();
     thread::scope(|scope| {
         scope.spawn(|| runner.run(lead, Until::Stopped));
@@ -166,6 +169,12 @@ fn a_message_that_was_held_as_the_service_met_it_is_met_again() {
     });
 }
 
+/// Whether a run has the lead; asked by a process of its own, for what this one has open others inherit for a moment.
+fn is_led(sealpost: &Sealpost) -> bool {
+    let lock = kit::spool(sealpost).join("run.lock");
+    !Command::new("flock").arg("-n").arg(lock).arg("true").status().unwrap().success()
+}
+
 #[test]
 fn whoever_lets_a_message_go_and_can_not_have_the_lead_may_rely_on_the_leader() {
     let sink = kit::sink(&[]);
@@ -179,16 +188,14 @@ fn whoever_lets_a_message_go_and_can_not_have_the_lead_may_rely_on_the_leader() 
         silent(&send(&sealpost, &["free@sink.test"]));
         assert_eq!(kit::to(&arrive(&sink, 1)[0]), ["free@sink.test"]);
         drop(claim);
-        match spool.lead().unwrap() {
+        if is_led(&sealpost) {
+            relied += 1;
+        } else {
             // The run is over, and the next one is ours to start.
-            Some(lead) => {
-                drop(lead);
-                kit::drain(&sealpost);
-            }
-            None => relied += 1,
+            kit::drain(&sealpost);
         }
         assert_eq!(kit::to(&arrive(&sink, 1)[0]), ["held@sink.test"]);
-        until("the end of the run", || spool.lead().unwrap().is_some());
+        until("the end of the run", || !is_led(&sealpost));
     }
     assert!(relied > 0, "the lead was free each time: nothing was tested");
 }
