@@ -7,6 +7,7 @@ use std::{
     os::fd::{AsFd, OwnedFd},
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    thread,
     time::Duration,
 };
 
@@ -17,8 +18,8 @@ use crate::{
         config::{self, Origin},
         journal::{Journal, Sockets},
         narrate::Narrator,
-        signals,
-        spool::Spool,
+        signals::{self, Order, Orders},
+        spool::{Lead, Spool},
         world::Machine,
     },
 };
@@ -88,6 +89,7 @@ pub fn run(words: &[OsString]) -> Exit {
 
 fn drain(patience: Duration, named: Option<&OsStr>) -> Result<(), Error> {
     let mut lock = Some(take_stdin().map_err(|error| failed(&error))?);
+    let orders = Orders::take().map_err(|error| failed(&error))?;
     let world = Machine;
     let mut lead = None;
     let mut place = None;
@@ -110,10 +112,28 @@ fn drain(patience: Duration, named: Option<&OsStr>) -> Result<(), Error> {
         let narrator = Narrator::default();
         let setting = Setting { world: &world, config: &config, spool: &spool, journal: &journal, narrator: &narrator };
         let runner = Runner::new(setting, Wish::default())?;
-        if runner.run_for_now(&mut lead, Until::Drained { patience }) == Ended::Over {
+        if run_until_told(&runner, &orders, &mut lead, patience) == Ended::Over {
             return Ok(());
         }
     }
+}
+
+/// Who ends the process lets the messages be sent to their ends that are under way: cut off, they would go again.
+fn run_until_told(runner: &Runner<'_>, orders: &Orders, lead: &mut Option<Lead>, patience: Duration) -> Ended {
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            loop {
+                match orders.wait() {
+                    Ok(Order::Reload) => {}
+                    Ok(Order::Done) => break,
+                    Ok(Order::Stop) | Err(_) => break runner.stop(),
+                }
+            }
+        });
+        let ended = runner.run_for_now(lead, Until::Drained { patience });
+        orders.done();
+        ended
+    })
 }
 
 /// The lock, which is standard input; commands that ask for passwords find nothing there.

@@ -39,7 +39,7 @@ use crate::{
         config::Config,
         journal::{Event, Happening, Id, Journal, Record, Span, Status, Submission},
         narrate::Narrator,
-        spool::{Entry, Lead, Pauses, Place, Spool},
+        spool::{Entry, Lead, Pauses, Spool},
         world::World,
     },
 };
@@ -107,8 +107,10 @@ pub struct Runner<'a> {
     keeps_pauses: AtomicBool,
     /// What was done and could not be written down.
     debts: Mutex<Debts<'a>>,
-    /// Messages that could not be worked on in this round, since others do, or the system would not have it.
+    /// Messages that could not be worked on since the last look, because the system would not have it.
     skipped: Mutex<HashSet<Id>>,
+    /// The same, because others work on them.
+    busy: Mutex<HashSet<Id>>,
     /// Messages that were worked on.
     acted: AtomicU64,
     is_look_wanted: AtomicBool,
@@ -123,17 +125,21 @@ const INBOX: usize = 1024;
 const SKIPPED: usize = 10_000;
 /// A service looks at its queue this often, whatever wakes it besides.
 const OFTEN: Duration = Duration::from_secs(60);
+/// And so often where the system does not tell of files that come.
+const BLIND: Duration = Duration::from_secs(2);
 /// No wait is shorter than this.
 const SHORT: Duration = Duration::from_millis(50);
+/// Whoever works on a message for longer than this does not merely add it.
+const LONG: Duration = Duration::from_secs(5);
 
 impl<'a> Runner<'a> {
     /// A run that has not begun.
     ///
     /// # Errors
-    /// The system has no descriptors left.
+    /// The queue can't be opened, or the system has no descriptors left.
     pub fn new(setting: Setting<'a>, wish: Wish<'a>) -> Result<Self, Error> {
         let began = setting.world.timestamp();
-        let alarm = Alarm::new(&setting.spool.path().join(Place::Queue.as_str())).map_err(|error| look::no_alarm(&error))?;
+        let alarm = Alarm::new(&setting.spool.arrivals()?).map_err(|error| look::no_alarm(&error))?;
         let width = setting.config.queue.connections;
         let lanes = setting.config.accounts.iter().map(|account| Lane::new(Some(account), width));
         let mut pauses = setting.spool.pauses();
@@ -151,6 +157,7 @@ impl<'a> Runner<'a> {
             keeps_pauses: AtomicBool::new(false),
             debts: Mutex::default(),
             skipped: Mutex::default(),
+            busy: Mutex::default(),
             acted: AtomicU64::new(0),
             is_look_wanted: AtomicBool::new(true),
             is_stopping: AtomicBool::new(false),
@@ -209,7 +216,7 @@ impl<'a> Runner<'a> {
             });
             if let Some(rest) = rest.filter(|_| !self.is_stopping()) {
                 self.alarm.wait(Some(rest));
-                return Ended::Rested;
+                return if self.is_stopping() { Ended::Over } else { Ended::Rested };
             }
             if self.is_stopping() || lead.take().is_none() || !self.has_missed_any() {
                 return Ended::Over;
@@ -237,7 +244,7 @@ impl<'a> Runner<'a> {
                 if until == Until::Stopped && lead.is_none() {
                     *lead = self.setting.spool.lead().ok().flatten();
                 }
-                look = self.look(scope);
+                look = self.look(scope, &look);
                 continue;
             }
             let is_idle = self.lanes.iter().all(Lane::is_idle);
@@ -254,11 +261,16 @@ impl<'a> Runner<'a> {
                 match self.in_debt() {
                     Some(is_hopeless) if is_hopeless => return None,
                     Some(_) => {}
+                    // Others may leave something to us, and who rests does not see when.
+                    None if self.is_busy() && !patience.is_zero() => {}
                     // Without a watch it would not hear of what others add.
                     None => return wait.filter(|wait| *wait <= patience && self.alarm.watches()),
                 }
             }
-            let most = if until == Until::Stopped { Some(wait.unwrap_or(OFTEN).min(OFTEN)) } else { wait };
+            // Who has just added a message holds it for a moment, and leaves it to us then.
+            let wait = if self.is_busy() { Some(wait.unwrap_or(LONG).min(look.others())) } else { wait };
+            let often = if self.alarm.watches() { OFTEN } else { BLIND };
+            let most = if until == Until::Stopped { Some(wait.unwrap_or(often).min(often)) } else { wait };
             let is_holding_back = self.lanes.iter().any(Lane::is_holding_back);
             let most = if is_holding_back { Some(most.unwrap_or(lane::HURRY).min(lane::HURRY)) } else { most };
             match self.alarm.wait(most) {

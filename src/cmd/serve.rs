@@ -74,17 +74,17 @@ pub fn run(options: &Options) -> Result<Exit, Error> {
     let handed = door::handed()?;
     let world: &'static dyn World = if options.user { &Machine } else { &SYSTEM };
     let supervisor = Arc::new(Supervisor::of(world));
-    signals::raise_file_limit();
+    let files = signals::raise_file_limit();
     let config = load(world, options)?;
     let spool = Arc::new(open(world, &config)?);
     let doors = doors(&config, handed)?;
     let quota = Quota::new(&spool)?;
     confine(world, options, &config, &spool);
-    let service = Service::new(doors, caps(&config), supervisor.pulse()).map_err(|error| unable("listening", &error))?;
+    let service = Service::new(doors, caps(&config, files), supervisor.pulse()).map_err(|error| unable("listening", &error))?;
     let generation = Arc::new(Generation::new(config));
     let post = Post::start(world, Arc::clone(&generation), Arc::clone(&spool)).map_err(|error| unable("starting", &error))?;
     let desk = Arc::new(Desk::new(world, generation, spool, quota, post, Arc::clone(&supervisor)));
-    House { world, options, orders, service: Arc::new(service), desk, supervisor }.run()
+    House { world, options, orders, files, service: Arc::new(service), desk, supervisor }.run()
 }
 
 /// All that runs.
@@ -92,6 +92,8 @@ struct House<'a> {
     world: &'static dyn World,
     options: &'a Options,
     orders: Orders,
+    /// How many it may have open.
+    files: u64,
     service: Arc<Service>,
     desk: Arc<Desk>,
     supervisor: Arc<Supervisor>,
@@ -147,7 +149,7 @@ impl House<'_> {
                 complain("sealpost", ErrorMode::Print, &error.hint("that takes a restart; the rest is in force now"));
             }
         }
-        self.service.set_caps(caps(&config));
+        self.service.set_caps(caps(&config, self.files));
         self.desk.renew(config).map_err(|error| unable("starting anew", &error))
     }
 }
@@ -192,8 +194,14 @@ fn doors(config: &Config, handed: Vec<Door>) -> Result<Vec<Door>, Error> {
     Ok(doors)
 }
 
-fn caps(config: &Config) -> Caps {
-    Caps { all: config.serve.connections, each: config.serve.connections_per_user }
+/// No more clients than there are files for: one that is let in is not to fail later.
+fn caps(config: &Config, files: u64) -> Caps {
+    /// Sockets, locks, the log, connections to smarthosts.
+    const OWN: u64 = 40;
+    /// Of a client: its connection, its message on the way in, its message in the queue, and what is looked up for it.
+    const EACH: u64 = 4;
+    let room = usize::try_from((files.saturating_sub(OWN) / EACH).max(1)).unwrap_or(usize::MAX);
+    Caps { all: config.serve.connections.min(room), each: config.serve.connections_per_user }
 }
 
 /// Gives up what the service has no business with, before it listens to anybody. Where that can't be it goes on, and says so: it is

@@ -87,7 +87,9 @@ fn a_run_that_is_killed_anywhere_loses_nothing_and_repeats_only_what_nobody_had_
     let prepared = || {
         let sealpost = client(door.port, "mode = \"always\"\nconnections = 1", "");
         let _alone = alone(&sealpost);
-        recipients.iter().for_each(|to| silent(&send(&sealpost, &[to])));
+        for to in recipients {
+            silent(&send(&sealpost, &[to]));
+        }
         sealpost
     };
     let killed = at_every_call(&sink, &prepared, &mut |sealpost, trace, story| {

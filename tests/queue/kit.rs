@@ -168,7 +168,7 @@ fn delivery(event: Event) -> Option<Delivery> {
 
 /// The recipients of a message that arrived.
 pub(crate) fn to(delivery: &Delivery) -> Vec<String> {
-    delivery.transaction.recipients.iter().map(|recipient| recipient.address.to_string()).collect()
+    delivery.transaction.recipients.iter().map(|recipient| recipient.address.clone()).collect()
 }
 
 /// A field of the header of a message that arrived.
@@ -187,7 +187,7 @@ pub(crate) fn client(port: u16, queue: &str, more: &str) -> Sealpost {
     let text = fs::read_to_string(&path).unwrap();
     // An hour: what is deferred in a test is due when the test says so.
     let retry = if queue.contains("retry_first") { "" } else { "retry_first = \"1h\"\n" };
-    let lines = format!("dir = {:?}\n{retry}{queue}\n", spool(&sealpost));
+    let lines = format!("dir = \"{}\"\n{retry}{queue}\n", spool(&sealpost).display());
     let written = text.replace("mode = \"off\"\n", &lines);
     assert_ne!(written, text);
     sealpost.scratch.write("config.toml", written);

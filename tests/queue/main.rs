@@ -12,6 +12,7 @@ mod kit;
 mod modes;
 mod report;
 mod retry;
+mod service;
 #[allow(dead_code, reason = "the tests of the queue use their part of it")]
 #[path = "../system/smarthost.rs"]
 mod smarthost;

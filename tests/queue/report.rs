@@ -67,6 +67,23 @@ fn the_sender_hears_at_once_of_who_was_refused_and_in_the_end_of_who_was_given_u
 }
 
 #[test]
+fn the_caller_hears_of_the_refused_and_that_the_others_wait() {
+    let Some(smarthost) = smarthost() else { return };
+    let sealpost = client(smarthost.port("plain"), "mode = \"fallback\"", "");
+    let _alone = alone(&sealpost);
+    let (_, text) = message("caller-mixed", b"all is well\n");
+    let run = sealpost.send(&["-f", "ok.cron@sink.test", "ok@sink.test", "nobody@sink.test", "later@sink.test"], &text);
+    assert_eq!((run.code, told(&run.records)), (67, vec![kit::row("send", "failed", 1, true, 67)]), "{run:?}");
+    assert!(run.stderr.contains("<nobody@sink.test> failed: 550") && !run.stderr.contains("later@sink.test"), "{run:?}");
+    assert!(run.stderr.contains("1 of 3 recipients were accepted, 1 wait in the queue"), "{run:?}");
+    // The caller knows, so nobody is sent a report; what is left goes on.
+    later(&sealpost);
+    let run = drain(&sealpost);
+    assert_eq!(told(&run.records), [kit::row("send", "deferred", 2, true, 0)], "{run:?}");
+    assert_eq!(files(&sealpost, "queue").len(), 1);
+}
+
+#[test]
 fn a_late_message_is_told_of_once() {
     let Some(smarthost) = smarthost().filter(|_| has("faketime")) else { return };
     let mut sealpost = through(smarthost, "warn_after = \"1h\"");

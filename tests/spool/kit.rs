@@ -4,7 +4,7 @@ use std::{
     fs,
     io::{self, Read as _, Seek as _, Write as _},
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::{Child, Command, Output, Stdio},
 };
 
 use jiff::Timestamp;
@@ -190,6 +190,10 @@ pub(crate) fn parts(file: &[u8]) -> (Vec<u8>, Vec<u8>, Vec<Vec<u8>>) {
 
 /// This very program again, for the one test of that name, with its errand in the environment; `wrapper` is put before it.
 pub(crate) fn again(wrapper: &[&str], test: &str, errand: &[(&str, &str)]) -> Output {
+    command(wrapper, test, errand).output().unwrap()
+}
+
+fn command(wrapper: &[&str], test: &str, errand: &[(&str, &str)]) -> Command {
     let program = std::env::current_exe().unwrap();
     let mut command = match wrapper.split_first() {
         Some((first, rest)) => {
@@ -200,7 +204,8 @@ pub(crate) fn again(wrapper: &[&str], test: &str, errand: &[(&str, &str)]) -> Ou
         None => Command::new(program),
     };
     command.args([test, "--exact", "--nocapture", "--test-threads=1"]);
-    command.envs(errand.iter().copied()).output().unwrap()
+    command.envs(errand.iter().copied());
+    command
 }
 
 /// With what options strace is to look at the thread that asks for it.
@@ -209,7 +214,13 @@ const STRACE: &str = "SPOOL_TEST_STRACE";
 /// This very program again, for the one test of that name, with its errand; strace looks at the thread that calls [`watch`], from
 /// there on, so that nothing before it is counted.
 pub(crate) fn again_watched(options: &[&str], test: &str, errand: (&str, &Path)) -> Output {
-    again(&[], test, &[(errand.0, errand.1.to_str().unwrap()), (STRACE, &options.join("\n"))])
+    start_watched(options, test, errand).wait_with_output().unwrap()
+}
+
+/// The same, while this goes on.
+pub(crate) fn start_watched(options: &[&str], test: &str, errand: (&str, &Path)) -> Child {
+    let mut command = command(&[], test, &[(errand.0, errand.1.to_str().unwrap()), (STRACE, &options.join("\n"))]);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
 /// Lets strace look at this thread from here on, where somebody wants that; until the thread ends.

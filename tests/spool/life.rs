@@ -114,6 +114,50 @@ fn of_many_who_want_one_message_one_gets_it_and_it_is_finished_once() {
     assert_eq!((finished, names(&spool, Place::Queue).len()), (50, 0));
 }
 
+/// Where the process takes a message that is stopped between finding it and locking it.
+const SLOW: &str = "SPOOL_TEST_SLOW";
+
+#[test]
+fn who_is_about_to_take_a_message_while_another_finishes_it_does_not_get_it() {
+    let test = "life::who_is_about_to_take_a_message_while_another_finishes_it_does_not_get_it";
+    if let Some(place) = errand(SLOW) {
+        let spool = Spool::open(Path::new(&place)).unwrap().unwrap();
+        assert_eq!(names(&spool, Place::Queue).len(), 1);
+        kit::watch();
+        let claimed = spool.claim(Place::Queue, id(1)).unwrap();
+        assert!(matches!(claimed, Claimed::Gone), "{claimed:?}");
+        return;
+    }
+    if !kit::has("strace", test) {
+        return;
+    }
+    for comes_again in [false, true] {
+        let (scratch, spool) = spool();
+        drop(add(&spool, 1));
+        let trace = scratch.path().join("trace");
+        let options = ["-e", "trace=fstat", "-e", "inject=fstat:signal=SIGSTOP:when=1", "-o", trace.to_str().unwrap()];
+        let mut slow = kit::start_watched(&options, test, (SLOW, spool.path()));
+        let is_stopped = || fs::read_to_string(&trace).is_ok_and(|text| text.contains("stopped by SIGSTOP"));
+        while !is_stopped() && slow.try_wait().unwrap().is_none() {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        let stopped = is_stopped();
+        if stopped {
+            claim(&spool, Place::Queue, 1).finish().unwrap();
+            if comes_again {
+                drop(add(&spool, 1));
+            }
+            rustix::process::kill_process(rustix::process::Pid::from_child(&slow), rustix::process::Signal::CONT).unwrap();
+        }
+        let run = slow.wait_with_output().unwrap();
+        if !kit::may_watch(&run, test) {
+            return;
+        }
+        assert!(stopped && run.status.success(), "{stopped}: {}", String::from_utf8_lossy(&run.stderr));
+        assert_eq!(names(&spool, Place::Queue).len(), usize::from(comes_again));
+    }
+}
+
 #[test]
 fn messages_that_many_add_move_and_look_at_are_all_there_in_the_end() {
     let (_scratch, spool) = spool();

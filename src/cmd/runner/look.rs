@@ -1,21 +1,22 @@
 //! What in the queue is due, and when is the next look due?
 
 use std::{
+    collections::HashSet,
     ffi::OsStr,
     io,
-    sync::atomic::Ordering,
+    sync::{Mutex, atomic::Ordering},
     thread::Scope,
     time::{Duration, Instant},
 };
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Runner, SKIPPED, lock, transition::schedule};
+use super::{LONG, Runner, SHORT, SKIPPED, lock, transition::schedule};
 use crate::{
     error::{Error, Exit},
     host::{
         journal::Id,
-        spool::{Found, Place, Waiting},
+        spool::{Claimed, Found, Place, Waiting},
     },
 };
 
@@ -33,6 +34,8 @@ pub(super) struct Look {
     next: Option<Timestamp>,
     /// Messages that had been worked on when it began.
     pub(super) acted: u64,
+    /// Looks in a row since which nothing was worked on.
+    idle: u32,
 }
 
 impl Look {
@@ -45,18 +48,25 @@ impl Look {
     pub(super) fn rest(&self) -> Duration {
         self.ended.map_or(Duration::ZERO, |ended| (self.cost * SHARE).saturating_sub(ended.elapsed()))
     }
+
+    /// How long to wait for others to be done with what they work on.
+    pub(super) fn others(&self) -> Duration {
+        (SHORT / 5).saturating_mul(1 << self.idle.min(16)).min(LONG)
+    }
 }
 
 impl Runner<'_> {
     /// Hands what is due to the lanes.
-    pub(super) fn look<'s>(&'s self, scope: &'s Scope<'s, '_>) -> Look {
+    pub(super) fn look<'s>(&'s self, scope: &'s Scope<'s, '_>, last: &Look) -> Look {
         let begun = Instant::now();
         let acted = self.acted.load(Ordering::SeqCst);
+        let idle = if acted == last.acted { last.idle + 1 } else { 0 };
         for lane in &self.lanes {
             // A lane that is idle begins anew; one that is at work goes on from where it is.
             lane.begin(lane.is_idle() && !lane.has_more());
         }
         lock(&self.skipped).clear();
+        lock(&self.busy).clear();
         self.hear_of_pauses();
         let mut next = None;
         match self.setting.spool.names(Place::Queue) {
@@ -69,7 +79,7 @@ impl Runner<'_> {
             }
             Err(error) => self.complain(None, &error),
         }
-        Look { ended: Some(Instant::now()), cost: begun.elapsed(), next, acted }
+        Look { ended: Some(Instant::now()), cost: begun.elapsed(), next, acted, idle }
     }
 
     /// Hands one message to its lane, if it is due; when it is, if not.
@@ -110,18 +120,33 @@ impl Runner<'_> {
         Some(Duration::try_from(ahead).unwrap_or_default().max(Duration::from_millis(1)))
     }
 
-    /// Whether something is due that this run has not tried.
+    /// Whether something is due that this run has not tried, now that somebody else could have the lead. What others worked on a
+    /// moment ago they may have left to us since; who still does will see that we are gone.
     pub(super) fn has_missed_any(&self) -> bool {
         if self.in_debt().is_some() {
             return false;
         }
         let Ok(mut names) = self.setting.spool.names(Place::Queue) else { return false };
         let now = self.now();
-        let skipped = lock(&self.skipped);
+        let (skipped, busy) = (lock(&self.skipped).clone(), lock(&self.busy).clone());
         let is_missed = |waiting: &Waiting| {
-            self.is_due(waiting.due, now) && !skipped.contains(&waiting.id) && self.has_open_lane(waiting.id, now)
+            self.is_due(waiting.due, now)
+                && !skipped.contains(&waiting.id)
+                && self.has_open_lane(waiting.id, now)
+                && (!busy.contains(&waiting.id) || self.is_free(waiting.id))
         };
-        skipped.len() < SKIPPED && names.any(|found| matches!(&found, Found::Message(waiting) if is_missed(waiting)))
+        skipped.len() < SKIPPED
+            && busy.len() < SKIPPED
+            && names.any(|found| matches!(&found, Found::Message(waiting) if is_missed(waiting)))
+    }
+
+    fn is_free(&self, id: Id) -> bool {
+        matches!(self.setting.spool.claim(Place::Queue, id), Ok(Claimed::Ours(_)))
+    }
+
+    /// Whether others work on something that is due.
+    pub(super) fn is_busy(&self) -> bool {
+        !lock(&self.busy).is_empty()
     }
 
     fn has_open_lane(&self, id: Id, now: Timestamp) -> bool {
@@ -129,12 +154,14 @@ impl Runner<'_> {
         self.lane(&entry.head.account).account.is_none_or(|account| self.paused_until(account, now).is_none())
     }
 
-    /// A message that can't be worked on now; it is not met again in this round.
+    /// A message that can't be worked on now.
     pub(super) fn skip(&self, id: Id) {
-        let mut skipped = lock(&self.skipped);
-        if skipped.len() < SKIPPED {
-            skipped.insert(id);
-        }
+        remember(&self.skipped, id);
+    }
+
+    /// A message that somebody else works on.
+    pub(super) fn leave_to_others(&self, id: Id) {
+        remember(&self.busy, id);
     }
 
     /// Puts aside what is no message, and says so.
@@ -158,6 +185,13 @@ impl Runner<'_> {
         if let Err(error) = self.setting.spool.sweep(now, failed_before) {
             self.complain(None, &error);
         }
+    }
+}
+
+fn remember(set: &Mutex<HashSet<Id>>, id: Id) {
+    let mut set = lock(set);
+    if set.len() < SKIPPED {
+        set.insert(id);
     }
 }
 

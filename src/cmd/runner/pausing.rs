@@ -76,7 +76,12 @@ fn backoff(queue: &Queue, trouble: Trouble) -> Backoff {
 impl Runner<'_> {
     /// A person wants what is due to be tried now, whatever was before: no account pauses, and the queue is looked at.
     pub fn hurry(&self) {
-        lock(&self.pauses).end_all(self.now());
+        let now = self.now();
+        lock(&self.pauses).end_all(now);
+        if let Err(error) = self.setting.spool.change_pauses(|pauses| pauses.end_all(now)) {
+            self.keeps_pauses.store(true, Ordering::SeqCst);
+            self.complain(None, &error);
+        }
         self.poke();
     }
 

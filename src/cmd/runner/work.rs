@@ -58,10 +58,12 @@ impl<'a> Runner<'a> {
         self.alarm.ring();
     }
 
-    /// Tries a message that was added just now, here and now; what can't be written down is tried for some seconds.
+    /// Tries a message that was added just now, here and now, unless its account pauses; what can't be written down is tried for
+    /// some seconds.
     pub fn try_now(&self, claim: Claim<'a>) {
         let lane = self.lane(&claim.entry.head.account);
         match lane.account {
+            Some(account) if self.paused_until(account, self.now()).is_some() => return,
             Some(account) => drop(self.attempt(Box::new(claim), account, None, &mut None)),
             None => self.postpone(Box::new(claim)),
         }
@@ -74,7 +76,7 @@ impl<'a> Runner<'a> {
         let claim = match self.setting.spool.claim(Place::Queue, id) {
             Ok(Claimed::Ours(claim)) => claim,
             Ok(Claimed::Gone) => return,
-            Ok(Claimed::Busy) => return self.skip(id),
+            Ok(Claimed::Busy) => return self.leave_to_others(id),
             Ok(Claimed::Odd(why)) => return self.set_aside(id.to_string().as_ref(), &why),
             Err(error) => {
                 self.complain(None, &error);

@@ -93,6 +93,10 @@ impl Read for Reader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let left = usize::try_from(self.end - self.at).unwrap_or(usize::MAX).min(buffer.len());
         let length = self.file.read_at(&mut buffer[..left], self.at)?;
+        if length == 0 && left > 0 {
+            // Cut short since it was claimed: half a message is none.
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
         self.at += length as u64;
         Ok(length)
     }

@@ -163,7 +163,7 @@ pub(super) fn head(first: &[u8], json: &[u8], layout: &Layout) -> Result<Head, S
     if Layout::sum(first.get(..COVERED).unwrap_or_default(), json) != layout.head_checksum {
         return Err("has a head that is not what was written: its checksum is another".to_owned());
     }
-    let line: HeadLine = serde_json::from_slice(json).map_err(|error| format!("has a head that can't be read: {error}"))?;
+    let line: HeadLine = serde_json::from_slice(json).map_err(|error| unreadable("head", &error))?;
     line.parse(layout.content).ok_or_else(|| "has a head that says what can't be".to_owned())
 }
 
@@ -181,14 +181,19 @@ pub(super) fn last_state(lines: &[u8], is_all: bool, recipients: usize) -> Resul
             None => return Ok(None),
         };
         if let Some(json) = sealed(&lines[begin..newline]) {
-            let line: StateLine =
-                serde_json::from_slice(json).map_err(|error| format!("has a state that can't be read: {error}"))?;
+            let line: StateLine = serde_json::from_slice(json).map_err(|error| unreadable("state", &error))?;
             let state = line.parse(recipients).ok_or_else(|| "has a state of another number of recipients".to_owned())?;
             return Ok(Some((state, newline + 1)));
         }
         end = newline;
     }
     Ok(None)
+}
+
+/// What serde says of foreign text may quote it.
+fn unreadable(what: &str, error: &serde_json::Error) -> String {
+    let words: String = error.to_string().chars().take(200).map(|c| if c.is_control() { '?' } else { c }).collect();
+    format!("has a {what} that can't be read: {words}")
 }
 
 /// What stands behind its checksum.

@@ -4,6 +4,7 @@ use std::{
     fs::File,
     io,
     os::fd::{AsFd, OwnedFd},
+    path::PathBuf,
 };
 
 use rustix::{
@@ -11,7 +12,7 @@ use rustix::{
     io::Errno,
 };
 
-use super::{Spool, trouble};
+use super::{Place, Spool, trouble};
 use crate::error::Error;
 
 /// The file whose lock the leader holds.
@@ -49,6 +50,15 @@ impl Spool {
             return Ok(None);
         }
         self.lock(given).map_err(fault)
+    }
+
+    /// Where messages appear when they are added, for who watches; made where it is missing.
+    ///
+    /// # Errors
+    /// It can't be made or opened.
+    pub fn arrivals(&self) -> Result<PathBuf, Error> {
+        let made = self.directory(Place::Queue).map(|_| self.path().join(Place::Queue.as_str()));
+        made.map_err(|error| trouble("opening the queue in", self.path(), &error))
     }
 
     fn open_lock(&self) -> io::Result<OwnedFd> {
