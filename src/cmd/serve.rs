@@ -22,12 +22,7 @@ use crate::{
     host::{
         config::{self, Config},
         sandbox::{self, Confined},
-        service::{
-            Caps, Door, Service,
-            door::{self, Name},
-            quota::Quota,
-            supervisor::Supervisor,
-        },
+        service::{Caps, Door, Service, door, quota::Quota, supervisor::Supervisor},
         signals::{self, Order, Orders},
         spool::Spool,
         world::{Machine, System, World},
@@ -79,20 +74,17 @@ pub fn run(options: &Options) -> Result<Exit, Error> {
     let handed = door::handed()?;
     let world: &'static dyn World = if options.user { &Machine } else { &SYSTEM };
     let supervisor = Arc::new(Supervisor::of(world));
-    signals::raise_file_limit();
+    let files = signals::raise_file_limit();
     let config = load(world, options)?;
     let spool = Arc::new(open(world, &config)?);
-    let (doors, names) = doors(&config, handed)?;
+    let doors = doors(&config, handed)?;
     let quota = Quota::new(&spool)?;
-    confine(world, options, &config, &spool, &names)?;
-    let service = Service::new(doors, caps(&config), supervisor.pulse()).map_err(|error| unable("listening", &error))?;
+    confine(world, options, &config, &spool);
+    let service = Service::new(doors, caps(&config, files), supervisor.pulse()).map_err(|error| unable("listening", &error))?;
     let generation = Arc::new(Generation::new(config));
     let post = Post::start(world, Arc::clone(&generation), Arc::clone(&spool)).map_err(|error| unable("starting", &error))?;
     let desk = Arc::new(Desk::new(world, generation, spool, quota, post, Arc::clone(&supervisor)));
-    let house = House { world, options, orders, service: Arc::new(service), desk, supervisor };
-    let ended = house.run();
-    drop(names);
-    ended
+    House { world, options, orders, files, service: Arc::new(service), desk, supervisor }.run()
 }
 
 /// All that runs.
@@ -100,6 +92,8 @@ struct House<'a> {
     world: &'static dyn World,
     options: &'a Options,
     orders: Orders,
+    /// How many it may have open.
+    files: u64,
     service: Arc<Service>,
     desk: Arc<Desk>,
     supervisor: Arc<Supervisor>,
@@ -155,7 +149,7 @@ impl House<'_> {
                 complain("sealpost", ErrorMode::Print, &error.hint("that takes a restart; the rest is in force now"));
             }
         }
-        self.service.set_caps(caps(&config));
+        self.service.set_caps(caps(&config, self.files));
         self.desk.renew(config).map_err(|error| unable("starting anew", &error))
     }
 }
@@ -188,45 +182,47 @@ fn open(world: &dyn World, config: &Config) -> Result<Spool, Error> {
 }
 
 /// What was handed over stands for the path of the configuration, and for its own addresses.
-fn doors(config: &Config, handed: Vec<Door>) -> Result<(Vec<Door>, Vec<Name>), Error> {
-    let (mut doors, mut names) = (handed, Vec::new());
+fn doors(config: &Config, handed: Vec<Door>) -> Result<Vec<Door>, Error> {
+    let mut doors = handed;
     let taken: Vec<_> = doors.iter().filter_map(Door::address).collect();
     if !doors.iter().any(Door::is_unix) {
-        let (door, name) = door::unix(&config.serve.socket)?;
-        doors.push(door);
-        names.push(name);
+        doors.push(door::unix(&config.serve.socket)?);
     }
     for address in config.serve.listen.iter().filter(|address| !taken.contains(address)) {
         doors.push(door::loopback(*address)?);
     }
-    Ok((doors, names))
+    Ok(doors)
 }
 
-fn caps(config: &Config) -> Caps {
-    Caps { all: config.serve.connections, each: config.serve.connections_per_user }
+/// No more clients than there are files for: one that is let in is not to fail later.
+fn caps(config: &Config, files: u64) -> Caps {
+    /// Sockets, locks, the log, connections to smarthosts.
+    const OWN: u64 = 40;
+    /// Of a client: its connection, its message on the way in, its message in the queue, and what is looked up for it.
+    const EACH: u64 = 4;
+    let room = usize::try_from((files.saturating_sub(OWN) / EACH).max(1)).unwrap_or(usize::MAX);
+    Caps { all: config.serve.connections.min(room), each: config.serve.connections_per_user }
 }
 
-/// Gives up what the service has no business with, before it listens to anybody.
-fn confine(world: &dyn World, options: &Options, config: &Config, spool: &Spool, names: &[Name]) -> Result<(), Error> {
+/// Gives up what the service has no business with, before it listens to anybody. Where that can't be it goes on, and says so: it is
+/// one guard of several.
+fn confine(world: &dyn World, options: &Options, config: &Config, spool: &Spool) {
     if options.no_sandbox {
-        return Ok(());
+        return;
     }
-    if let Some(account) = reach::commander(config) {
+    let why = match reach::commander(config) {
         // Its command may need anything.
-        let because = format!("account {account} starts a command for its secret");
-        let error = Error::new(Exit::Ok, "confining the service to its own files", because);
+        Some(account) => Some(format!("account {account} starts a program for its secret")),
+        None => match sandbox::confine(&reach::of(world, config, options.file.as_deref(), spool)) {
+            Ok(Confined::Fully | Confined::Partly) => None,
+            Ok(Confined::Not) => Some("this kernel has no Landlock".to_owned()),
+            Err(error) => Some(error.because().to_owned()),
+        },
+    };
+    if let Some(why) = why {
+        let error = Error::new(Exit::Ok, "confining the service to its own files", why);
         complain("sealpost", ErrorMode::Print, &error.hint("it goes on without; --no-sandbox says that this is meant"));
-        return Ok(());
     }
-    let reach = reach::of(world, config, options.file.as_deref(), spool, names);
-    match sandbox::confine(&reach)? {
-        Confined::Fully | Confined::Partly => {}
-        Confined::Not => {
-            let error = Error::new(Exit::Ok, "confining the service to its own files", "this kernel has no Landlock");
-            complain("sealpost", ErrorMode::Print, &error.hint("it goes on without; --no-sandbox says that this is meant"));
-        }
-    }
-    Ok(())
 }
 
 fn unable(doing: &str, error: &io::Error) -> Error {

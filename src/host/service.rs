@@ -13,7 +13,7 @@ use std::{
     },
     sync::{Mutex, MutexGuard, PoisonError},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rustix::{
@@ -27,7 +27,7 @@ pub mod peer;
 pub mod quota;
 pub mod supervisor;
 
-use self::peer::Unknown;
+use self::{door::Name, peer::Unknown};
 
 /// What a thread of a client gets; it holds no messages.
 const STACK: usize = 512 << 10;
@@ -39,8 +39,8 @@ const RESERVE: usize = 10;
 /// Where a service listens.
 #[derive(Debug)]
 pub enum Door {
-    /// On a socket in the file system.
-    Unix(UnixListener),
+    /// On a socket in the file system; its name, where that is ours.
+    Unix(UnixListener, Option<Name>),
     /// On the loopback.
     Loopback(TcpListener),
 }
@@ -82,14 +82,14 @@ pub trait Host: Sync {
     fn serve(&self, guest: Guest, bell: BorrowedFd<'_>);
     /// Hears of whom the service sent away.
     fn turned_away(&self, why: Turned);
-    /// Is called at least this often by whoever lets clients in, as a sign of life.
+    /// Is called by whoever lets clients in, as a sign of life.
     fn tick(&self);
 }
 
 /// A service that listens.
 #[derive(Debug)]
 pub struct Service {
-    doors: Vec<Door>,
+    doors: Mutex<Vec<Door>>,
     /// How often [`Host::tick`] wants to be called.
     pulse: Option<Duration>,
     ear: PipeReader,
@@ -107,13 +107,13 @@ struct Inside {
 impl Door {
     /// Whether it is in the file system.
     pub fn is_unix(&self) -> bool {
-        matches!(self, Self::Unix(_))
+        matches!(self, Self::Unix(..))
     }
 
     /// Its address on the loopback.
     pub fn address(&self) -> Option<SocketAddr> {
         match self {
-            Self::Unix(_) => None,
+            Self::Unix(..) => None,
             Self::Loopback(listener) => listener.local_addr().ok(),
         }
     }
@@ -138,19 +138,21 @@ impl Service {
     pub fn new(doors: Vec<Door>, caps: Caps, pulse: Option<Duration>) -> io::Result<Self> {
         for door in &doors {
             match door {
-                Door::Unix(listener) => listener.set_nonblocking(true)?,
+                Door::Unix(listener, _) => listener.set_nonblocking(true)?,
                 Door::Loopback(listener) => listener.set_nonblocking(true)?,
             }
         }
         let (ear, bell) = io::pipe()?;
         let inside = Inside { caps, all: 0, each: HashMap::new() };
-        Ok(Self { doors, pulse, ear, bell, inside: Mutex::new(inside) })
+        Ok(Self { doors: Mutex::new(doors), pulse, ear, bell, inside: Mutex::new(inside) })
     }
 
     /// Lets clients in until [`Service::stop`], and waits for those that are in.
     pub fn run(&self, host: &dyn Host) {
+        let doors = std::mem::take(&mut *self.doors.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut pulse = self.pulse.map(Pulse::new);
         thread::scope(|scope| {
-            while let Some(ready) = self.wait(host) {
+            while let Some(ready) = self.wait(&doors, pulse.as_ref()) {
                 for door in ready {
                     // A door that has nobody waiting any more says so.
                     match accept(door) {
@@ -159,7 +161,12 @@ impl Service {
                         Err(_) => self.rest(),
                     }
                 }
+                if pulse.as_mut().is_some_and(Pulse::beats) {
+                    host.tick();
+                }
             }
+            // Whoever comes now finds nobody, instead of waiting for nothing while the others finish.
+            drop(doors);
         });
     }
 
@@ -174,25 +181,21 @@ impl Service {
         self.inside().caps = caps;
     }
 
-    /// The doors at which somebody waits; `None`: the service is to stop.
-    fn wait(&self, host: &dyn Host) -> Option<Vec<&Door>> {
-        loop {
-            let mut fds: Vec<PollFd<'_>> =
-                self.doors.iter().map(|door| PollFd::from_borrowed_fd(door.as_fd(), PollFlags::IN)).collect();
-            fds.push(PollFd::new(&self.ear, PollFlags::IN));
-            let timeout = self.pulse.and_then(|pulse| Timespec::try_from(pulse).ok());
-            let polled = poll(&mut fds, timeout.as_ref());
-            host.tick();
-            match polled {
-                Ok(_) if fds.last().is_some_and(|ear| !ear.revents().is_empty()) => return None,
-                Ok(0) | Err(Errno::INTR) => {}
-                Ok(_) => {
-                    let ready = self.doors.iter().zip(&fds).filter(|(_, fd)| !fd.revents().is_empty());
-                    return Some(ready.map(|(door, _)| door).collect());
-                }
-                Err(_) => self.rest(),
+    /// The doors at which somebody waits, perhaps none; `None`: the service is to stop.
+    fn wait<'d>(&self, doors: &'d [Door], pulse: Option<&Pulse>) -> Option<Vec<&'d Door>> {
+        let mut fds: Vec<PollFd<'_>> = doors.iter().map(|door| PollFd::from_borrowed_fd(door.as_fd(), PollFlags::IN)).collect();
+        fds.push(PollFd::new(&self.ear, PollFlags::IN));
+        let timeout = pulse.and_then(|pulse| Timespec::try_from(pulse.left()).ok());
+        match poll(&mut fds, timeout.as_ref()) {
+            Ok(_) if fds.last().is_some_and(|ear| !ear.revents().is_empty()) => return None,
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(_) => {
+                self.rest();
+                return Some(Vec::new());
             }
         }
+        let ready = doors.iter().zip(&fds).filter(|(_, fd)| !fd.revents().is_empty());
+        Some(ready.map(|(door, _)| door).collect())
     }
 
     /// Out of descriptors or memory: asking again at once would only take what time there is.
@@ -204,7 +207,7 @@ impl Service {
     fn receive<'s>(&'s self, scope: &'s thread::Scope<'s, '_>, host: &'s dyn Host, door: &Door, stream: OwnedFd) {
         // Who is on the loopback takes a while to find out: that is done by its thread.
         let known = match door {
-            Door::Unix(_) => Some(peer::of_unix(&stream)),
+            Door::Unix(..) => Some(peer::of_unix(&stream)),
             Door::Loopback(_) => None,
         };
         let uid = match known {
@@ -295,10 +298,34 @@ impl Drop for Place<'_> {
     }
 }
 
+/// When the next sign of life is due.
+struct Pulse {
+    every: Duration,
+    next: Instant,
+}
+
+impl Pulse {
+    fn new(every: Duration) -> Self {
+        Self { every, next: Instant::now() + every }
+    }
+
+    fn left(&self) -> Duration {
+        self.next.saturating_duration_since(Instant::now())
+    }
+
+    fn beats(&mut self) -> bool {
+        let is_due = self.left().is_zero();
+        if is_due {
+            self.next = Instant::now() + self.every;
+        }
+        is_due
+    }
+}
+
 impl AsFd for Door {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match self {
-            Self::Unix(listener) => listener.as_fd(),
+            Self::Unix(listener, _) => listener.as_fd(),
             Self::Loopback(listener) => listener.as_fd(),
         }
     }

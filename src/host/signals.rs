@@ -13,8 +13,8 @@ pub fn outlive_file_size_limit() {
     let _ = signals.thread_block();
 }
 
-/// A service has as many files open as it may: sockets of clients, and messages.
-pub fn raise_file_limit() {
+/// A service has as many files open as it may: sockets of clients, and messages. How many that are.
+pub fn raise_file_limit() -> u64 {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     /// More are never open.
     const MOST: u64 = 65_536;
@@ -24,6 +24,7 @@ pub fn raise_file_limit() {
         // With the old limit fewer clients are served at once.
         let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum: limit.maximum });
     }
+    getrlimit(Resource::Nofile).current.unwrap_or(MOST)
 }
 
 /// What a service is told.

@@ -74,15 +74,30 @@ pub struct User {
 }
 
 impl User {
-    /// Who has this uid, as the password database of the machine says.
+    /// Who has this uid, as the password database of the machine says; where it does not answer, somebody without an entry.
     pub fn of(uid: u32) -> Self {
+        Self::find(uid).unwrap_or_else(|_| Self::without_entry(uid))
+    }
+
+    /// The same, for whom it makes a difference that the database does not answer.
+    ///
+    /// # Errors
+    /// It does not answer now.
+    pub fn find(uid: u32) -> std::io::Result<Self> {
+        use nix::errno::Errno;
         match nix::unistd::User::from_uid(uid.into()) {
             Ok(Some(entry)) => {
                 let full_name = full_name(&entry.gecos.to_string_lossy(), &entry.name);
-                Self { login: entry.name, full_name }
+                Ok(Self { login: entry.name, full_name })
             }
-            Ok(None) | Err(_) => Self { login: format!("uid{uid}"), full_name: String::new() },
+            // All of these are ways to say that there is none (getpwuid(3)).
+            Ok(None) | Err(Errno::ENOENT | Errno::ESRCH | Errno::EBADF | Errno::EPERM) => Ok(Self::without_entry(uid)),
+            Err(error) => Err(error.into()),
         }
+    }
+
+    fn without_entry(uid: u32) -> Self {
+        Self { login: format!("uid{uid}"), full_name: String::new() }
     }
 }
 

@@ -105,5 +105,5 @@ fn an_account_that_starts_a_command_is_not_confined_and_that_is_said() {
     let auth = "[accounts.relay.auth]\nuser = \"x\"\nmechanism = \"PLAIN\"\npassword_command = \"echo pw\"\n";
     service.configure_with(sink.address, "", auth);
     let service = service.start();
-    assert!(service.errors().contains("account relay starts a command"), "{}", service.errors());
+    assert!(service.errors().contains("account relay starts a program"), "{}", service.errors());
 }

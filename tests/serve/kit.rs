@@ -396,7 +396,7 @@ pub(crate) fn can_be_others(test: &str) -> bool {
 
 /// So that the test itself does not run out of descriptors.
 pub(crate) fn raise_file_limit() {
-    sealpost::host::signals::raise_file_limit();
+    assert!(sealpost::host::signals::raise_file_limit() > 3500, "ulimit -n");
 }
 
 /// A port of the loopback that is free, most likely still in a moment.

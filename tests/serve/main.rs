@@ -47,6 +47,8 @@ fn a_smarthost_that_is_away_is_no_matter_of_the_caller() {
     client.hello();
     client.message("root", &["a@sink.test"], "Subject: x\r\n\r\nhi\r\n");
     service.until_logged("deferred");
+    // The log knows it first.
+    while !client.says("XQUEUE list", "250-").contains("\"attempts\":1") {}
     assert_eq!(service.waiting(), 1);
     // Another one in its place, and a person who does not want to wait.
     service.configure(sink.address, "");

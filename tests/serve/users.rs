@@ -21,8 +21,15 @@ fn hold(service: &Service, user: &str) -> String {
     let id = said.last().unwrap().strip_prefix("250 2.0.0 kept as ").unwrap_or_else(|| panic!("{said:?}")).to_owned();
     let mut root = service.client();
     root.hello();
-    root.says(&format!("XQUEUE hold {id}"), "250 ");
-    id
+    loop {
+        root.write(format!("XQUEUE hold {id}\r\n").as_bytes());
+        let reply = root.reply();
+        if reply.starts_with("250 ") {
+            return id;
+        }
+        // The attempt that finds nobody.
+        assert!(reply.starts_with("450 "), "{reply}");
+    }
 }
 
 /// A service whose smarthost never answers: what is handed in waits.
@@ -200,4 +207,32 @@ fn a_user_has_a_queue_and_a_service_of_its_own() {
     assert!(said.last().unwrap().starts_with("250 2.0.0 kept"), "{said:?}");
     assert_eq!(arrive(&sink, 1)[0].transaction.sender, "x@y.test");
     assert!(std::path::Path::new(&home).join(".local/state/sealpost/queue/queue").is_dir());
+}
+
+#[test]
+fn whoever_holds_all_connections_of_a_share_holds_none_of_the_others() {
+    if !can_be_others("whoever_holds_all_connections_of_a_share_holds_none_of_the_others") {
+        return;
+    }
+    let service = stuck("connections_per_user = 5");
+    let script = r"
+import socket, sys
+held = []
+for n in range(8):
+    s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); held.append(s)
+    print(s.makefile().readline().strip(), flush=True)
+sys.stdin.read()
+";
+    let mut hold = std::process::Command::new("setpriv");
+    hold.args(user_words(uid("alice"))).args(["/usr/bin/python3", "-c", script]).arg(service.socket());
+    let mut hold = hold.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut told = std::io::BufRead::lines(std::io::BufReader::new(hold.stdout.take().unwrap()));
+    let told: Vec<String> = told.by_ref().take(8).map(Result::unwrap).collect();
+    assert_eq!(told.iter().filter(|line| line.starts_with("220 ")).count(), 5, "{told:?}");
+    assert_eq!(told.iter().filter(|line| line.starts_with("421 4.7.0 ")).count(), 3, "{told:?}");
+    let bob = service.talk_as("bob", &["EHLO x", "MAIL FROM:<bob>"]);
+    assert!(bob.last().unwrap().starts_with("250 "), "{bob:?}");
+    assert_eq!(service.until_logged("rejected")["user"], "alice");
+    drop(hold.stdin.take());
+    assert!(hold.wait().unwrap().success());
 }

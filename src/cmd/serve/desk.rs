@@ -180,7 +180,15 @@ impl Host for Desk {
         let begun = Instant::now();
         let generation = self.generation();
         let config = &generation.config;
-        let user = User::of(guest.uid);
+        let user = match User::find(guest.uid) {
+            Ok(user) => user,
+            Err(error) => {
+                // Under a wrong name it would be refused for good.
+                let _ = rustix::io::write(&guest.stream, b"421 4.3.0 the user database does not answer, try again later\r\n");
+                let error = Error::new(Exit::TempFail, "looking up who a client is", error.to_string());
+                return self.log_refusal(Some((guest.uid, &format!("uid{}", guest.uid))), begun, &error);
+            }
+        };
         let login = user.login.clone();
         let is_own = guest.uid == 0 || guest.uid == rustix::process::geteuid().as_raw();
         let world = Visitor::new(self.world, guest.uid, user);

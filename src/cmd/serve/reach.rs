@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use crate::host::{
     config::{Account, Aliases, Config, Memory, Origin, SecretSource},
     sandbox::Reach,
-    service::door::Name,
     spool::Spool,
     world::World,
 };
@@ -21,10 +20,11 @@ pub(super) fn commander(config: &Config) -> Option<&str> {
 }
 
 /// What is read and written.
-pub(super) fn of(world: &dyn World, config: &Config, file: Option<&Path>, spool: &Spool, names: &[Name]) -> Reach {
+pub(super) fn of(world: &dyn World, config: &Config, file: Option<&Path>, spool: &Spool) -> Reach {
     let mut reach = Reach::default().with_system();
     reach.write.push(spool.path().to_owned());
-    reach.write.extend(names.iter().filter_map(|name| name.path().parent()).map(Path::to_owned));
+    // Where its name is to be removed again; a socket of the manager's is elsewhere, or not ours to remove.
+    reach.write.extend(config.serve.socket.parent().map(Path::to_owned));
     reach.write.extend(config.log.file.as_deref().and_then(made).map(Path::to_owned));
     if let Memory::File(path) = &config.memory {
         reach.write.extend(made(path).map(Path::to_owned));

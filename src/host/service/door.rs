@@ -46,7 +46,7 @@ fn one(given: &mut listenfd::ListenFd, index: usize) -> Result<Door, Error> {
         Error::new(Exit::Config, doing, why).hint("ListenStream= takes a path, or 127.0.0.1:PORT")
     };
     if let Ok(Some(listener)) = given.take_unix_listener(index) {
-        return Ok(Door::Unix(listener));
+        return Ok(Door::Unix(listener, None));
     }
     let Ok(Some(listener)) = given.take_tcp_listener(index) else { return Err(refuse("it is no stream socket that listens")) };
     match listener.local_addr() {
@@ -76,7 +76,7 @@ pub fn loopback(address: SocketAddr) -> Result<Door, Error> {
 ///
 /// # Errors
 /// Somebody listens there, something else is there, others may write in the directory, or the system refuses.
-pub fn unix(path: &Path) -> Result<(Door, Name), Error> {
+pub fn unix(path: &Path) -> Result<Door, Error> {
     let doing = || format!("listening at {}", path.display());
     let fault = |error: io::Error| {
         let told = Error::new(Exit::Unavailable, doing(), error.to_string());
@@ -127,7 +127,7 @@ fn somebody_listens(path: &Path) -> bool {
 }
 
 /// The socket listens before it has its name, so nobody meets one that does not.
-fn place(path: &Path) -> io::Result<(Door, Name)> {
+fn place(path: &Path) -> io::Result<Door> {
     let mut raw = path.as_os_str().to_owned();
     raw.push(format!(".{}", std::process::id()));
     let raw = PathBuf::from(raw);
@@ -144,18 +144,11 @@ fn place(path: &Path) -> io::Result<(Door, Name)> {
         Ok(Name { path: path.to_owned(), file: (there.dev(), there.ino()) })
     })();
     match named {
-        Ok(name) => Ok((Door::Unix(UnixListener::from(socket)), name)),
+        Ok(name) => Ok(Door::Unix(UnixListener::from(socket), Some(name))),
         Err(error) => {
             let _ = unlinkat(CWD, &raw, rustix::fs::AtFlags::empty());
             Err(error)
         }
-    }
-}
-
-impl Name {
-    /// Where it is.
-    pub fn path(&self) -> &Path {
-        &self.path
     }
 }
 
@@ -179,13 +172,13 @@ mod tests {
     fn everybody_may_connect_and_the_name_goes_with_the_service() {
         let scratch = tempfile::tempdir().unwrap();
         let path = scratch.path().join("run/submit.sock");
-        let (door, name) = unix(&path).unwrap();
+        let door = unix(&path).unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o666, 0o755));
         UnixStream::connect(&path).unwrap();
         assert_eq!(unix(&path).unwrap_err().because(), "somebody listens there already");
         UnixStream::connect(&path).unwrap();
-        drop((door, name));
+        drop(door);
         assert!(!path.exists());
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 0);
     }
@@ -195,12 +188,12 @@ mod tests {
         let scratch = tempfile::tempdir().unwrap();
         let path = scratch.path().join("submit.sock");
         drop(UnixListener::bind(&path).unwrap());
-        let (door, name) = unix(&path).unwrap();
+        let door = unix(&path).unwrap();
         UnixStream::connect(&path).unwrap();
         // Another one has its place meanwhile: that is not ours to remove.
         fs::remove_file(&path).unwrap();
         fs::write(&path, "precious").unwrap();
-        drop((door, name));
+        drop(door);
         assert_eq!(unix(&path).unwrap_err().because(), "something else than a socket is there");
         assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
         fs::remove_file(&path).unwrap();

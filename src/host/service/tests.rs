@@ -43,7 +43,7 @@ fn first_line(stream: impl io::Read) -> String {
 fn nobody_has_more_than_a_share_and_what_is_given_back_is_free_again() {
     let scratch = tempfile::tempdir().unwrap();
     let path = scratch.path().join("socket");
-    let (unix, _name) = door::unix(&path).unwrap();
+    let unix = door::unix(&path).unwrap();
     let loopback = door::loopback("127.0.0.1:0".parse().unwrap()).unwrap();
     let Door::Loopback(listener) = &loopback else { panic!() };
     let address = listener.local_addr().unwrap();
@@ -86,7 +86,7 @@ fn nobody_has_more_than_a_share_and_what_is_given_back_is_free_again() {
 fn those_that_are_in_hear_the_bell() {
     let scratch = tempfile::tempdir().unwrap();
     let path = scratch.path().join("socket");
-    let (unix, _name) = door::unix(&path).unwrap();
+    let unix = door::unix(&path).unwrap();
     let service = Service::new(vec![unix], Caps { all: 10, each: 10 }, None).unwrap();
     let (tell, told) = channel();
     thread::scope(|scope| {
