@@ -35,6 +35,7 @@ const SELDOM: &[&[&str]] = &[
     &["sealpost", "host", "ledger"],
     &["sealpost", "host", "listen"],
     &["sealpost", "host", "probe"],
+    &["sealpost", "host", "spool"],
     &["sealpost", "smtp", "sasl", "verifier"],
     &["sealpost", "smtp", "server"],
     &["flate2"],

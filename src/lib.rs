@@ -20,6 +20,7 @@ pub mod mail {
     pub mod phrase;
     pub mod policy;
     pub mod qp;
+    pub mod queued;
     pub mod recipients;
     pub mod scan;
     pub mod tls;
@@ -67,6 +68,7 @@ pub mod host {
     pub mod secrets;
     pub mod signals;
     mod socks;
+    pub mod spool;
     pub mod store;
     pub mod tls;
     pub mod world;

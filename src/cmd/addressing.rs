@@ -88,7 +88,7 @@ pub fn sender(asked: Option<ReversePath>, account: &Account, domain: &MailDomain
         Some(from) => Ok(from.clone()),
         None => domain.own_address(),
     };
-    let allowed = match (account.from_policy, asked) {
+    let allowed = match (account.from_policy.unwrap_or(FromPolicy::Free), asked) {
         (FromPolicy::Free, asked) => asked,
         (FromPolicy::Login, Some(ReversePath::Address(address))) => {
             let login = domain.own_address()?;

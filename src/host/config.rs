@@ -8,6 +8,7 @@ use std::{
 
 pub use find::{Location, Passed, find, load, load_traced, parse};
 pub use oauth::{ClientSecret, Endpoint, Keep, OAuth};
+pub use queue::{Mode, Queue, Serve};
 pub use trace::Trace;
 
 use crate::{
@@ -28,6 +29,7 @@ mod login;
 mod names;
 mod oauth;
 mod page;
+mod queue;
 mod read;
 mod section;
 mod spelling;
@@ -49,6 +51,10 @@ pub struct Config {
     pub log: Log,
     /// `[memory]`.
     pub memory: Memory,
+    /// `[queue]`.
+    pub queue: Queue,
+    /// `[serve]`.
+    pub serve: Serve,
     /// `[limits]`.
     pub limits: Limits,
     /// `[dns]`.
@@ -257,8 +263,9 @@ pub struct Account {
     pub from: Option<Address>,
     /// `match`: patterns with `*` over senders that choose this account.
     pub matches: Vec<String>,
-    /// Who may choose the envelope sender.
-    pub from_policy: FromPolicy,
+    /// Who may choose the envelope sender, where that is written: else whoever sends directly, and of whom the service sends for
+    /// [`FromPolicy::Login`].
+    pub from_policy: Option<FromPolicy>,
     /// Put `from` into the From header too where `matches` does not cover it.
     pub rewrite_from: bool,
     /// What EHLO says; `None`: the host's full name, else an address literal.

@@ -189,6 +189,24 @@ impl Draft {
         self.header.is_empty() && self.tally.size == 0
     }
 
+    /// A message that was completed before, and is only re-encoded where it must be.
+    ///
+    /// # Errors
+    /// As [`Draft::complete`].
+    pub fn as_it_is(self) -> Result<Message, Error> {
+        let nothing = String::new;
+        self.complete(&Completion {
+            date: &nothing,
+            message_id: &nothing,
+            from: &nothing,
+            replace_from: None,
+            qualify: &|_| None,
+            unstructured: &str::to_owned,
+            phrase: &str::to_owned,
+            gateway: true,
+        })
+    }
+
     /// Makes it a message that may be sent.
     ///
     /// # Errors

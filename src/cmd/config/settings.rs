@@ -150,7 +150,7 @@ fn account(list: &mut List, account: &Account) {
     list.add("protocol", if account.protocol == Protocol::Smtp { "smtp" } else { "lmtp" }, "");
     list.add("from", account.from.as_ref().map(ToString::to_string), "the login at mail_domain");
     list.add("match", &account.matches, "");
-    let from_policy = match account.from_policy {
+    let from_policy = match account.from_policy.unwrap_or(FromPolicy::Free) {
         FromPolicy::Free => "free",
         FromPolicy::Login => "login",
         FromPolicy::Fixed => "fixed",

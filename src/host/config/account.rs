@@ -45,7 +45,7 @@ pub(super) fn read(name: &str, section: &Section<'_>) -> Result<Account, Error> 
         protocol,
         from,
         matches: section.list("match", values::pattern)?.into_iter().map(|found| found.value).collect(),
-        from_policy: from_policy.map_or(FromPolicy::Free, |found| found.value),
+        from_policy: from_policy.map(|found| found.value),
         rewrite_from: section.boolean("rewrite_from")?.unwrap_or(false),
         hello: section.parsed("hello", values::hello)?.map(|found| found.value),
         fallback: Vec::new(),

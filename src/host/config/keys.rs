@@ -11,14 +11,32 @@ pub(super) struct Table {
 
 pub(super) const TOP: Table = Table {
     header: "",
-    keys: &["default_account", "mail_domain", "aliases", "log", "memory", "queue", "limits", "dns", "accounts"],
+    keys: &["default_account", "mail_domain", "aliases", "log", "memory", "queue", "serve", "limits", "dns", "accounts"],
 };
 
 pub(super) const LOG: Table = Table { header: "[log]", keys: &["file", "syslog", "syslog_tls"] };
 
 pub(super) const MEMORY: Table = Table { header: "[memory]", keys: &["file"] };
 
-pub(super) const QUEUE: Table = Table { header: "[queue]", keys: &["mode", "dir", "max_age", "keep_failed", "connections"] };
+pub(super) const QUEUE: Table = Table {
+    header: "[queue]",
+    keys: &["mode", "dir", "max_age", "keep_failed", "connections", "warn_after", "retry_first", "retry_most"],
+};
+
+pub(super) const SERVE: Table = Table {
+    header: "[serve]",
+    keys: &[
+        "socket",
+        "listen",
+        "free_senders",
+        "connections",
+        "connections_per_user",
+        "messages_per_hour",
+        "queue_per_user",
+        "bytes_per_user",
+        "free_space",
+    ],
+};
 
 pub(super) const LIMITS: Table = Table {
     header: "[limits]",
@@ -116,7 +134,7 @@ pub(super) const OAUTH: Table = Table {
 };
 
 /// Every table, to find where a misplaced key belongs.
-pub(super) const TABLES: [&Table; 10] = [&TOP, &LOG, &MEMORY, &QUEUE, &LIMITS, &DNS, &ACCOUNT, &TLS, &AUTH, &OAUTH];
+pub(super) const TABLES: [&Table; 11] = [&TOP, &LOG, &MEMORY, &QUEUE, &SERVE, &LIMITS, &DNS, &ACCOUNT, &TLS, &AUTH, &OAUTH];
 
 /// The keys whose value is a secret.
 const SECRETS: [&str; 2] = ["password", "client_secret"];

@@ -10,6 +10,7 @@ use toml::de::DeTable;
 use super::{
     Aliases, Config, Dns, Limits, Log, Memory, Notation, Origin, Timeouts, account, choose, keys, names,
     page::Page,
+    queue,
     section::Section,
     values::{self, Fault},
 };
@@ -27,7 +28,8 @@ pub(super) fn config(page: &Page<'_>, table: &DeTable<'_>, origin: Origin, world
     let log = log(&top.section("log", &keys::LOG)?, &origin, world)?;
     let memory_section = top.section("memory", &keys::MEMORY)?;
     let memory = memory(&memory_section, &origin, world)?;
-    queue(&top.section("queue", &keys::QUEUE)?)?;
+    let queue = queue::queue(&top.section("queue", &keys::QUEUE)?, &origin, world)?;
+    let serve = queue::serve(&top.section("serve", &keys::SERVE)?)?;
     let limits = limits(&top.section("limits", &keys::LIMITS)?)?;
     let dns = dns(&top.section("dns", &keys::DNS)?)?;
     let sections = top.accounts()?;
@@ -55,6 +57,8 @@ pub(super) fn config(page: &Page<'_>, table: &DeTable<'_>, origin: Origin, world
         aliases: aliases(&top)?,
         log,
         memory,
+        queue,
+        serve,
         limits,
         dns,
         accounts,
@@ -126,24 +130,10 @@ fn default_memory(origin: &Origin, world: &dyn World) -> Memory {
 }
 
 /// The system's place for root, except with a configuration of root's own; else the caller's state directory, where it has one.
-fn state(origin: &Origin, world: &dyn World, system: &Path) -> Option<PathBuf> {
+pub(super) fn state(origin: &Origin, world: &dyn World, system: &Path) -> Option<PathBuf> {
     let usual = || world.config_dir().map(|directory| directory.join(names::FILE));
     let is_own = matches!(origin, Origin::File(path) if usual().as_ref() == Some(path));
     if world.uid() == 0 && !is_own { Some(system.to_owned()) } else { world.state_dir() }
-}
-
-/// `[queue]` is checked; there is no queue yet to be set up by it.
-fn queue(section: &Section<'_>) -> Result<(), Error> {
-    if let Some(mode) = section.word("mode", &[("off", true), ("fallback", false), ("always", false)])?.filter(|mode| !mode.value) {
-        return Err(
-            mode.error(Fault::later("the queue", "set `mode` to \"off\": what can't be sent now is told to the caller (75)"))
-        );
-    }
-    section.path("dir")?;
-    section.duration("max_age")?;
-    section.duration("keep_failed")?;
-    section.integer("connections", 1, 1000)?;
-    Ok(())
 }
 
 fn dns(section: &Section<'_>) -> Result<Dns, Error> {

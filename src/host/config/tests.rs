@@ -42,7 +42,7 @@ fn two_lines_are_a_configuration_and_the_defaults_are_strict() {
     let account = &config.accounts[0];
     assert_eq!(account.target, Target::Name("smtp.example.com".into(), 587));
     assert_eq!(account.protocol, Protocol::Smtp);
-    assert_eq!(account.from_policy, FromPolicy::Free);
+    assert_eq!(account.from_policy, None);
     let strict = Demand {
         policy: Policy::Required,
         trust: Trust::System,
@@ -73,7 +73,7 @@ fn every_key_of_the_manual_is_understood() {
     let relay = config.account("relay").unwrap();
     assert_eq!(relay.from.as_ref().unwrap().to_string(), "cron@example.com");
     assert_eq!(relay.matches, ["*@example.com"]);
-    assert_eq!(relay.from_policy, FromPolicy::Login);
+    assert_eq!(relay.from_policy, Some(FromPolicy::Login));
     assert!(relay.rewrite_from);
     assert_eq!(relay.hello.as_deref(), Some("host.example.com"));
     assert_eq!(relay.fallback, ["second"]);

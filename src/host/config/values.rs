@@ -29,11 +29,6 @@ impl Fault {
         self.hint = Some(hint.into());
         self
     }
-
-    /// A setting that is planned and that this version does not know.
-    pub(super) fn later(what: &str, instead: &str) -> Self {
-        Self::new(format!("{what} is not in this version of sealpost")).hint(instead)
-    }
 }
 
 /// One of a few words.

@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     error::{Error, Exit},
-    host::config::{Account, Auth, Backend, FromPolicy, Notation, Protocol, SecretSource, Target, Tls, Version},
+    host::config::{Account, Auth, Backend, Notation, Protocol, SecretSource, Target, Tls, Version},
     mail::{
         address::{Address, ReversePath},
         outcome::{Enhanced, Fate, Outcome, Reply, exit_code},
@@ -92,7 +92,7 @@ fn account() -> Account {
         protocol: Protocol::Smtp,
         from: None,
         matches: vec![],
-        from_policy: FromPolicy::Free,
+        from_policy: None,
         rewrite_from: false,
         hello: None,
         fallback: vec![],

@@ -395,15 +395,6 @@ fn requiretls_wants_a_server_that_is_verified_all_the_way() {
 }
 
 #[test]
-fn what_this_version_lacks_is_said_plainly() {
-    for (lines, what) in [("[queue]\nmode = \"always\"", "the queue"), ("[queue]\nmode = \"fallback\"", "the queue")] {
-        let error = read(&format!("[accounts.a]\nhost = \"h\"\n{lines}\n")).expect_err(lines);
-        assert!(error.summary().ends_with(&format!("{what} is not in this version of sealpost")), "{}", error.summary());
-        assert!(error.advice().is_some(), "{lines}");
-    }
-}
-
-#[test]
 fn what_the_dns_can_t_do_is_refused() {
     for (text, because) in [
         ("host = \"192.0.2.1\"\ntls.trust = \"dane\"", "192.0.2.1 is an address, and TLSA records belong to a name"),

@@ -1,0 +1,219 @@
+//! What do the tests of the spool put into it, and how do they look at what is there?
+
+use std::{
+    fs,
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use jiff::Timestamp;
+use sealpost::{
+    host::{
+        journal::Id,
+        spool::{Claim, Claimed, Entry, Found, Head, Place, Spool},
+    },
+    mail::{
+        address::{Address, ReversePath},
+        content::{Content, Facts, Form},
+        envelope::{Dsn, Envelope, Recipient},
+    },
+};
+
+pub(crate) const MESSAGE: &[u8] = b"Subject: report\r\n\r\nAll is well.\r\n";
+
+/// A message in memory.
+pub(crate) struct Text(pub(crate) Vec<u8>, usize);
+
+impl Text {
+    pub(crate) fn new(octets: impl Into<Vec<u8>>) -> Self {
+        Self(octets.into(), 0)
+    }
+}
+
+impl Content for Text {
+    fn facts(&self) -> Facts {
+        Facts { size: self.0.len() as u64, eight_bit: !self.0.is_ascii(), tls_waived: false }
+    }
+
+    fn rewind(&mut self, _: Form) -> io::Result<u64> {
+        self.1 = 0;
+        Ok(self.0.len() as u64)
+    }
+
+    fn fill(&mut self, out: &mut Vec<u8>, limit: usize) -> io::Result<bool> {
+        let end = self.0.len().min(self.1 + limit);
+        out.extend_from_slice(&self.0[self.1..end]);
+        self.1 = end;
+        Ok(end == self.0.len())
+    }
+}
+
+/// A moment, in seconds after an arbitrary one.
+pub(crate) fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(1_700_000_000 + seconds).unwrap()
+}
+
+pub(crate) fn id(n: u8) -> Id {
+    Id::new(at(0), [n; 10])
+}
+
+pub(crate) fn address(text: &str) -> Address {
+    Address::parse(text).unwrap()
+}
+
+/// To so many recipients.
+pub(crate) fn entry(recipients: usize) -> Entry {
+    let recipient = |n: usize| Recipient { address: address(&format!("user{n}@example.org")), original: None };
+    let envelope = Envelope {
+        sender: ReversePath::Address(address("cron@example.com")),
+        recipients: (0..recipients).map(recipient).collect(),
+        dsn: Dsn::default(),
+    };
+    let head = Head {
+        arrived: at(0),
+        uid: 1000,
+        user: "alice".into(),
+        account: "relay".into(),
+        asked: None,
+        envelope,
+        message_id: "<1@example.com>".into(),
+        size: 0,
+        eight_bit: false,
+        tls_waived: false,
+        report: false,
+    };
+    Entry::new(head, at(0))
+}
+
+pub(crate) fn add(spool: &Spool, n: u8) -> Claim<'_> {
+    spool.add(id(n), entry(2), &mut Text::new(MESSAGE)).unwrap()
+}
+
+pub(crate) fn claim(spool: &Spool, place: Place, n: u8) -> Box<Claim<'_>> {
+    match spool.claim(place, id(n)).unwrap() {
+        Claimed::Ours(claim) => claim,
+        other => panic!("{n} in {place:?}: {other:?}"),
+    }
+}
+
+/// Why it is no message of ours.
+pub(crate) fn odd(spool: &Spool, n: u8) -> String {
+    match spool.claim(Place::Queue, id(n)).unwrap() {
+        Claimed::Odd(why) => why,
+        other => panic!("{n}: {other:?}"),
+    }
+}
+
+/// All octets of the message.
+pub(crate) fn octets(claim: &Claim<'_>) -> Vec<u8> {
+    let mut content = claim.content().unwrap();
+    let size = content.rewind(Form::EightBit).unwrap();
+    let mut octets = Vec::new();
+    while !content.fill(&mut octets, 1000).unwrap() {}
+    assert_eq!(octets.len() as u64, size);
+    octets
+}
+
+/// A spool below a directory that goes away.
+pub(crate) fn spool() -> (tempfile::TempDir, Spool) {
+    let scratch = tempfile::tempdir().unwrap();
+    let spool = Spool::make(&scratch.path().join("spool")).unwrap();
+    (scratch, spool)
+}
+
+pub(crate) fn path(spool: &Spool, place: Place, n: u8) -> PathBuf {
+    spool.path().join(place.as_str()).join(id(n).to_string())
+}
+
+/// Names of what is in a place, the odd ones marked.
+pub(crate) fn names(spool: &Spool, place: Place) -> Vec<String> {
+    let mut names: Vec<String> = spool
+        .names(place)
+        .unwrap()
+        .map(|found| match found {
+            Found::Message(waiting) => waiting.id.to_string(),
+            Found::Odd(name) => format!("odd {}", name.display()),
+        })
+        .collect();
+    names.sort();
+    names
+}
+
+/// What a directory holds, whatever it is.
+pub(crate) fn listing(path: &Path) -> Vec<String> {
+    let Ok(entries) = fs::read_dir(path) else { return Vec::new() };
+    let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
+
+/// A file as the spool writes it, of whatever stands in its parts.
+pub(crate) fn file(head: &[u8], content: &[u8], states: &[&[u8]]) -> Vec<u8> {
+    let covered = format!("sealpost-queue 1 {:010} {:020} {:08x}", head.len(), content.len(), crc(content));
+    let sum = crc(&[covered.as_bytes(), head].concat());
+    let mut file = [format!("{covered} {sum:08x}\n").as_bytes(), head, content].concat();
+    for state in states {
+        file.extend_from_slice(format!("{:08x} ", crc(state)).as_bytes());
+        file.extend_from_slice(state);
+        file.push(b'\n');
+    }
+    file
+}
+
+/// CRC-32 as zlib has it, bit by bit.
+fn crc(octets: &[u8]) -> u32 {
+    !octets.iter().fold(!0_u32, |sum, octet| {
+        (0..8).fold(sum ^ u32::from(*octet), |sum, _| if sum & 1 == 1 { sum >> 1 ^ 0xedb8_8320 } else { sum >> 1 })
+    })
+}
+
+/// The parts of a file that the spool wrote: head, message, lines of the state without their checksums.
+pub(crate) fn parts(file: &[u8]) -> (Vec<u8>, Vec<u8>, Vec<Vec<u8>>) {
+    let first = std::str::from_utf8(&file[..66]).unwrap();
+    let length = |nth: usize| -> usize { first.split(' ').nth(nth).unwrap().parse().unwrap() };
+    let (head, content) = (67 + length(2), 67 + length(2) + length(3));
+    let lines = file[content..].split(|octet| *octet == b'\n').filter(|line| !line.is_empty());
+    (file[67..head].to_vec(), file[head..content].to_vec(), lines.map(|line| line[9..].to_vec()).collect())
+}
+
+/// This very program again, for the one test of that name, with its errand in the environment; `wrapper` is put before it.
+pub(crate) fn again(wrapper: &[&str], test: &str, errand: &[(&str, &str)]) -> Output {
+    let program = std::env::current_exe().unwrap();
+    let mut command = match wrapper.split_first() {
+        Some((first, rest)) => {
+            let mut command = Command::new(first);
+            command.args(rest).arg(program);
+            command
+        }
+        None => Command::new(program),
+    };
+    command.args([test, "--exact", "--nocapture", "--test-threads=1"]);
+    command.envs(errand.iter().copied()).output().unwrap()
+}
+
+/// What this process is to do instead of the test, if it was started for that.
+pub(crate) fn errand(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+pub(crate) fn say(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// Whether a program is there that a test needs; says so where not.
+pub(crate) fn has(program: &str, test: &str) -> bool {
+    let there = Command::new(program).arg("-V").output().is_ok();
+    if !there {
+        say(&format!("SKIPPED: {test}: {program} is not installed (tests/run installs it)"));
+    }
+    there
+}
+
+pub(crate) fn is_root(test: &str) -> bool {
+    let root = rustix::process::geteuid().is_root();
+    if !root {
+        say(&format!("SKIPPED: {test}: it wants root"));
+    }
+    root
+}
