@@ -49,6 +49,7 @@ pub mod smtp {
 /// The machine: every effect, each behind a small type.
 pub mod host {
     pub mod alias_file;
+    pub mod autoconfig;
     mod careful;
     pub mod config;
     pub mod dial;
@@ -70,6 +71,7 @@ pub mod host {
     mod socks;
     pub mod spool;
     pub mod store;
+    pub mod terminal;
     pub mod tls;
     pub mod world;
 }

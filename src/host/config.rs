@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-pub use find::{Location, Passed, find, load, load_traced, parse};
+pub use find::{Location, Passed, dns, find, load, load_traced, parse};
 pub use oauth::{ClientSecret, Endpoint, Keep, OAuth};
 pub use queue::{Mode, Queue, Serve};
 pub use trace::Trace;
@@ -24,6 +24,7 @@ mod auth;
 mod choose;
 mod environment;
 mod find;
+pub mod grow;
 mod keys;
 mod login;
 mod names;
@@ -458,6 +459,25 @@ impl Tls {
 /// The text is no digest.
 pub fn pin(text: &str) -> Result<[u8; 32], String> {
     values::pin(text).map_err(|fault| fault.because)
+}
+
+/// A smarthost's name, as A-labels and without its trailing dot, or its address.
+///
+/// # Errors
+/// The text is neither.
+pub fn host(text: &str) -> Result<String, String> {
+    match values::host(text).map_err(|fault| fault.because)? {
+        values::Host::Name(name) => Ok(name),
+        values::Host::Address(address) => Ok(address.to_string()),
+    }
+}
+
+/// A proxy as `proxy` takes it.
+///
+/// # Errors
+/// The text is none.
+pub fn proxy(text: &str) -> Result<Proxy, String> {
+    values::proxy(text).map_err(|fault| fault.because)
 }
 
 #[cfg(test)]
