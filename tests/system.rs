@@ -17,6 +17,8 @@ mod check;
 mod login;
 #[path = "system/outcome.rs"]
 mod outcome;
+#[path = "system/setup.rs"]
+mod setup;
 #[path = "system/smarthost.rs"]
 mod smarthost;
 #[path = "system/tls.rs"]

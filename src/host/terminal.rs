@@ -1,13 +1,14 @@
 //! How is a person asked on a terminal, so that whoever breaks off finds everything as it was? (termios(3), signal(7))
 
 use std::{
+    fs::File,
     io::{self, IsTerminal as _, Write as _},
     sync::{Arc, Mutex, PoisonError},
     thread,
 };
 
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, raise};
-use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 
 /// Signals that break a conversation off.
 const ENDS: [Signal; 4] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT];
@@ -73,14 +74,24 @@ fn end_by(signal: Signal, manners: Option<&Termios>) {
     let _ = raise(signal);
 }
 
-/// Asks without echo. The library takes Ctrl-C out of the terminal's hands and raises the signal before it puts the terminal right:
-/// the signal waits until it has.
+/// Asks without echo, not even of what is typed before the question is there. The library takes Ctrl-C out of the terminal's hands and
+/// raises the signal before it puts the terminal right: the signal waits until that is done.
 ///
 /// # Errors
 /// There is no terminal, or it gives no answer.
 pub fn hidden(question: &str) -> io::Result<String> {
     let before = SigSet::from_iter([Signal::SIGINT]).thread_swap_mask(SigmaskHow::SIG_BLOCK);
+    let terminal = File::options().read(true).write(true).open("/dev/tty");
+    let manners = terminal.as_ref().ok().and_then(|terminal| tcgetattr(terminal).ok());
+    let set = |manners: &Termios| terminal.as_ref().map(|terminal| tcsetattr(terminal, OptionalActions::Now, manners));
+    if let Some(mut quiet) = manners.clone() {
+        quiet.local_modes.remove(LocalModes::ECHO);
+        let _ = set(&quiet);
+    }
     let answer = rpassword::prompt_password(question);
+    if let Some(manners) = &manners {
+        let _ = set(manners);
+    }
     if let Ok(before) = before {
         let _ = before.thread_set_mask();
     }

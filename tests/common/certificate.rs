@@ -93,6 +93,11 @@ impl Authority {
         Identity::new(&certificate.unwrap(), &key)
     }
 
+    /// A certificate like this, for this key.
+    pub(crate) fn sign(&self, params: &CertificateParams, key: &KeyPair) -> CertificateDer<'static> {
+        params.signed_by(key, &self.0).unwrap().der().clone()
+    }
+
     /// A client's certificate, which names `user`.
     pub(crate) fn client(&self, user: &str) -> Identity {
         let mut params = CertificateParams::default();

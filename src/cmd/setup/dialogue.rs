@@ -80,6 +80,15 @@ impl<'a> Dialogue<'a> {
         self.say(&rows);
     }
 
+    /// An address of the web beside its label; one that is longer than a line is left to the terminal, which keeps it whole.
+    pub(super) fn link(&mut self, label: &str, address: &str) {
+        if address.len() <= self.width - INDENT {
+            return self.row(label, address);
+        }
+        self.row(label, "");
+        self.say(&format!("{}\n", printable(address)));
+    }
+
     /// Something that is less than it should be.
     pub(super) fn warn(&mut self, text: &str) {
         let lines: String =
@@ -127,7 +136,13 @@ impl<'a> Dialogue<'a> {
         }
         loop {
             let asked = self.watch.secret(&format!("{} (not shown): ", printable(what)));
-            let answer = asked.map_err(|error| no_answer(&error.to_string()))?;
+            let answer = match asked {
+                Ok(answer) => answer,
+                Err(error) => {
+                    self.say("\n");
+                    return Err(no_answer(&error.to_string()));
+                }
+            };
             if !answer.is_empty() {
                 return Ok(Secret::new(answer));
             }

@@ -118,7 +118,7 @@ pub(super) fn grown(
     let add = |error: Error| {
         let because = format!("the account can't be added at its end: {}", error.because());
         let hint = if queue.is_some() {
-            "set the mode in its table [queue] yourself, and leave --queue out"
+            "if it has a table [queue], set the mode there, and leave --queue out"
         } else {
             "add the account yourself: see sealpost.toml(5)"
         };

@@ -57,7 +57,7 @@ impl Asking<'_> {
             Some(Given::Is(secret)) => self.kept(secret),
             None => {
                 let what = self.server.preset.and_then(Preset::secret).unwrap_or("Password");
-                let secret = dialogue.secret(&format!("{what} for {user}"), "--password-file FILE")?;
+                let secret = dialogue.secret(&format!("{what} for {user}"), "--password-file FILE, or --no-login")?;
                 self.kept(secret)
             }
         };

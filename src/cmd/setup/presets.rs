@@ -120,7 +120,7 @@ pub(super) const PRESETS: [Preset; 17] = [
         login: OAuth("microsoft"),
         mechanism: Some("XOAUTH2"),
         advice: "Microsoft takes OAuth2; an administrator switches authenticated SMTP on for the mailbox, and registers a client (an app).",
-        page: "https://learn.microsoft.com/en-us/exchange/clients-and-mobile-in-exchange-online/authenticated-client-smtp-submission",
+        page: "https://aka.ms/smtp_auth_disabled",
         ..USUAL
     },
     Preset {

@@ -227,6 +227,6 @@ fn tell(server: &Server, dialogue: &mut Dialogue<'_>) {
     dialogue.row("server", &format!("{}, port {}, {start}", server.host, server.port));
     if let Some(preset) = server.preset {
         dialogue.row("note", preset.advice);
-        dialogue.row("see", preset.page);
+        dialogue.link("see", preset.page);
     }
 }

@@ -65,9 +65,14 @@ pub(super) fn look(world: &dyn World, config: &Config, account: &Account, dialog
         "l" | "login" => Ok(Verdict::Again { server: false }),
         "s" | "server" => Ok(Verdict::Again { server: true }),
         "w" | "write" => Ok(Verdict::Fine(false)),
-        "q" | "quit" => Ok(Verdict::Stop(error.clone())),
+        "q" | "quit" => Ok(Verdict::Stop(given_up(&error))),
         _ => Err("Please answer l, s, w or q".to_owned()),
     })
+}
+
+/// The reason is on the page already.
+fn given_up(error: &Error) -> Error {
+    Error::new(error.exit(), "setting up", "the account would not send").hint("nothing was written")
 }
 
 /// Sends a test mail where one is wanted.
