@@ -8,7 +8,7 @@ use std::{
 
 pub use find::{Location, Passed, dns, find, load, load_traced, parse};
 pub use oauth::{ClientSecret, Endpoint, Keep, OAuth};
-pub use queue::{Mode, Queue, Serve};
+pub use queue::{Mode, Queue, SOCKET, Serve};
 pub use trace::Trace;
 
 use crate::{

@@ -11,7 +11,7 @@
 //! | `queue/ID` | safe; the next attempt is due at its mtime | unlink when all have it; a second name in `held` or `failed` | nobody |
 //! | `held/ID` | safe; waits until somebody releases it | a second name in `queue` | nobody |
 //! | `failed/ID` | failed for good, told of where that is possible | a second name in `queue` when somebody releases it | [`Spool::sweep`], after `keep_failed` |
-//! | both of two | the power went while it was being moved | the first who claims it removes the name that is less quiet | nobody |
+//! | two of these | the power went while it was being renamed or moved | whoever claims it first removes the name that is less quiet | as `ID.new` |
 //! | `odd/NAME` | no message of ours; set aside, never sent | a person | nobody |
 //!
 //! Whoever works on a message holds a lock (flock) on its file, which dies with the process. The octets of the message are never

@@ -14,14 +14,14 @@ use sealpost::{
 };
 use serde_json::{Value, json};
 
-use crate::kit::{self, MESSAGE, Text, add, at, claim, entry, file, id, names, octets, odd, parts, path, spool};
+use crate::kit::{self, MESSAGE, Text, add, at, claim, claimed, entry, file, id, names, octets, odd, parts, path, spool};
 
 /// Refused for that reason, shown as a file that is odd once it is set aside, and not met again.
 fn set_aside(spool: &Spool, n: u8, why: &str) {
     assert_eq!(odd(spool, n), why);
     let before = names(spool, Place::Odd).len();
     spool.set_aside(Place::Queue, id(n).to_string()).unwrap();
-    assert!(matches!(spool.claim(Place::Queue, id(n)).unwrap(), Claimed::Gone));
+    assert!(matches!(claimed(spool, Place::Queue, n).unwrap(), Claimed::Gone));
     assert_eq!(names(spool, Place::Odd).len(), before + 1);
 }
 
@@ -138,7 +138,7 @@ fn a_message_cut_short_anywhere_is_no_message_but_for_its_last_line() {
     let octets = fs::read(path(&spool, Place::Queue, 1)).unwrap();
     for length in 0..octets.len() {
         fs::write(path(&spool, Place::Queue, 2), &octets[..length]).unwrap();
-        let claimed = spool.claim(Place::Queue, id(2)).unwrap();
+        let claimed = claimed(&spool, Place::Queue, 2).unwrap();
         match &claimed {
             Claimed::Odd(why) => assert!((length as u64) < whole && !why.is_empty(), "{length}: {why}"),
             Claimed::Ours(claim) => {

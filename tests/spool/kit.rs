@@ -2,13 +2,14 @@
 
 use std::{
     fs,
-    io::{self, Write as _},
+    io::{self, Read as _, Seek as _, Write as _},
     path::{Path, PathBuf},
     process::{Command, Output},
 };
 
 use jiff::Timestamp;
 use sealpost::{
+    error::Error,
     host::{
         journal::Id,
         spool::{Claim, Claimed, Entry, Found, Head, Place, Spool},
@@ -90,8 +91,18 @@ pub(crate) fn add(spool: &Spool, n: u8) -> Claim<'_> {
     spool.add(id(n), entry(2), &mut Text::new(MESSAGE)).unwrap()
 }
 
+/// What comes of a message when nobody works on it any more: what other tests start may have its file open until they exec.
+pub(crate) fn claimed(spool: &Spool, place: Place, n: u8) -> Result<Claimed<'_>, Error> {
+    loop {
+        match spool.claim(place, id(n)) {
+            Ok(Claimed::Busy) => std::thread::yield_now(),
+            claimed => return claimed,
+        }
+    }
+}
+
 pub(crate) fn claim(spool: &Spool, place: Place, n: u8) -> Box<Claim<'_>> {
-    match spool.claim(place, id(n)).unwrap() {
+    match claimed(spool, place, n).unwrap() {
         Claimed::Ours(claim) => claim,
         other => panic!("{n} in {place:?}: {other:?}"),
     }
@@ -99,7 +110,7 @@ pub(crate) fn claim(spool: &Spool, place: Place, n: u8) -> Box<Claim<'_>> {
 
 /// Why it is no message of ours.
 pub(crate) fn odd(spool: &Spool, n: u8) -> String {
-    match spool.claim(Place::Queue, id(n)).unwrap() {
+    match claimed(spool, Place::Queue, n).unwrap() {
         Claimed::Odd(why) => why,
         other => panic!("{n}: {other:?}"),
     }
@@ -191,6 +202,45 @@ pub(crate) fn again(wrapper: &[&str], test: &str, errand: &[(&str, &str)]) -> Ou
     command.args([test, "--exact", "--nocapture", "--test-threads=1"]);
     command.envs(errand.iter().copied()).output().unwrap()
 }
+
+/// With what options strace is to look at the thread that asks for it.
+const STRACE: &str = "SPOOL_TEST_STRACE";
+
+/// This very program again, for the one test of that name, with its errand; strace looks at the thread that calls [`watch`], from
+/// there on, so that nothing before it is counted.
+pub(crate) fn again_watched(options: &[&str], test: &str, errand: (&str, &Path)) -> Output {
+    again(&[], test, &[(errand.0, errand.1.to_str().unwrap()), (STRACE, &options.join("\n"))])
+}
+
+/// Lets strace look at this thread from here on, where somebody wants that; until the thread ends.
+#[allow(clippy::zombie_processes, reason = "it ends after this thread, whose process is about to end too")]
+pub(crate) fn watch() {
+    let Ok(options) = std::env::var(STRACE) else { return };
+    let thread = fs::read_link("/proc/thread-self").unwrap();
+    let thread = thread.file_name().unwrap().to_str().unwrap();
+    let mut file = fs::File::open("/proc/thread-self/status").unwrap();
+    let mut command = Command::new("strace");
+    let mut strace = command.args(["-qq", "-s", "200", "-p", thread]).args(options.split('\n')).spawn().unwrap();
+    // Open already: to open it is what a test may want to see fail.
+    let mut status = [0; 4096];
+    while String::from_utf8_lossy(&status).split("TracerPid:\t").nth(1).is_none_or(|pid| pid.starts_with('0')) {
+        file.rewind().unwrap();
+        let _ = file.read(&mut status).unwrap();
+        assert!(strace.try_wait().unwrap().is_none(), "{NOBODY_MAY_WATCH}");
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+}
+
+/// Whether it may look; says so where not.
+pub(crate) fn may_watch(run: &Output, test: &str) -> bool {
+    let may = !String::from_utf8_lossy(&run.stderr).contains(NOBODY_MAY_WATCH);
+    if !may {
+        say(&format!("SKIPPED: {test}: {NOBODY_MAY_WATCH} (see /proc/sys/kernel/yama/ptrace_scope)"));
+    }
+    may
+}
+
+const NOBODY_MAY_WATCH: &str = "strace may not look at this process";
 
 /// What this process is to do instead of the test, if it was started for that.
 pub(crate) fn errand(name: &str) -> Option<String> {

@@ -14,7 +14,7 @@ use sealpost::{
     },
 };
 
-use crate::kit::{Text, address, at, claim, id, octets, path, spool};
+use crate::kit::{Text, address, at, claim, claimed, id, octets, path, spool};
 
 fn an_address() -> impl Strategy<Value = String> {
     prop_oneof![
@@ -162,7 +162,7 @@ proptest! {
         };
         let bad = [&good[..from], &middle, &good[to..]].concat();
         fs::write(path(&spool, Place::Queue, 1), &bad).unwrap();
-        match spool.claim(Place::Queue, id(1)).unwrap() {
+        match claimed(&spool, Place::Queue, 1).unwrap() {
             Claimed::Ours(claim) => {
                 prop_assert_eq!(octets(&claim), content);
                 prop_assert_eq!(&claim.entry.head, &first.head);

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use crate::{
     host::config::{
-        Account, Aliases, Auth, ClientSecret, Config, FromPolicy, Keep, Memory, OAuth, Protocol, SecretSource, Target, Timeouts,
-        Tls, Trace,
+        Account, Aliases, Auth, ClientSecret, Config, FromPolicy, Keep, Memory, OAuth, Protocol, Queue, SecretSource, Serve,
+        Target, Timeouts, Tls, Trace,
     },
     mail::policy::{OnDowngrade, Request},
     smtp::sasl::Choice,
@@ -75,8 +75,8 @@ pub(super) fn of(config: &Config) -> Vec<Setting> {
         Memory::None => list.add("file", "", "none"),
         Memory::Nowhere => list.add("file", Value::Null, "no home directory is known"),
     }
-    list.within("queue", None);
-    list.add("mode", "off", "");
+    queue(&mut list, &config.queue);
+    serve(&mut list, &config.serve);
     list.within("limits", None);
     let limits = &config.limits;
     match limits.message_size {
@@ -94,6 +94,31 @@ pub(super) fn of(config: &Config) -> Vec<Setting> {
         self::account(&mut list, account);
     }
     list.settings
+}
+
+fn queue(list: &mut List, queue: &Queue) {
+    list.within("queue", None);
+    list.add("mode", queue.mode.as_str(), "");
+    list.add("dir", queue.dir.as_deref().map(shown), "no home directory is known");
+    list.add("max_age", spelt(queue.max_age), "");
+    list.add("keep_failed", spelt(queue.keep_failed), "");
+    list.add("connections", queue.connections, "");
+    list.add("warn_after", queue.warn_after.map(spelt).unwrap_or_default(), "never");
+    list.add("retry_first", spelt(queue.retry_first), "");
+    list.add("retry_most", spelt(queue.retry_most), "");
+}
+
+fn serve(list: &mut List, serve: &Serve) {
+    list.within("serve", None);
+    list.add("socket", shown(&serve.socket), "");
+    list.add("listen", serve.listen.iter().map(ToString::to_string).collect::<Vec<_>>(), "");
+    list.add("free_senders", &serve.free_senders, "");
+    list.add("connections", serve.connections, "");
+    list.add("connections_per_user", serve.connections_per_user, "");
+    list.add("messages_per_hour", serve.messages_per_hour, "");
+    list.add("queue_per_user", serve.queue_per_user, "");
+    list.add("bytes_per_user", serve.bytes_per_user, "");
+    list.add("free_space", serve.free_space, "none is kept");
 }
 
 /// The settings so far, and the table that the next ones belong to.
@@ -150,12 +175,12 @@ fn account(list: &mut List, account: &Account) {
     list.add("protocol", if account.protocol == Protocol::Smtp { "smtp" } else { "lmtp" }, "");
     list.add("from", account.from.as_ref().map(ToString::to_string), "the login at mail_domain");
     list.add("match", &account.matches, "");
-    let from_policy = match account.from_policy.unwrap_or(FromPolicy::Free) {
+    let from_policy = account.from_policy.map(|policy| match policy {
         FromPolicy::Free => "free",
         FromPolicy::Login => "login",
         FromPolicy::Fixed => "fixed",
-    };
-    list.add("from_policy", from_policy, "");
+    });
+    list.add("from_policy", from_policy, "free; login for those of whom the service sends");
     list.add("rewrite_from", account.rewrite_from, "");
     list.add("hello", &account.hello, "the host's full name, else an address literal");
     list.add("fallback", &account.fallback, "");

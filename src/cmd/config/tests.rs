@@ -184,6 +184,42 @@ fn what_is_shown_has_its_place_and_no_password() {
 }
 
 #[test]
+fn what_the_queue_and_the_service_do_is_shown() {
+    let fixture = Fixture::new();
+    let text = "[queue]\nmode = \"fallback\"\nwarn_after = \"\"\nretry_first = \"90s\"\n[serve]\nlisten = [\"127.0.0.1:25\"]\n\
+                free_space = \"1 MiB\"\n[accounts.a]\nhost = \"h\"\n";
+    let path = fixture.file("c.toml", text, 0o600);
+    let shown = show(&fixture.world, Some(&path), false).unwrap();
+    let (place, state) = (path.display(), fixture.root.path().join("state/queue"));
+    let is_root = fixture.world.uid == 0;
+    let dir = if is_root { Path::new("/var/spool/sealpost") } else { &state };
+    for line in [
+        format!("mode = \"fallback\"  # {place}:2"),
+        format!("dir = \"{}\"  # default", dir.display()),
+        "max_age = \"5d\"  # default".into(),
+        "keep_failed = \"30d\"  # default".into(),
+        format!("retry_first = \"90s\"  # {place}:4"),
+        "retry_most = \"4h\"  # default".into(),
+        "socket = \"/run/sealpost/submit.sock\"  # default".into(),
+        format!("listen = [\"127.0.0.1:25\"]  # {place}:6"),
+        "free_senders = []  # default".into(),
+        "messages_per_hour = 1000  # default".into(),
+        "queue_per_user = 5000  # default".into(),
+        "bytes_per_user = 1073741824  # default".into(),
+        format!("free_space = 1048576  # {place}:7"),
+        "# from_policy is not set: free; login for those of whom the service sends".into(),
+    ] {
+        assert!(shown.lines().any(|shown| shown == line), "{line}\n{shown}");
+    }
+    assert!(shown.lines().any(|line| line.starts_with("warn_after = \"\"") && line.contains("never")), "{shown}");
+    let keys = |table: &str| {
+        let section = shown.split(&format!("[{table}]\n")).nth(1).unwrap().split("\n\n").next().unwrap();
+        section.lines().count()
+    };
+    assert_eq!((keys("queue"), keys("serve")), (8, 9), "{shown}");
+}
+
+#[test]
 fn what_is_shown_can_be_read_again_and_means_the_same() {
     let fixture = Fixture::new();
     let path = fixture.file("c.toml", &WHOLE.replace("b c", "b.c"), 0o600);

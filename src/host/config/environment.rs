@@ -35,7 +35,7 @@ const fn variable_of(table: &'static Table, key: &'static str, names: &'static [
 }
 
 /// `SEALPOST_PASSWORD` stands for `password_env`: the secret is fetched from where it is, when it is needed.
-const VARIABLES: [Variable; 46] = [
+const VARIABLES: [Variable; 53] = [
     variable_of(&keys::ACCOUNT, "host", &["SEALPOST_HOST", "SMTP_HOST", "SMTP_SERVER", "SMTP_HOSTNAME", "SMTP_ADDRESS"]),
     variable_of(&keys::ACCOUNT, "port", &["SEALPOST_PORT", "SMTP_PORT"]),
     variable_of(&keys::ACCOUNT, "protocol", &["SEALPOST_PROTOCOL"]),
@@ -80,6 +80,13 @@ const VARIABLES: [Variable; 46] = [
     variable_of(&keys::LOG, "syslog_tls", &["SEALPOST_LOG_SYSLOG_TLS"]),
     variable_of(&keys::MEMORY, "file", &["SEALPOST_MEMORY_FILE"]),
     variable_of(&keys::QUEUE, "mode", &["SEALPOST_QUEUE_MODE"]),
+    variable_of(&keys::QUEUE, "dir", &["SEALPOST_QUEUE_DIR"]),
+    variable_of(&keys::QUEUE, "max_age", &["SEALPOST_QUEUE_MAX_AGE"]),
+    variable_of(&keys::QUEUE, "keep_failed", &["SEALPOST_QUEUE_KEEP_FAILED"]),
+    variable_of(&keys::QUEUE, "connections", &["SEALPOST_QUEUE_CONNECTIONS"]),
+    variable_of(&keys::QUEUE, "warn_after", &["SEALPOST_QUEUE_WARN_AFTER"]),
+    variable_of(&keys::QUEUE, "retry_first", &["SEALPOST_QUEUE_RETRY_FIRST"]),
+    variable_of(&keys::QUEUE, "retry_most", &["SEALPOST_QUEUE_RETRY_MOST"]),
     variable_of(&keys::LIMITS, "message_size", &["SEALPOST_MESSAGE_SIZE"]),
     variable_of(&keys::LIMITS, "recipients", &["SEALPOST_RECIPIENTS"]),
     variable_of(&keys::LIMITS, "connect_timeout", &["SEALPOST_CONNECT_TIMEOUT"]),
@@ -114,7 +121,7 @@ impl Environment {
         refuse_unknown(world)?;
         let mut settings = Vec::new();
         for variable in &VARIABLES {
-            let may_be_empty = variable.key == "aliases" || variable.key == "file";
+            let may_be_empty = ["aliases", "file", "warn_after"].contains(&variable.key);
             let set = variable.names.iter().find_map(|name| {
                 let value = world.env(name)?;
                 (may_be_empty || !value.is_empty()).then_some((*name, value))

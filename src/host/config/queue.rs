@@ -10,7 +10,7 @@ use super::{
     Origin,
     read::state,
     section::Section,
-    values::{self, Fault},
+    values::{Fault, shown},
 };
 use crate::{error::Error, host::world::World};
 
@@ -78,7 +78,8 @@ pub struct Serve {
     pub free_space: u64,
 }
 
-const SOCKET: &str = "/run/sealpost/submit.sock";
+/// Where the service listens, where nobody says otherwise.
+pub const SOCKET: &str = "/run/sealpost/submit.sock";
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -109,15 +110,7 @@ pub(super) fn queue(section: &Section<'_>, origin: &Origin, world: &dyn World) -
 }
 
 pub(super) fn serve(section: &Section<'_>) -> Result<Serve, Error> {
-    let listen = section.list("listen", |text| {
-        let address = values::server(text)?;
-        let foreign = !address.ip().to_canonical().is_loopback();
-        if foreign {
-            Err(Fault::new("only addresses of the loopback are listened on").hint("like \"127.0.0.1:25\""))
-        } else {
-            Ok(address)
-        }
-    })?;
+    let listen = section.list("listen", loopback)?;
     let number = |key, default: u32| -> Result<u32, Error> {
         Ok(section.integer(key, 1, u64::from(u32::MAX))?.and_then(|n| u32::try_from(n).ok()).unwrap_or(default))
     };
@@ -132,6 +125,18 @@ pub(super) fn serve(section: &Section<'_>) -> Result<Serve, Error> {
         bytes_per_user: section.size("bytes_per_user")?.unwrap_or(1 << 30),
         free_space: section.size("free_space")?.unwrap_or(64 << 20),
     })
+}
+
+/// A place to listen that only programs of this machine reach.
+fn loopback(text: &str) -> Result<SocketAddr, Fault> {
+    let address: Option<SocketAddr> = text.parse().ok().filter(|address: &SocketAddr| address.port() != 0);
+    let address = address.ok_or_else(|| Fault::new(format!("{} is not an address with a port", shown(text))));
+    let because = match address {
+        Ok(address) if address.ip().to_canonical().is_loopback() => return Ok(address),
+        Ok(_) => Fault::new("only addresses of the loopback are listened on"),
+        Err(fault) => fault,
+    };
+    Err(because.hint("like `127.0.0.1:25` or `[::1]:25`"))
 }
 
 /// The system's spool for root, else one among the caller's own state.

@@ -15,6 +15,7 @@ use crate::{
 mod documents;
 mod faults;
 mod places;
+mod queue;
 
 fn read(text: &str) -> Result<Config, Error> {
     let path = Path::new("/etc/sealpost/config.toml");

@@ -12,7 +12,7 @@ use super::{
     entry::{Entry, State},
     format,
     list::CAUTION,
-    names, read, trouble,
+    names, read, trouble, write,
 };
 use crate::{error::Error, host::journal::Id};
 
@@ -39,7 +39,7 @@ pub struct Claim<'s> {
 pub enum Claimed<'s> {
     /// It is ours.
     Ours(Box<Claim<'s>>),
-    /// Somebody else works on it.
+    /// Somebody else works on it; or a program that is being started has not let go of it yet, for a moment.
     Busy,
     /// It is not there (any more).
     Gone,
@@ -69,7 +69,7 @@ impl Spool {
         if let Some(why) = self.oddity(&stat) {
             return Ok(Claimed::Odd(why));
         }
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        match retry_on_intr(|| flock(&file, FlockOperation::NonBlockingLockExclusive)) {
             Ok(()) => {}
             Err(Errno::WOULDBLOCK) => return Ok(Claimed::Busy),
             Err(error) => return Err(error.into()),
@@ -110,17 +110,25 @@ impl Spool {
         self.oddity(&stat).map(Claimed::Odd).ok_or_else(|| error.into())
     }
 
-    /// Ends what a power cut left half moved, by the one who has the lock: the quietest place keeps it. Whether that is `place`.
+    /// Ends what a power cut left half renamed or half moved, by the one who has the lock: the quietest place keeps it. Whether that
+    /// is `place`.
     fn stays(&self, place: Place, name: &OsStr, stat: &Stat) -> io::Result<bool> {
+        let has = |directory: &Directory, name: &OsStr| -> io::Result<bool> {
+            Ok(names::stat(&directory.fd, name)?.is_some_and(|found| names::same(&found, stat)))
+        };
         let mut quietest = None;
         for other in Place::QUIETEST {
             let Some(directory) = self.existing(other)? else { continue };
-            if !names::stat(&directory.fd, name)?.is_some_and(|found| names::same(&found, stat)) {
+            let raw = write::unfinished(name);
+            if other == Place::Queue && has(directory, &raw)? {
+                directory.change(|fd| names::unlink(fd, &raw))?;
+            }
+            if !has(directory, name)? {
                 continue;
             }
             if quietest.is_none() {
                 quietest = Some(other);
-                // Its name may not be on the disk yet.
+                // This name may not be on the disk yet.
                 directory.change(|_| Ok(()))?;
             } else {
                 directory.change(|fd| names::unlink(fd, name))?;

@@ -86,7 +86,7 @@ pub(super) fn fsync(fd: impl AsFd) -> Result<(), Errno> {
 /// own; what lies above the root of its file system was not made by us.
 pub(super) fn settle_way(path: &Path, device: u64) -> io::Result<()> {
     for directory in std::path::absolute(path)?.ancestors().skip(1) {
-        match open(directory, DIRECTORY, Mode::empty()) {
+        match retry_on_intr(|| open(directory, DIRECTORY, Mode::empty())) {
             Ok(fd) if fstat(&fd)?.st_dev == device => fsync(&fd)?,
             Ok(_) => break,
             // Who may not even read it has made nothing in it.

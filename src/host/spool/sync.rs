@@ -134,7 +134,9 @@ mod tests {
                 go.send(()).unwrap();
                 let expected = if fails { Err(Errno::IO) } else { Ok(()) };
                 assert_eq!(first.join().unwrap(), expected);
-                others.into_iter().for_each(|other| assert_eq!(other.join().unwrap(), expected));
+                for other in others {
+                    assert_eq!(other.join().unwrap(), expected);
+                }
             });
             // Whoever came late for the second ran one more; nobody ran one for a change that was lost.
             let ran = count.into_inner();

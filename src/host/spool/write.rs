@@ -1,7 +1,7 @@
 //! How does a message get into the spool, whole or not at all?
 
 use std::{
-    ffi::OsStr,
+    ffi::{OsStr, OsString},
     fs::File,
     io::{self, Write as _},
     os::unix::fs::FileExt as _,
@@ -43,8 +43,8 @@ impl Spool {
 
     fn put(&self, id: Id, mut entry: Entry, content: &mut dyn Content) -> io::Result<Claim<'_>> {
         let directory = self.directory(Place::Queue)?;
-        let name = id.to_string();
-        let raw = format!("{name}.new");
+        let name = OsString::from(id.to_string());
+        let raw = unfinished(&name);
         let file = self.create(directory, &raw)?;
         let written = self.fill(&file, &mut entry, content).and_then(|extent| {
             name_it(directory, &raw, &name)?;
@@ -54,18 +54,18 @@ impl Spool {
             Ok((at, end)) => Ok(Claim::new(self, Place::Queue, id, file, entry, at, end)),
             Err(error) => {
                 // What can't be removed is swept.
-                let _ = names::unlink(&directory.fd, OsStr::new(&raw));
+                let _ = names::unlink(&directory.fd, &raw);
                 Err(error)
             }
         }
     }
 
-    fn create(&self, directory: &Directory, raw: &str) -> io::Result<File> {
+    fn create(&self, directory: &Directory, raw: &OsStr) -> io::Result<File> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let create = || retry_on_intr(|| openat(&directory.fd, raw, flags, OWN));
         let file = match create() {
             // Whoever began to write this very message is dead; only reports have a name that comes twice.
-            Err(Errno::EXIST) if self.remove_unfinished(directory, OsStr::new(raw))? => create(),
+            Err(Errno::EXIST) if self.remove_unfinished(directory, raw)? => create(),
             created => created,
         };
         Ok(File::from(file?))
@@ -115,11 +115,18 @@ impl Spool {
     }
 }
 
+/// What a message is called while it is being written.
+pub(super) fn unfinished(name: &OsStr) -> OsString {
+    let mut raw = name.to_owned();
+    raw.push(".new");
+    raw
+}
+
 /// From here on it is a message that waits.
-fn name_it(directory: &Directory, raw: &str, name: &str) -> io::Result<()> {
+fn name_it(directory: &Directory, raw: &OsStr, name: &OsStr) -> io::Result<()> {
     let mut is_named = false;
     let named = directory.change(|fd| {
-        names::rename(fd, OsStr::new(raw), fd, OsStr::new(name))?;
+        names::rename(fd, raw, fd, name)?;
         is_named = true;
         Ok(())
     });
@@ -127,7 +134,7 @@ fn name_it(directory: &Directory, raw: &str, name: &str) -> io::Result<()> {
         if is_named {
             // Whether the name survives a power cut is not known. The caller is told "no", and will try again: it must not be
             // sent, and is not as long as no power cut brings it back.
-            let _ = names::unlink(&directory.fd, OsStr::new(name));
+            let _ = names::unlink(&directory.fd, name);
         }
     })
 }
