@@ -14,7 +14,7 @@ use crate::{
 
 mod document;
 
-pub use document::{Login, Server};
+pub use document::{Login, Server, parse};
 
 /// How long the domain may take to answer, redirects included.
 const PATIENCE: Duration = Duration::from_secs(10);

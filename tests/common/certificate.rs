@@ -93,9 +93,11 @@ impl Authority {
         Identity::new(&certificate.unwrap(), &key)
     }
 
-    /// A certificate like this, for this key.
-    pub(crate) fn sign(&self, params: &CertificateParams, key: &KeyPair) -> CertificateDer<'static> {
-        params.signed_by(key, &self.0).unwrap().der().clone()
+    /// A certificate for these names.
+    pub(crate) fn naming(&self, names: &[&str]) -> Identity {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let key = KeyPair::generate().unwrap();
+        Identity::new(&CertificateParams::new(names).unwrap().signed_by(&key, &self.0).unwrap(), &key)
     }
 
     /// A client's certificate, which names `user`.

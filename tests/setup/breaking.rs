@@ -19,7 +19,7 @@ fn questions(port: &str) -> Vec<(&'static str, String)> {
         ("[me@nowhere.test]: ", USER.to_owned()),
         ("!Password for cron (not shown): ", PASSWORD.to_owned()),
         ("(Enter: to nobody): ", String::new()),
-        ("(mode 0600)? [Y/n] ", "y".to_owned()),
+        ("Write it? [Y/n] ", "y".to_owned()),
     ]
 }
 
@@ -103,7 +103,7 @@ fn a_password_that_a_send_asks_for_is_broken_off_as_cleanly() {
     let args = ["me@client.test", "--non-interactive", "--host", "localhost", "--port", &port, "--no-login", "--no-test"];
     assert_eq!(run(home.setup(&args), b"").code, 0);
     let text = home.written() + "[accounts.client-test.auth]\nuser = \"cron\"\n";
-    home.scratch.write("etc/config.toml", text);
+    home.has(&text);
     let config = home.config();
     let mut terminal = Terminal::start(&home.command(&["check", "-C", config.to_str().unwrap()]));
     let manners = terminal.manners();

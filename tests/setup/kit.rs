@@ -14,7 +14,7 @@ use sealpost::{
 
 use crate::common::{
     PASSWORD, Run, Scratch, USER, binary,
-    certificate::{Authority, Flaw},
+    certificate::{Authority, Flaw, Identity},
     run,
 };
 
@@ -36,8 +36,24 @@ impl Home {
         self.scratch.path().join(name)
     }
 
+    /// A user's own, so that root's state is kept in this home too.
     pub(crate) fn config(&self) -> PathBuf {
-        self.path("etc/config.toml")
+        self.path(".config/sealpost/config.toml")
+    }
+
+    /// Writes a configuration that is there beforehand.
+    pub(crate) fn has(&self, text: &str) {
+        fs::create_dir_all(self.path(".config/sealpost")).unwrap();
+        self.scratch.write(".config/sealpost/config.toml", text);
+    }
+
+    /// The modes and names of what is beside the configuration.
+    pub(crate) fn configured(&self) -> Vec<String> {
+        let beside = |name: String| {
+            let (mode, path) = name.split_once(' ')?;
+            Some(format!("{mode} {}", path.strip_prefix(".config/sealpost/")?))
+        };
+        self.found().into_iter().filter_map(beside).collect()
     }
 
     pub(crate) fn written(&self) -> String {
@@ -84,18 +100,18 @@ impl Home {
 
     pub(crate) fn sink_with(&self, flaw: Flaw, tls: Tls, password: Option<&str>) -> Sink {
         let identity = self.authority.identity(flaw);
-        let place = Scratch::new();
-        let settings = Settings {
-            tls,
-            certificate: Certificate::Files {
-                chain: place.write("chain.pem", &identity.certificate_pem),
-                key: place.write("key.pem", &identity.key_pem),
-            },
-            login: password.map(|password| Login { user: USER.to_owned(), password: Secret::new(password.to_owned()) }),
-            ..Settings::default()
-        };
-        Sink::start(settings).unwrap()
+        let login = password.map(|password| Login { user: USER.to_owned(), password: Secret::new(password.to_owned()) });
+        sink(&identity, tls, login)
     }
+}
+
+pub(crate) fn sink(identity: &Identity, tls: Tls, login: Option<Login>) -> Sink {
+    let place = Scratch::new();
+    let certificate = Certificate::Files {
+        chain: place.write("chain.pem", &identity.certificate_pem),
+        key: place.write("key.pem", &identity.key_pem),
+    };
+    Sink::start(Settings { tls, certificate, login, ..Settings::default() }).unwrap()
 }
 
 fn walk(top: &Path, directory: &Path, found: &mut Vec<String>) {

@@ -1,6 +1,9 @@
 //! Does a set-up without questions do all of it by options and variables, and say what is missing?
 
-use std::fs;
+use std::{
+    fs,
+    os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
+};
 
 use sealpost::host::listen::Tls;
 
@@ -35,7 +38,7 @@ fn an_account_is_tested_written_and_sends() {
     assert!(run_.stderr.lines().all(|line| line.chars().count() <= 80), "{}", run_.stderr);
     assert!(!reveals_secret(run_.stderr.as_bytes()));
     assert_eq!(delivered(&sink), 1);
-    assert_eq!(home.found().iter().filter(|name| name.contains("etc")).collect::<Vec<_>>(), ["0600 etc/config.toml", "0700 etc"]);
+    assert_eq!(home.configured(), ["0600 config.toml"]);
     assert!(home.written().contains(&format!("password_file = \"{}\"", password.display())), "{}", home.written());
     let config = home.config();
     let sent = run(home.command(&["sendmail", "-C", config.to_str().unwrap(), "ok@sink.test"]), MESSAGE.as_bytes());
@@ -60,10 +63,9 @@ fn a_password_on_standard_input_or_in_the_environment_gets_a_file_of_its_own() {
         }
         let run = home.silent(&args, &format!("{PASSWORD}\n"));
         assert_eq!(run.code, 0, "{}", run.stderr);
-        let found = home.found();
-        let wanted = ["0600 etc/config.toml", "0600 etc/secrets/relay", "0700 etc", "0700 etc/secrets"];
-        assert_eq!(found.iter().filter(|name| name.contains("etc")).collect::<Vec<_>>(), wanted, "{found:?}");
-        assert_eq!(fs::read_to_string(home.path("etc/secrets/relay")).unwrap(), format!("{PASSWORD}\n"));
+        assert_eq!(home.configured(), ["0600 config.toml", "0600 secrets/relay", "0700 secrets"]);
+        assert!(home.found().contains(&"0700 .config/sealpost".to_owned()), "{:?}", home.found());
+        assert_eq!(fs::read_to_string(home.path(".config/sealpost/secrets/relay")).unwrap(), format!("{PASSWORD}\n"));
         assert!(!reveals_secret(home.written().as_bytes()));
         let config = home.config();
         let check = run_check(&home, config.to_str().unwrap());
@@ -147,8 +149,7 @@ fn a_certificate_that_nobody_vouches_for_is_refused_or_pinned() {
 fn a_configuration_that_is_there_gets_the_account_only_after_a_yes() {
     const OLD: &str = "# my own words\n[accounts.old]   # the first\nhost = \"old.example\"\n";
     let home = Home::new();
-    fs::create_dir(home.path("etc")).unwrap();
-    home.scratch.write("etc/config.toml", OLD);
+    home.has(OLD);
     let base = ["me@client.test", "--host", "localhost", "--no-login", "--no-test", "--account", "new", "--queue", "fallback"];
     let run = home.silent(&silent(&base), "");
     assert_eq!(run.code, 64, "{}", run.stderr);
@@ -160,7 +161,7 @@ fn a_configuration_that_is_there_gets_the_account_only_after_a_yes() {
     assert_eq!(run.code, 0, "{}", run.stderr);
     assert!(home.written().contains(OLD.split_once('\n').unwrap().1), "{}", home.written());
     assert!(home.written().contains("[accounts.new]") && home.written().contains("mode = \"fallback\""), "{}", home.written());
-    assert_eq!(fs::read_to_string(home.path("etc/config.toml.bak")).unwrap(), OLD);
+    assert_eq!(fs::read_to_string(home.path(".config/sealpost/config.toml.bak")).unwrap(), OLD);
     let now = home.written();
     // The name is taken now.
     let run = home.silent(&args, "");
@@ -168,7 +169,7 @@ fn a_configuration_that_is_there_gets_the_account_only_after_a_yes() {
     assert!(run.stderr.contains("there is an account new already"), "{}", run.stderr);
     assert_eq!(home.written(), now);
     // A configuration that is wrong is not made worse.
-    home.scratch.write("etc/config.toml", "[accounts.old]\nhots = \"old.example\"\n");
+    home.has("[accounts.old]\nhots = \"old.example\"\n");
     assert_eq!(home.silent(&args, "").code, 78);
 }
 
@@ -193,4 +194,41 @@ fn the_users_place_and_the_systems_place_have_their_modes() {
     let run = run(command, b"");
     assert_eq!(run.code, 0, "{}", run.stderr);
     assert_eq!(home.found(), ["0600 mine/config.toml", "0700 mine"]);
+}
+
+#[test]
+fn a_password_for_the_keyring_goes_there_and_into_no_file() {
+    // What secret-tool(1) was given, and that its arguments hold no secret; tests/secrets has the real one.
+    const TOOL: &str =
+        "#!/bin/sh\necho \"$@\" >>\"$HOME/asked\"\ncase $1 in store) cat >\"$HOME/kept\";; lookup) cat \"$HOME/kept\";; esac\n";
+    let mut home = Home::new();
+    let sink = home.sink(Tls::Starttls);
+    let port = sink.address.port().to_string();
+    fs::create_dir(home.path("bin")).unwrap();
+    let tool = home.scratch.write("bin/secret-tool", TOOL);
+    fs::set_permissions(&tool, fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", home.path("bin").display(), std::env::var("PATH").unwrap());
+    home.environment.extend([("PATH", path.as_str()), ("SEALPOST_PASSWORD", PASSWORD)].map(pair));
+    let args = ["me@client.test", "--host", "localhost", "--port", &port, "--user", USER, "--keyring", "--account", "relay"];
+    let run = home.silent(&silent(&args), "");
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert!(home.written().contains("keyring = true"), "{}", home.written());
+    assert_eq!(fs::read_to_string(home.path("kept")).unwrap(), PASSWORD);
+    let asked = fs::read_to_string(home.path("asked")).unwrap();
+    assert!(asked.contains("store --label=sealpost: cron host localhost service smtp user cron"), "{asked}");
+    assert!(!reveals_secret(asked.as_bytes()) && !home.path(".config/sealpost/secrets").exists());
+    assert_eq!(run_check(&home, home.config().to_str().unwrap()).code, 0);
+}
+
+#[test]
+fn a_place_that_may_not_be_written_to_is_said_before_anything_is_asked() {
+    const NOBODY: u32 = 65534;
+    let home = Home::new();
+    let mut command = home.command(&["setup", "me@client.test", "--non-interactive", "-C", "/etc/sealpost-test/config.toml"]);
+    if rustix::process::geteuid().is_root() {
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    let run = run(command, b"");
+    assert_eq!(run.code, 73, "{}", run.stderr);
+    assert!(run.stderr.starts_with("sealpost: writing /etc/sealpost-test/config.toml: Permission denied"), "{}", run.stderr);
 }

@@ -9,11 +9,9 @@ use std::{
     time::Duration,
 };
 
-use rcgen::{CertificateParams, KeyPair};
-use rustls::{
-    ServerConfig, ServerConnection, StreamOwned,
-    pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
-};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+use crate::common::certificate::Authority;
 
 /// A SOCKS5 proxy for which names lead where a test says; nothing else exists.
 pub(crate) struct Proxy {
@@ -78,15 +76,11 @@ pub(crate) struct Web {
 }
 
 impl Web {
-    /// Answers `HOST PATH` with all of its octets, whatever the query; a certificate of `authority` for these names.
-    pub(crate) fn start(
-        authority: &crate::common::certificate::Authority,
-        names: &[&str],
-        answer: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static,
-    ) -> Self {
+    /// Answers `HOST PATH` with all of its octets, whatever query or form comes with it; a certificate of `authority` for these names.
+    pub(crate) fn start(authority: &Authority, names: &[&str], answer: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let (config, asked) = (config(authority, names), Arc::new(Mutex::new(Vec::new())));
+        let (config, asked) = (authority.naming(names).server(), Arc::new(Mutex::new(Vec::new())));
         let (kept, answer) = (Arc::clone(&asked), Arc::new(answer));
         thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
@@ -97,20 +91,10 @@ impl Web {
         Self { address, asked }
     }
 
-    /// Each `HOST PATH` that was asked for, with its query.
+    /// Each `HOST PATH` that was asked for, with its query, and its form behind it.
     pub(crate) fn asked(&self) -> Vec<String> {
         self.asked.lock().unwrap().clone()
     }
-}
-
-fn config(authority: &crate::common::certificate::Authority, names: &[&str]) -> Arc<ServerConfig> {
-    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-    let key = KeyPair::generate().unwrap();
-    let certificate = authority.sign(&CertificateParams::new(names).unwrap(), &key);
-    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-    let builder = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()));
-    let builder = builder.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
-    Arc::new(builder.with_single_cert(vec![certificate], key).unwrap())
 }
 
 fn converse(
@@ -129,9 +113,12 @@ fn converse(
     }
     let head = String::from_utf8(head).unwrap();
     let host = head.lines().find_map(|line| line.strip_prefix("Host: ")).unwrap();
-    let path = head.strip_prefix("GET ")?.split(' ').next()?;
-    let wanted = format!("{host} {path}");
-    asked.lock().unwrap().push(wanted.clone());
+    let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: ")).map_or(0, |length| length.parse().unwrap());
+    let mut form = vec![0; length];
+    stream.read_exact(&mut form).ok()?;
+    let wanted = format!("{host} {}", head.split(' ').nth(1)?);
+    let form = String::from_utf8(form).unwrap();
+    asked.lock().unwrap().push(if form.is_empty() { wanted.clone() } else { format!("{wanted} {form}") });
     stream.write_all(&answer(wanted.split('?').next()?)).ok()?;
     stream.conn.send_close_notify();
     stream.flush().ok()

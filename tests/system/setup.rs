@@ -14,7 +14,7 @@ fn a_set_up_account_sends_its_test_mail_and_the_next_one() {
         [("starttls-good-auth-scram", "starttls"), ("implicit-good-auth", "implicit"), ("starttls-good-auth", "starttls")]
     {
         let scratch = Scratch::new();
-        let (config, port) = (scratch.path().join("config.toml"), smarthost.port(service).to_string());
+        let (config, port) = (scratch.path().join(".config/sealpost/config.toml"), smarthost.port(service).to_string());
         let sealpost = |args: &[&str], input: &str| {
             let mut command = Command::new(binary());
             command.args(args).env_clear().env("PATH", std::env::var_os("PATH").unwrap()).env("HOME", scratch.path());

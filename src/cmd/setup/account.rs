@@ -253,6 +253,8 @@ impl<'a> Story<'a> {
         }
         if self.before.is_some() {
             dialogue.tell(&format!("{path} is there already: this is added to it, and a copy of what it was stays beside it."));
+        } else if dialogue.asks() {
+            dialogue.tell(&format!("It goes to {path} (mode {:04o}).", self.growth.mode()));
         }
         if self.options.yes {
             return Ok(());
@@ -264,7 +266,7 @@ impl<'a> Story<'a> {
                 None => Ok(()),
             };
         }
-        if dialogue.agrees(&format!("Write it to {path} (mode {:04o})?", self.growth.mode()), true)? {
+        if dialogue.agrees("Write it?", true)? {
             return Ok(());
         }
         Err(Error::new(Exit::NoInput, "setting up", "it was not wanted").hint("nothing was written"))

@@ -66,7 +66,7 @@ struct Reading {
 ///
 /// # Errors
 /// It is no such document, has a DTD or entities of its own, or says what can't be.
-pub(super) fn parse(text: &str) -> Result<Vec<Server>, String> {
+pub fn parse(text: &str) -> Result<Vec<Server>, String> {
     let mut reader = Reader::from_str(text);
     let (mut path, mut content) = (Vec::<String>::new(), String::new());
     let (mut reading, mut servers) = (None::<Reading>, Vec::new());

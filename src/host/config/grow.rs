@@ -71,7 +71,10 @@ impl Growth {
                 }
                 Some((text, metadata.mode() & 0o777))
             }
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound) => None,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                refuse_unwritable(&path)?;
+                None
+            }
             Err(error) => return Err(find::unreadable(&path, &error)),
         };
         Ok(Self { path, of_system, before })
@@ -174,6 +177,14 @@ impl Growth {
     }
 }
 
+/// Better before anybody answered questions than after: a new file needs a directory that may be written to, as far as there is one.
+fn refuse_unwritable(path: &Path) -> Result<(), Error> {
+    let nearest = path.ancestors().skip(1).find(|path| path.as_os_str().is_empty() || path.exists());
+    let nearest = nearest.filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let allowed = rustix::fs::access(nearest, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK);
+    allowed.map_err(|error| failed(path, &error.into()))
+}
+
 /// What was made on the way, the last first: gone again with the value, unless it is to be kept.
 #[derive(Default)]
 struct Made(Vec<PathBuf>);
@@ -213,7 +224,9 @@ fn failed(path: &Path, error: &io::Error) -> Error {
     let because = error.to_string();
     let because = because.split_once(" (os error").map_or(because.as_str(), |(words, _)| words);
     let hint = match error.kind() {
-        io::ErrorKind::PermissionDenied => "may you write there? as root, or in a file of your own, named with -C",
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            "you may not write there: run this as who may, or name another file with -C"
+        }
         io::ErrorKind::AlreadyExists => "somebody made it meanwhile: begin again",
         _ => "is there room, and is its directory one that you may write to?",
     };
