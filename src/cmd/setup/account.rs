@@ -93,6 +93,11 @@ impl<'a> Story<'a> {
             None => grow::place(world, of_system)?,
         };
         let growth = Growth::begin(world, path, of_system)?;
+        if growth.text()?.is_some() && options.non_interactive && !options.yes {
+            let because = format!("{} is there already", growth.path.display());
+            return Err(Error::new(Exit::Usage, "setting up without questions", because)
+                .hint("add --yes: the account is added to it, and a copy of what it was stays beside it"));
+        }
         let before = growth.text()?.map(|text| config::parse(world, &growth.path, text)).transpose()?;
         Ok(Self { world, options, growth, before })
     }
@@ -256,17 +261,7 @@ impl<'a> Story<'a> {
         } else if dialogue.asks() {
             dialogue.tell(&format!("It goes to {path} (mode {:04o}).", self.growth.mode()));
         }
-        if self.options.yes {
-            return Ok(());
-        }
-        if !dialogue.asks() {
-            return match self.before {
-                Some(_) => Err(Error::new(Exit::Usage, "setting up without questions", format!("{path} is there already"))
-                    .hint("add --yes: the account is added to it, and a copy of what it was stays beside it")),
-                None => Ok(()),
-            };
-        }
-        if dialogue.agrees("Write it?", true)? {
+        if self.options.yes || dialogue.agrees("Write it?", true)? {
             return Ok(());
         }
         Err(Error::new(Exit::NoInput, "setting up", "it was not wanted").hint("nothing was written"))

@@ -51,6 +51,9 @@ impl Asking<'_> {
         if let Some(provider) = self.oauth(dialogue)? {
             return self.by_oauth(provider, dialogue);
         }
+        if self.server.preset.is_none() && self.server.login == Some(autoconfig::Login::OAuth) {
+            dialogue.warn("The domain says that one logs in by OAuth2 there. A password may do; if not, sealpost.toml(5), \"ACCOUNTS: OAUTH\", shows such an account.");
+        }
         let Some(user) = self.user(dialogue)? else { return Ok(Login::Nothing) };
         let keep = match self.answers.secret.take() {
             Some(Given::At(path)) => Keep::At(path),

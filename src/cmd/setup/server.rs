@@ -126,14 +126,15 @@ impl Search<'_> {
             }
         }
         let (host, port, start) = (offer.host.clone(), offer.port, service.start);
-        Ok(Some(Server { host, port, start, preset: None, user: None, login: None }))
+        let preset = known(&host);
+        Ok(Some(Server { host, port, start, preset, user: None, login: None }))
     }
 
     fn of_autoconfig(found: autoconfig::Server, dialogue: &mut Dialogue<'_>) -> Option<Server> {
         let autoconfig::Server { host, port, start, user, login } = found;
         match config::host(&host) {
             Ok(host) => {
-                let preset = PRESETS.iter().find(|preset| matches!(preset.host, Host::Is(name) if name == host && !is_local(name)));
+                let preset = known(&host);
                 Some(Server { host, port, start, preset, user, login: Some(login) })
             }
             Err(why) => {
@@ -211,8 +212,9 @@ fn usual_start(port: u16) -> Start {
     if port == SUBMISSIONS { Start::Implicit } else { Start::Starttls }
 }
 
-fn is_local(host: &str) -> bool {
-    host.starts_with("127.")
+/// The provider that has this server; what is on this machine could be anything.
+fn known(host: &str) -> Option<&'static Preset> {
+    PRESETS.iter().find(|preset| matches!(preset.host, Host::Is(name) if name == host && !name.starts_with("127.")))
 }
 
 fn first(services: &[Service]) -> Option<(&Service, &Offer)> {
