@@ -57,22 +57,22 @@ fn every_line_fits_into_eighty_columns() {
     let home = Home::new();
     let sink = home.sink_with(Flaw::SelfSigned, Tls::Starttls, None);
     let port = sink.address.port().to_string();
-    for provider in ["gmail", "office365", "ses", "proton-bridge", "zoho", "mailgun"] {
-        let mut terminal = Terminal::start(&home.setup(&[
-            "me@example.com",
-            "--provider",
-            provider,
-            "--host",
-            "localhost",
-            "--port",
-            &port,
-            "--start",
-            "starttls",
-        ]));
+    // What is asked next, and whether the answer is not shown.
+    for (provider, question, is_secret) in [
+        ("gmail", "with a client of your own)", false),
+        ("office365", "Client id: ", false),
+        ("ses", "SMTP user name", false),
+        ("mailgun", "SMTP login", false),
+        ("proton-bridge", "(not shown): ", true),
+        ("zoho", "(not shown): ", true),
+    ] {
+        let args = ["me@example.com", "--provider", provider, "--host", "localhost", "--port", &port, "--start", "starttls"];
+        let mut terminal = Terminal::start(&home.setup(&args));
         terminal.until("see");
-        // Whatever is asked next.
+        terminal.until(question);
+        terminal.await_echo(!is_secret);
         terminal.press("\u{4}");
-        let _ = terminal.end();
+        assert_eq!(terminal.end(), 66, "{}", terminal.screen);
         assert_narrow(&terminal.screen);
     }
     let mut terminal = Terminal::start(&home.setup(&[

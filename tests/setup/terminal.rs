@@ -4,7 +4,7 @@ use std::{
     fs::File,
     io::{Read as _, Write as _},
     os::unix::process::ExitStatusExt as _,
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Child, Command, Stdio},
     sync::mpsc::{Receiver, channel},
     thread,
     time::{Duration, Instant},
@@ -120,22 +120,12 @@ impl Terminal {
 
     /// Waits for the end: the code, or the signal as a negative number.
     pub(crate) fn end(&mut self) -> i32 {
-        let status = self.status();
-        while self.read(Instant::now() + Duration::from_millis(50)) {}
-        status.code().or_else(|| status.signal().map(|signal| -signal)).unwrap()
-    }
-
-    fn status(&mut self) -> ExitStatus {
         let deadline = Instant::now() + PATIENCE;
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status;
-            }
-            if !self.read(Instant::now() + Duration::from_millis(20)) && Instant::now() > deadline {
-                let _ = self.child.kill();
-                panic!("still running:\n{}", self.screen);
-            }
-        }
+        // Nothing more is shown when nobody has the terminal open.
+        while self.read(deadline) {}
+        assert!(Instant::now() < deadline, "still running:\n{}", self.screen);
+        let status = self.child.wait().unwrap();
+        status.code().or_else(|| status.signal().map(|signal| -signal)).unwrap()
     }
 }
 

@@ -178,6 +178,7 @@ impl Search<'_> {
     }
 
     fn by_hand(&self, host: String, preset: Option<&'static Preset>, dialogue: &mut Dialogue<'_>) -> Result<Server, Error> {
+        let preset = preset.or_else(|| known(&host));
         let (said, usual) = (self.answers.port, preset.map(|preset| preset.port));
         let by_start = || self.answers.start.map(|start| if start == Start::Implicit { SUBMISSIONS } else { SUBMISSION });
         let port = match said.or(usual).or_else(by_start) {
