@@ -52,6 +52,7 @@ pub mod smtp {
 pub mod host {
     pub mod alarm;
     pub mod alias_file;
+    pub mod autoconfig;
     mod careful;
     pub mod config;
     pub mod converse;
@@ -77,6 +78,7 @@ pub mod host {
     mod socks;
     pub mod spool;
     pub mod store;
+    pub mod terminal;
     pub mod tls;
     pub mod world;
 }

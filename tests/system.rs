@@ -19,6 +19,8 @@ mod kept;
 mod login;
 #[path = "system/outcome.rs"]
 mod outcome;
+#[path = "system/setup.rs"]
+mod setup;
 #[path = "system/smarthost.rs"]
 mod smarthost;
 #[path = "system/tls.rs"]

@@ -14,6 +14,7 @@ command lines: see sendmail(8). The manual is sealpost(1).
 
 Examples:
   sealpost demo                         the main job, without any set-up
+  sealpost setup me@example.com         an account, by questions, tested
   sealpost config check                 is the configuration right?
   sealpost check                        would a mail go out now, and how sealed?
   echo hi | sealpost sendmail -v you@example.com
@@ -61,8 +62,8 @@ pub enum Command {
     },
     /// Say whether an account would send now, what its server shows, and what could be better
     Check(check::Options),
-    /// Obtain the right to send for an account that logs in by OAuth2
-    Setup(setup::Options),
+    /// Set up an account: find its server, test it, write the configuration; or agree anew to OAuth2
+    Setup(Box<setup::Options>),
     /// Check, show or import a configuration, or say which one is in force
     #[command(after_help = CONFIG_EXAMPLES)]
     Config {

@@ -20,7 +20,7 @@ use crate::{
         journal,
         world::World,
     },
-    mail::outcome::gravest,
+    mail::{outcome::gravest, tls::Failure},
 };
 
 mod advice;
@@ -92,6 +92,39 @@ pub fn run(world: &dyn World, options: &Options, out: &mut dyn Write) -> Result<
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Ok(Exit::IoErr),
         _ => Ok(exit),
     }
+}
+
+/// What was seen of an account that is about to be written.
+pub struct Seen {
+    /// The page that `sealpost check` shows.
+    pub page: String,
+    /// Why the account would not send; `None` where it would.
+    pub error: Option<Error>,
+    /// The key that the server showed, as `pins` takes it, where only that nobody vouches for it is against it.
+    pub pin: Option<String>,
+}
+
+/// Looks at one account as [`run`] does.
+pub fn look(world: &dyn World, config: &Config, account: &Account, colour: bool) -> Seen {
+    let seen = examine::examine(world, config, account);
+    let advice = advice::of(&seen, config, world.timestamp());
+    let error = seen.verdict.as_ref().err().cloned();
+    let pin = seen.visit().and_then(|visit| {
+        let tls = visit.sight.tls.as_ref()?;
+        let untrusted = matches!(&tls.verdict, Err(finding) if finding.failure == Failure::CertificateNotTrusted);
+        page::pin(&tls.chain.first().filter(|_| untrusted)?.spki_sha256)
+    });
+    let page = Style { colour }.page(&origin(config), &Checked { seen, advice, mail: None }, world.timestamp());
+    Seen { page, error, pin }
+}
+
+/// Sends a test mail through one account: what became of it, and why it was not sent.
+///
+/// # Errors
+/// There is nobody whom it could be from or to.
+pub fn post(world: &dyn World, config: &Config, account: &Account, to: &str) -> Result<(String, Option<Error>), Error> {
+    let posted = Letter::new(world, config, account, to)?.send(world, config, account);
+    Ok((posted.told(), posted.error))
 }
 
 impl Checked<'_> {

@@ -1,111 +1,135 @@
-//! `sealpost setup`: how does an account come by the right to send? (OAuth2; sealpost(1), "sealpost setup")
+//! `sealpost setup`: how does a machine come by an account that sends? (sealpost(1), "sealpost setup")
 
-use std::{
-    io::{self, Write},
-    path::PathBuf,
-};
+use std::{io::Write, path::PathBuf};
 
 use clap::{Args, ValueHint};
 
 use crate::{
-    error::{Error, Exit, printable},
-    host::{
-        config::{self, Account, Config, OAuth, SecretSource},
-        secrets::{
-            self, Errand,
-            oauth::{Given, Grant, Store, browser, device},
-        },
-        world::World,
-    },
+    error::{Error, Exit},
+    host::{terminal::Watch, world::World},
 };
+
+mod account;
+mod agree;
+mod answers;
+mod dialogue;
+mod draft;
+mod login;
+mod presets;
+mod server;
+mod trial;
 
 /// What `--help` ends with.
 const EXAMPLES: &str = "\
-The account needs a table [accounts.NAME.auth.oauth]: see sealpost.toml(5).
+Providers it knows: gmail, workspace-relay, office365, outlook, fastmail, ses,
+mailgun, postmark, sendgrid, brevo, yahoo, icloud, gmx, gmx-com, zoho,
+exchange, proton-bridge. For other domains it asks the DNS (SRV records) and
+the domain's own web server (autoconfig), and then you.
+
+Nothing is written before the account was tested and you agreed. An account
+that is there already, and logs in by OAuth2, is given by its name: then
+somebody agrees in a browser, once.
 
 Examples:
-  sealpost setup gmail                      agree in a browser, here or elsewhere
-  sealpost setup work --device              agree on another device, with a code";
+  sealpost setup me@example.com             a new account, by questions
+  sealpost setup --provider ses --system    for all of this machine
+  sealpost setup me@example.com --non-interactive --password-file pw --yes
+  sealpost setup gmail                      agree again for the account gmail
+  sealpost setup work --device              on another device, with a code";
 
-/// Obtain the right to send for an account that logs in by OAuth2: somebody agrees, once, in a browser
+/// Set up an account: find its server, test it, write the configuration; or agree anew for one that logs in by OAuth2
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
+#[expect(clippy::doc_markdown, reason = "the help that people read has no backticks")]
 pub struct Options {
-    /// Which account; else the default one
-    account: Option<String>,
+    /// The address that mail is sent from (with an @); or the name of an account that logs in by OAuth2
+    #[arg(value_name = "ADDRESS|ACCOUNT")]
+    who: Option<String>,
     /// Agree on any device, with a code
     #[arg(long, conflicts_with = "browser")]
     device: bool,
     /// Agree in a browser that comes back to this machine
     #[arg(long)]
     browser: bool,
-    /// Look at this configuration and no other
-    #[arg(short = 'C', long = "file", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    /// The configuration to write to, or to look at, and no other
+    #[arg(short = 'C', long = "file", value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "system")]
     file: Option<PathBuf>,
+    /// Write /etc/sealpost/config.toml, for all of this machine; default for root
+    #[arg(long)]
+    system: bool,
+    /// Ask nothing: what options, variables and the provider don't say is an error
+    #[arg(long)]
+    non_interactive: bool,
+    /// The provider, by its short name (see below)
+    #[arg(long, value_name = "NAME")]
+    provider: Option<String>,
+    /// The region of a provider that has several
+    #[arg(long, value_name = "REGION", requires = "provider")]
+    region: Option<String>,
+    /// The server (also SEALPOST_HOST)
+    #[arg(long, value_name = "HOST")]
+    host: Option<String>,
+    /// Its port (also SEALPOST_PORT); default: 465 with implicit TLS, else 587
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    port: Option<u16>,
+    /// How TLS begins there (also SEALPOST_TLS_START); default: by the port
+    #[arg(long, value_name = "HOW", value_parser = ["starttls", "implicit"])]
+    start: Option<String>,
+    /// The login (also SEALPOST_USER)
+    #[arg(long, value_name = "USER", conflicts_with = "no_login")]
+    user: Option<String>,
+    /// Don't log in: the server knows this machine
+    #[arg(long, conflicts_with_all = ["password_file", "keyring", "client_id"])]
+    no_login: bool,
+    /// Read the password from this file when it is needed (also SEALPOST_PASSWORD_FILE); - takes it from standard input now
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    password_file: Option<PathBuf>,
+    /// Keep the password in the keyring, not in a file
+    #[arg(long, conflicts_with = "password_file")]
+    keyring: bool,
+    /// Log in by OAuth2, with the client of this name at the provider
+    #[arg(long, value_name = "ID", conflicts_with_all = ["password_file", "keyring"])]
+    client_id: Option<String>,
+    /// The file that holds the secret of that client, where it has one
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "client_id")]
+    client_secret_file: Option<PathBuf>,
+    /// The sender of mail that names none (also SEALPOST_FROM); default: ADDRESS
+    #[arg(long, value_name = "ADDRESS")]
+    from: Option<String>,
+    /// What the account is called; default: after the provider or the domain
+    #[arg(long, value_name = "NAME")]
+    account: Option<String>,
+    /// Believe the server by the authorities in this file, not the system's
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    ca_file: Option<PathBuf>,
+    /// Believe the server by the digest of its certificate or key
+    #[arg(long, value_name = "DIGEST", conflicts_with = "ca_file")]
+    pin: Option<String>,
+    /// Connect through a SOCKS5 proxy (also SEALPOST_PROXY); no name is looked up beside it
+    #[arg(long, value_name = "URL")]
+    proxy: Option<String>,
+    /// When a message waits in the queue: off, fallback, always
+    #[arg(long, value_name = "MODE", value_parser = ["off", "fallback", "always"])]
+    queue: Option<String>,
+    /// Don't test the account before it is written
+    #[arg(long, conflicts_with = "send")]
+    no_test: bool,
+    /// Send a test mail to this address, if the account would send
+    #[arg(long, value_name = "ADDRESS")]
+    send: Option<String>,
+    /// Write without a last question, also into a configuration that is there
+    #[arg(long)]
+    yes: bool,
 }
 
-/// Obtains and keeps the right to send, telling on `talk` what a person has to do.
+/// Sets an account up, or has somebody agree for one that is there; talks and asks on `talk`.
 ///
 /// # Errors
-/// The configuration has nothing to obtain, nobody agreed, or it could not be kept.
+/// Something is missing or wrong, the account would not send, nobody agreed, or it could not be written.
 pub fn run(world: &dyn World, options: &Options, talk: &mut dyn Write) -> Result<Exit, Error> {
-    let config = config::load(world, options.file.as_deref())?;
-    let account = config.choose(options.account.as_deref(), None)?;
-    let (errand, client) = errand(world, &config, account)?;
-    secrets::conceal();
-    let store = Store::new(&errand, client)?;
-    // Better before somebody has agreed than after.
-    store.try_out()?;
-    let given = if wants_device(options, client) { by_device(&errand, client, talk) } else { by_browser(&errand, client, talk) }?;
-    store.keep(&Grant::new(&errand, given)?)?;
-    tell(talk, &format!("Account {} may send now; the right to it is kept in {}.", account.name, store.place()));
-    tell(talk, &format!("Would it? sealpost check {}", account.name));
-    Ok(Exit::Ok)
-}
-
-fn errand<'a>(world: &'a dyn World, config: &'a Config, account: &'a Account) -> Result<(Errand<'a>, &'a OAuth), Error> {
-    match &account.auth {
-        Some(auth) if let SecretSource::OAuth(client) = &auth.source => Ok((Errand { world, config, account, auth }, client)),
-        _ => {
-            let because = format!("account {} does not log in by OAuth2, so there is nothing to obtain", account.name);
-            Err(Error::new(Exit::Usage, "setting up", because)
-                .hint(format!("add [accounts.{}.auth.oauth], or name another account", account.name)))
-        }
+    if agree::is_meant(world, options) {
+        return agree::run(world, options, talk);
     }
-}
-
-/// A code is the simpler way where the provider has it: it asks for no browser that finds back to this machine.
-fn wants_device(options: &Options, client: &OAuth) -> bool {
-    options.device || (client.device.is_some() && !options.browser)
-}
-
-fn by_device(errand: &Errand<'_>, client: &OAuth, talk: &mut dyn Write) -> Result<Given, Error> {
-    let endpoint = client.device.as_ref().ok_or_else(|| no_way("device", "--browser"))?;
-    let invitation = device::invite(errand, client, endpoint)?;
-    tell(talk, &format!("Open this page on any device:\n  {}", printable(&invitation.page)));
-    tell(talk, &format!("and enter the code:\n  {}", printable(&invitation.code)));
-    if let Some(page) = &invitation.complete {
-        tell(talk, &format!("or open this one, which has the code in it:\n  {}", printable(page)));
-    }
-    tell(talk, &format!("Log in there as {} and agree. Waiting …", printable(&errand.auth.user)));
-    device::wait(errand, client, &invitation)
-}
-
-fn by_browser(errand: &Errand<'_>, client: &OAuth, talk: &mut dyn Write) -> Result<Given, Error> {
-    let endpoint = client.authorization.as_ref().ok_or_else(|| no_way("authorization", "--device"))?;
-    let visit = browser::begin(errand, client, endpoint)?;
-    tell(talk, &format!("Open this page in a browser:\n  {}", printable(&visit.page)));
-    tell(talk, &format!("Log in there as {} and agree. Waiting …", printable(&errand.auth.user)));
-    tell(talk, "If the browser is on another machine, its last page can't be shown: paste the address of that page here.");
-    visit.wait(errand, client, &mut || tell(talk, "Something came that is not the answer to this page; still waiting …"))
-}
-
-fn no_way(which: &str, instead: &str) -> Error {
-    Error::new(Exit::Usage, "setting up", format!("the provider has no {which}_endpoint in the configuration"))
-        .hint(format!("use {instead}, or add {which}_endpoint to [accounts.NAME.auth.oauth]"))
-}
-
-/// A terminal that is gone shows in the end, when nobody has agreed.
-fn tell(talk: &mut dyn Write, text: &str) {
-    let _: io::Result<()> = writeln!(talk, "{text}").and_then(|()| talk.flush());
+    // Before there are other threads.
+    account::run(world, options, &Watch::begin(), talk)
 }

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-pub use find::{Location, Passed, Standing, find, load, load_any, load_standing, load_traced, parse, usual};
+pub use find::{Location, Passed, Standing, dns, find, load, load_any, load_standing, load_traced, parse, usual};
 pub use oauth::{ClientSecret, Endpoint, Keep, OAuth};
 pub use queue::{Mode, Queue, SOCKET, Serve};
 pub use trace::Trace;
@@ -24,6 +24,7 @@ mod auth;
 mod choose;
 mod environment;
 mod find;
+pub mod grow;
 mod keys;
 mod login;
 mod names;
@@ -483,6 +484,25 @@ pub(super) fn is_loopback(host: &str) -> bool {
         values::Host::Address(address) => Target::Address(address, 0),
     });
     host.starts_with("unix:") || target.is_ok_and(|target| target.is_local())
+}
+
+/// A smarthost's name, as A-labels and without its trailing dot, or its address.
+///
+/// # Errors
+/// The text is neither.
+pub fn host(text: &str) -> Result<String, String> {
+    match values::host(text).map_err(|fault| fault.because)? {
+        values::Host::Name(name) => Ok(name),
+        values::Host::Address(address) => Ok(address.to_string()),
+    }
+}
+
+/// A proxy as `proxy` takes it.
+///
+/// # Errors
+/// The text is none.
+pub fn proxy(text: &str) -> Result<Proxy, String> {
+    values::proxy(text).map_err(|fault| fault.because)
 }
 
 #[cfg(test)]

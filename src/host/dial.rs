@@ -16,7 +16,7 @@ use rustix::{
 };
 
 use super::{
-    config::{Account, Target},
+    config::{Account, Proxy, Target},
     net::{Link, timespec},
     socks,
 };
@@ -42,6 +42,21 @@ pub struct Failure {
     pub address: SocketAddr,
     /// Why, in the system's words.
     pub why: String,
+}
+
+/// What lies between this machine and a server.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Way<'a> {
+    /// The proxy that connects, and resolves names.
+    pub proxy: Option<&'a Proxy>,
+    /// The local address to connect from.
+    pub source: Option<IpAddr>,
+}
+
+impl<'a> From<&'a Account> for Way<'a> {
+    fn from(account: &'a Account) -> Self {
+        Self { proxy: account.proxy.as_ref(), source: account.source_address }
+    }
 }
 
 /// Of every address that was tried; none was where `source_address` fits none of them.
@@ -96,9 +111,17 @@ pub fn dial(account: &Account, budget: Duration) -> Result<Link, Unreachable> {
 /// # Errors
 /// Why no address could be reached.
 pub fn dial_for(account: &Account, target: &Target, budget: Duration) -> Result<Link, Unreachable> {
+    dial_by(account.into(), target, budget)
+}
+
+/// Connects to a server by this way, all within `budget`.
+///
+/// # Errors
+/// Why no address could be reached.
+pub fn dial_by(way: Way<'_>, target: &Target, budget: Duration) -> Result<Link, Unreachable> {
     let deadline = Instant::now() + budget;
-    let source = account.source_address;
-    if let Some(proxy) = &account.proxy {
+    let source = way.source;
+    if let Some(proxy) = way.proxy {
         let (host, port) = match target {
             Target::Name(name, port) => (name.clone(), *port),
             Target::Address(address, port) => (address.to_string(), *port),

@@ -199,6 +199,14 @@ impl<'w> Resolver<'w> {
         service::find(&self.validator(), self.world, domain)
     }
 
+    /// Who takes mail for `domain` (MX), the preferred first; to guess from whose customer it is.
+    ///
+    /// # Errors
+    /// The DNS could not be asked, or gave a false answer.
+    pub fn exchangers(&self, domain: &str) -> Result<Vec<String>, Trouble> {
+        service::exchangers(&self.validator(), domain)
+    }
+
     fn validator(&self) -> Validator<'_> {
         Validator::new(&self.servers, &self.anchors, self.now)
     }

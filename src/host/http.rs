@@ -1,4 +1,4 @@
-//! How is a form sent to a server of HTTP, and its answer read? (RFC 9110, 9112; one POST a connection, for OAuth tokens)
+//! How is a server of HTTP asked, and its answer read? (RFC 9110, 9112; a POST or a GET a connection, for tokens and settings)
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use super::{
     config::{Account, Endpoint, Tls},
-    dial,
+    dial::{self, Way},
     net::{Link, Lost},
     tls::{Connector, Known},
 };
@@ -62,7 +62,37 @@ pub fn post(account: &Account, endpoint: &Endpoint, ca_file: Option<&std::path::
     if !endpoint.secure && account.proxy.is_some() {
         return Err(exposed(endpoint));
     }
-    let mut link = dial::dial_for(account, &endpoint.target, PATIENCE).map_err(|why| failed(endpoint, &why.to_string()))?;
+    let link = connect(account.into(), endpoint, ca_file, deadline)?;
+    let head = format!(
+        "POST {} HTTP/1.1\r\nHost: {}\r\nAccept: application/json\r\nUser-Agent: sealpost/{}\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        endpoint.path,
+        endpoint.authority,
+        env!("CARGO_PKG_VERSION"),
+        form.0.len()
+    );
+    converse(link, endpoint, &head, form.0.as_bytes(), deadline)
+}
+
+/// Asks for a document in XML by GET, and returns the answer, whatever its status; a redirect is for the caller to follow, or not.
+///
+/// # Errors
+/// Those of [`post`].
+pub fn get(way: Way<'_>, endpoint: &Endpoint, budget: Duration) -> Result<Answer, Error> {
+    let deadline = Instant::now() + budget;
+    let link = connect(way, endpoint, None, deadline)?;
+    let head = format!(
+        "GET {} HTTP/1.1\r\nHost: {}\r\nAccept: application/xml, text/xml\r\nUser-Agent: sealpost/{}\r\nConnection: close\r\n\r\n",
+        endpoint.path,
+        endpoint.authority,
+        env!("CARGO_PKG_VERSION")
+    );
+    converse(link, endpoint, &head, b"", deadline)
+}
+
+/// Connects, and shakes hands where TLS is spoken, with nobody who is not verified.
+fn connect(way: Way<'_>, endpoint: &Endpoint, ca_file: Option<&std::path::Path>, deadline: Instant) -> Result<Link, Error> {
+    let budget = deadline.saturating_duration_since(Instant::now());
+    let mut link = dial::dial_by(way, &endpoint.target, budget).map_err(|why| failed(endpoint, &why.to_string()))?;
     if endpoint.secure {
         let tls = Tls::verified(ca_file.map(std::path::Path::to_path_buf));
         let connector = Connector::new(&tls, &endpoint.target, Known::Nothing)?;
@@ -75,14 +105,11 @@ pub fn post(account: &Account, endpoint: &Endpoint, ca_file: Option<&std::path::
     } else if link.reach() != Reach::Local {
         return Err(exposed(endpoint));
     }
-    let head = format!(
-        "POST {} HTTP/1.1\r\nHost: {}\r\nAccept: application/json\r\nUser-Agent: sealpost/{}\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-        endpoint.path,
-        endpoint.authority,
-        env!("CARGO_PKG_VERSION"),
-        form.0.len()
-    );
-    let flight = Flight { head: head.as_bytes(), content: form.0.as_bytes(), tail: b"", masked: None };
+    Ok(link)
+}
+
+fn converse(mut link: Link, endpoint: &Endpoint, head: &str, content: &[u8], deadline: Instant) -> Result<Answer, Error> {
+    let flight = Flight { head: head.as_bytes(), content, tail: b"", masked: None };
     let answer = link.say(flight, deadline).map_err(|lost| lost.to_string()).and_then(|()| read(&mut link, deadline));
     link.wipe();
     answer.map_err(|why| failed(endpoint, &why))

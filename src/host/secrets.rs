@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 use super::{
     careful,
     config::{Account, Auth, Config, SecretSource, Target},
+    terminal,
     world::World,
 };
 use crate::{
@@ -281,6 +282,15 @@ fn from_keyring(errand: &Errand<'_>) -> Result<Secret, Error> {
     first_line(&found, errand, "the keyring holds")
 }
 
+/// Puts a password into the keyring, where [`fetch`] looks for it.
+///
+/// # Errors
+/// The keyring can't be reached, or takes no secret without showing it (macOS).
+pub fn keep_in_keyring(errand: &Errand<'_>, password: &Secret) -> Result<(), Error> {
+    let (host, user) = (errand.host(), errand.auth.user.as_str());
+    keyring::store(errand, &format!("sealpost: {user}"), &keyring::of_password(&host, user), password.expose().as_bytes())
+}
+
 fn from_netrc(errand: &Errand<'_>) -> Result<Secret, Error> {
     let set = |name| errand.world.env(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let path = set("NETRC").or_else(|| Some(set("HOME")?.join(".netrc")));
@@ -312,8 +322,7 @@ fn prompt(errand: &Errand<'_>) -> Result<Secret, Error> {
     // Opened first, so that a missing terminal is told apart from a failed answer.
     File::options().read(true).write(true).open("/dev/tty").map_err(|_| lacking())?;
     let question = format!("Password for {} ({}): ", crate::error::printable(&auth.user), crate::error::printable(&account.name));
-    let answer =
-        rpassword::prompt_password(question).map_err(|error| errand.fault(format!("the terminal gave no answer: {error}")))?;
+    let answer = terminal::hidden(&question).map_err(|error| errand.fault(format!("the terminal gave no answer: {error}")))?;
     if answer.is_empty() {
         return Err(errand.fault("the answer is empty"));
     }

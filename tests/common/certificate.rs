@@ -93,6 +93,13 @@ impl Authority {
         Identity::new(&certificate.unwrap(), &key)
     }
 
+    /// A certificate for these names.
+    pub(crate) fn naming(&self, names: &[&str]) -> Identity {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let key = KeyPair::generate().unwrap();
+        Identity::new(&CertificateParams::new(names).unwrap().signed_by(&key, &self.0).unwrap(), &key)
+    }
+
     /// A client's certificate, which names `user`.
     pub(crate) fn client(&self, user: &str) -> Identity {
         let mut params = CertificateParams::default();

@@ -26,7 +26,7 @@ impl Running {
     pub(crate) fn start(sealpost: &Sealpost, args: &[&str]) -> Self {
         let config = sealpost.scratch.path().join("config.toml");
         let mut command = Command::new(binary());
-        command.arg("setup").arg("-C").arg(config).args(args).env_clear().env("HOME", sealpost.scratch.path());
+        command.args(["setup", "relay", "-C"]).arg(config).args(args).env_clear().env("HOME", sealpost.scratch.path());
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stderr.take().unwrap());
         Self { child, lines, told: String::new() }

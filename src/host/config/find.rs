@@ -11,7 +11,7 @@ use std::{
 use toml::de::{DeTable, DeValue};
 use zeroize::Zeroize as _;
 
-use super::{Auth, Config, Origin, Trace, environment::Environment, names, page::Page, read};
+use super::{Auth, Config, Dns, Origin, Trace, environment::Environment, keys, names, page::Page, read, section::Section};
 use crate::{
     error::{Error, Exit},
     host::{careful, secrets, world::World},
@@ -98,6 +98,16 @@ pub fn usual(world: &dyn World) -> Option<PathBuf> {
 pub fn parse(world: &dyn World, path: &Path, text: &str) -> Result<Config, Error> {
     let table = Page::parse(path, text)?;
     read::config(&Page::File { path, text }, &table, Origin::File(path.to_owned()), world)
+}
+
+/// What the environment says of name servers (`SEALPOST_DNS_SERVERS`), for who has no configuration yet.
+///
+/// # Errors
+/// A variable is wrong.
+pub fn dns(world: &dyn World) -> Result<Dns, Error> {
+    let environment = Environment::read(world)?;
+    let (page, table) = (environment.page(), environment.table());
+    read::dns(&Section::top(&page, world, &table)?.section("dns", &keys::DNS)?)
 }
 
 /// A file, open, and its name.
@@ -221,7 +231,7 @@ fn present(path: &Path) -> Result<Result<File, &'static str>, Error> {
     }
 }
 
-fn unreadable(path: &Path, error: &io::Error) -> Error {
+pub(super) fn unreadable(path: &Path, error: &io::Error) -> Error {
     let because = match error.kind() {
         io::ErrorKind::NotFound => "the file does not exist".to_owned(),
         io::ErrorKind::PermissionDenied => "the file can't be read: permission denied".to_owned(),
@@ -231,7 +241,7 @@ fn unreadable(path: &Path, error: &io::Error) -> Error {
 }
 
 /// Reads the whole file, if it is a regular one of a sensible size; overwritten when dropped, since it may hold a password.
-fn contents(path: &Path, file: &mut File) -> Result<(zeroize::Zeroizing<Vec<u8>>, std::fs::Metadata), Error> {
+pub(super) fn contents(path: &Path, file: &mut File) -> Result<(zeroize::Zeroizing<Vec<u8>>, std::fs::Metadata), Error> {
     let fault = |because: String| Error::new(Exit::Config, format!("reading {}", path.display()), because);
     let metadata = file.metadata().map_err(|error| unreadable(path, &error))?;
     if !metadata.is_file() {
@@ -249,7 +259,7 @@ fn contents(path: &Path, file: &mut File) -> Result<(zeroize::Zeroizing<Vec<u8>>
     Ok((text, metadata))
 }
 
-fn utf8<'a>(path: &Path, octets: &'a [u8]) -> Result<&'a str, Error> {
+pub(super) fn utf8<'a>(path: &Path, octets: &'a [u8]) -> Result<&'a str, Error> {
     std::str::from_utf8(octets).map_err(|error| {
         let valid = octets.get(..error.valid_up_to()).and_then(|valid| std::str::from_utf8(valid).ok()).unwrap_or_default();
         let fault = super::values::Fault::new("the text is not valid UTF-8").hint("save the file as UTF-8");

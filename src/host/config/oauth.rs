@@ -71,6 +71,16 @@ pub struct Endpoint {
     pub path: String,
 }
 
+impl Endpoint {
+    /// Where `https://…` leads, or `http://…` on this machine.
+    ///
+    /// # Errors
+    /// What is wrong with the address.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        endpoint(text).map_err(|fault| fault.because)
+    }
+}
+
 /// What is known of a provider, so that nobody has to look it up.
 #[derive(Clone, Copy)]
 struct Provider {

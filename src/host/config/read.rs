@@ -136,7 +136,7 @@ pub(super) fn state(origin: &Origin, world: &dyn World, system: &Path) -> Option
     if world.is_system() && !is_own { Some(system.to_owned()) } else { world.state_dir() }
 }
 
-fn dns(section: &Section<'_>) -> Result<Dns, Error> {
+pub(super) fn dns(section: &Section<'_>) -> Result<Dns, Error> {
     Ok(Dns {
         servers: section.list("servers", values::server)?.into_iter().map(|found| found.value).collect(),
         trust_anchor: section.path("trust_anchor")?,

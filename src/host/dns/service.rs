@@ -31,6 +31,25 @@ pub(super) fn find(validator: &Validator<'_>, world: &dyn World, domain: &str) -
     Ok(found)
 }
 
+/// The mail exchangers of `domain`, the preferred first.
+///
+/// # Errors
+/// Nobody answers, or an answer is false.
+pub(super) fn exchangers(validator: &Validator<'_>, domain: &str) -> Result<Vec<String>, Trouble> {
+    let led = follow(validator, &named(domain)?, RecordType::MX)?;
+    let mut found: Vec<(u16, String)> = led
+        .records
+        .iter()
+        .filter_map(|record| match &record.data {
+            RData::MX(mx) => Some((mx.preference, shown(&mx.exchange))),
+            _ => None,
+        })
+        .take(OFFERS)
+        .collect();
+    found.sort();
+    Ok(found.into_iter().map(|(_, host)| host).collect())
+}
+
 fn service(world: &dyn World, name: &Name, start: Start, led: &Led) -> Option<Service> {
     let records = led.records.iter().filter_map(|record| match &record.data {
         RData::SRV(srv) => Some(srv),

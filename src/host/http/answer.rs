@@ -15,6 +15,8 @@ const FIELDS: usize = 100;
 pub struct Answer {
     /// The status code.
     pub status: u16,
+    /// Where a redirect points.
+    pub location: Option<String>,
     /// The content.
     pub body: Zeroizing<Vec<u8>>,
 }
@@ -51,6 +53,7 @@ pub struct Reader {
     at: usize,
     state: State,
     status: u16,
+    location: Option<String>,
     body: Zeroizing<Vec<u8>>,
 }
 
@@ -73,7 +76,7 @@ enum State {
 impl Default for Reader {
     fn default() -> Self {
         let buffer = || Zeroizing::new(Vec::with_capacity(LONGEST));
-        Self { octets: buffer(), at: 0, state: State::Head, status: 0, body: buffer() }
+        Self { octets: buffer(), at: 0, state: State::Head, status: 0, location: None, body: buffer() }
     }
 }
 
@@ -109,7 +112,7 @@ impl Reader {
     }
 
     fn finish(&mut self) -> Answer {
-        Answer { status: self.status, body: std::mem::take(&mut self.body) }
+        Answer { status: self.status, location: self.location.take(), body: std::mem::take(&mut self.body) }
     }
 
     /// One step: `None` needs more octets, `Some(None)` is the end.
@@ -172,7 +175,8 @@ impl Reader {
         if field("content-encoding").is_some_and(|coding| !coding.eq_ignore_ascii_case(b"identity")) {
             return Err(Fault::Encoded);
         }
-        self.status = status;
+        let location = field("location").and_then(|value| std::str::from_utf8(value).ok()).map(str::to_owned);
+        (self.status, self.location) = (status, location);
         self.at += length;
         Ok(Some(state))
     }
