@@ -29,10 +29,8 @@ pub(super) fn of(world: &dyn World, config: &Config, file: Option<&Path>, spool:
     if let Memory::File(path) = &config.memory {
         reach.write.extend(made(path).map(Path::to_owned));
     }
-    if let Some(directory) = config.state_dir(world) {
-        let _ = std::fs::create_dir_all(&directory);
-        reach.write.push(directory);
-    }
+    // Tokens are kept there, where an account has any.
+    reach.write.extend(config.state_dir(world));
     let origin = match &config.origin {
         Origin::File(path) => Some(path.as_path()),
         Origin::Environment => None,
