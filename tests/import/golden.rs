@@ -35,7 +35,7 @@ fn compare(case: &Case) -> Vec<String> {
             assert!(!text.contains(secret), "{}: the secret of {file} is on {where_}", case.name);
         }
     }
-    let kept: String = kept.iter().map(|(file, line)| format!("{file}: {line}")).collect();
+    let kept = kept.iter().map(|(file, line)| format!("{file}: {line}")).collect::<Vec<_>>().concat();
     let expected = [("expected.toml", &shown.stdout), ("expected.told", &shown.stderr), ("expected.secrets", &kept)];
     expected.into_iter().filter_map(|(file, text)| differs(case, file, text)).collect()
 }
