@@ -79,10 +79,10 @@ fn run(chunking: bool, choose: impl Fn(&Case) -> bool) {
     for mut case in cases().into_iter().filter(choose) {
         stage.adapt(&mut case);
         let wrong = differences(&case, &stage.play(&case, chunking));
-        if !wrong.is_empty() {
-            failed.push(format!("{} ({}): {}", case.id, case.caller, wrong.join("\n        ")));
-        } else {
+        if wrong.is_empty() {
             passed += 1;
+        } else {
+            failed.push(format!("{} ({}): {}", case.id, case.caller, wrong.join("\n        ")));
         }
     }
     assert!(failed.is_empty(), "{passed} passed, {} failed:\n    {}", failed.len(), failed.join("\n    "));
