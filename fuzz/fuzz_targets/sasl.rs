@@ -28,6 +28,8 @@ fuzz_target!(|bytes: &[u8]| {
         Kind::Password => Secret::new(SECRET.to_owned()),
         Kind::Token => Secret::token(SECRET.to_owned()),
         Kind::Nothing => Secret::nothing(),
+        // It takes what a Kerberos library makes, and nothing that a parser of ours reads.
+        Kind::Ticket => return,
     };
     let choice = Choice::Only(mechanism);
     let credentials = Credentials { user: "me".to_owned(), secret, choice, allow_unverified: false, server: None };
