@@ -34,6 +34,7 @@ mod queue;
 mod read;
 mod section;
 mod spelling;
+mod state;
 mod trace;
 mod values;
 

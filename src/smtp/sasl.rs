@@ -89,6 +89,9 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// What is wrong with a challenge that comes when all was said.
+const ANOTHER: &str = "another challenge after everything was said";
+
 /// Who logs in.
 #[derive(Clone, Debug)]
 pub struct Credentials {

@@ -8,8 +8,8 @@ use std::{
 
 use super::{
     Origin,
-    read::state,
     section::Section,
+    state::state,
     values::{Fault, shown},
 };
 use crate::{error::Error, host::world::World};

@@ -12,6 +12,7 @@ use super::{
     page::Page,
     queue,
     section::Section,
+    state::state,
     values::{self, Fault},
 };
 use crate::{error::Error, host::world::World};
@@ -99,13 +100,6 @@ impl Log {
     }
 }
 
-impl Config {
-    /// Where sealpost keeps what it has to remember; the caller may have no place for it.
-    pub fn state_dir(&self, world: &dyn World) -> Option<PathBuf> {
-        state(&self.origin, world, Path::new("/var/lib/sealpost"))
-    }
-}
-
 fn default_log(origin: &Origin, world: &dyn World) -> Option<PathBuf> {
     state(origin, world, Path::new("/var/log/sealpost")).map(|directory| directory.join("log.jsonl"))
 }
@@ -127,13 +121,6 @@ impl Memory {
 fn default_memory(origin: &Origin, world: &dyn World) -> Memory {
     let directory = state(origin, world, Path::new("/var/lib/sealpost"));
     directory.map_or(Memory::Nowhere, |directory| Memory::File(directory.join("memory.json")))
-}
-
-/// The system's place for root, except with a configuration of root's own; else the caller's state directory, where it has one.
-pub(super) fn state(origin: &Origin, world: &dyn World, system: &Path) -> Option<PathBuf> {
-    let usual = || world.config_dir().map(|directory| directory.join(names::FILE));
-    let is_own = matches!(origin, Origin::File(path) if usual().as_ref() == Some(path));
-    if world.is_system() && !is_own { Some(system.to_owned()) } else { world.state_dir() }
 }
 
 pub(super) fn dns(section: &Section<'_>) -> Result<Dns, Error> {

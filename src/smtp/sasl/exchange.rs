@@ -3,7 +3,7 @@
 use zeroize::Zeroizing;
 
 use super::{
-    Binding, Complaint, Credentials, Mechanism, Message, SaslError, Secret, Terms, bearer, cram, gssapi,
+    ANOTHER, Binding, Complaint, Credentials, Mechanism, Message, SaslError, Secret, Terms, bearer, cram, gssapi,
     mechanism::{binding_is_offered, choose},
     plain,
     scram::{self, Gs2, Hash},
@@ -144,8 +144,6 @@ impl Exchange {
         }
     }
 }
-
-pub(super) const ANOTHER: &str = "another challenge after everything was said";
 
 impl State {
     fn single(message: Message, acknowledgement: Option<&'static [u8]>) -> Result<Self, SaslError> {

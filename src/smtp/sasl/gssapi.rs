@@ -8,7 +8,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use zeroize::Zeroizing;
 
-use super::{Credentials, Message, SaslError, exchange::ANOTHER};
+use super::{ANOTHER, Credentials, Message, SaslError};
 
 /// "No security layer" in the server's offer and in the client's choice; the other bits are integrity and confidentiality.
 const NO_LAYER: u8 = 1;
