@@ -9,6 +9,8 @@ use std::{
 pub use find::{Location, Passed, Standing, dns, find, load, load_any, load_standing, load_traced, parse, usual};
 pub use oauth::{ClientSecret, Endpoint, Keep, OAuth};
 pub use queue::{Mode, Queue, SOCKET, Serve};
+pub(super) use single::is_loopback;
+pub use single::{host, pin, proxy};
 pub use trace::Trace;
 
 use crate::{
@@ -33,6 +35,7 @@ mod page;
 mod queue;
 mod read;
 mod section;
+mod single;
 mod spelling;
 mod state;
 mod trace;
@@ -468,42 +471,6 @@ impl Tls {
             client_identity: None,
         }
     }
-}
-
-/// A SHA-256 digest as `pins` takes it; `Err` says what is wrong.
-///
-/// # Errors
-/// The text is no digest.
-pub fn pin(text: &str) -> Result<[u8; 32], String> {
-    values::pin(text).map_err(|fault| fault.because)
-}
-
-/// Whether `host`, as an account has it, is on this machine by its very name.
-pub(super) fn is_loopback(host: &str) -> bool {
-    let target = values::host(host).map(|host| match host {
-        values::Host::Name(name) => Target::Name(name, 0),
-        values::Host::Address(address) => Target::Address(address, 0),
-    });
-    host.starts_with("unix:") || target.is_ok_and(|target| target.is_local())
-}
-
-/// A smarthost's name, as A-labels and without its trailing dot, or its address.
-///
-/// # Errors
-/// The text is neither.
-pub fn host(text: &str) -> Result<String, String> {
-    match values::host(text).map_err(|fault| fault.because)? {
-        values::Host::Name(name) => Ok(name),
-        values::Host::Address(address) => Ok(address.to_string()),
-    }
-}
-
-/// A proxy as `proxy` takes it.
-///
-/// # Errors
-/// The text is none.
-pub fn proxy(text: &str) -> Result<Proxy, String> {
-    values::proxy(text).map_err(|fault| fault.because)
 }
 
 #[cfg(test)]
