@@ -82,6 +82,24 @@ fn a_service_that_hangs_up_on_who_speaks_smtp_through_sendmail_is_no_success() {
 }
 
 #[test]
+fn a_caller_with_too_few_descriptors_is_told_to_try_again_and_never_that_its_mail_is_hopeless() {
+    let service = Service::new(nowhere(), "").start();
+    let mut codes = Vec::new();
+    for files in 4..16 {
+        let mut command = Command::new("bash");
+        command.args(["-c", "ulimit -n $0; exec \"$@\"", &files.to_string()]).arg(crate::common::binary());
+        command.args(["sendmail", "you@sink.test"]).env_clear().env("HOME", "/nonexistent");
+        command.env("SEALPOST_SOCKET", service.socket());
+        let sent = crate::common::run(command, b"Subject: x\n\nhi\n");
+        assert!([0, 75].contains(&sent.code), "{files}: {sent:?}");
+        codes.push(sent.code);
+    }
+    // There were too few, and then there were enough.
+    assert_eq!([codes.first(), codes.last()], [Some(&75), Some(&0)]);
+    assert_eq!(service.waiting(), codes.iter().filter(|code| **code == 0).count());
+}
+
+#[test]
 fn a_service_that_is_killed_in_the_middle_of_a_message_has_all_that_it_acknowledged_and_nothing_else() {
     let sink = sink();
     let service = Service::new(nowhere(), "").start();
