@@ -45,8 +45,15 @@ fn read(place: &Place) -> Result<Option<Vec<u8>>, Error> {
     match careful::read(path, LARGEST) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if may_miss && error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Error::new(Exit::Config, format!("reading the aliases in {}", path.display()), error.to_string())
-            .hint("make it readable, name another file with `aliases`, or set aliases = \"\"")),
+        Err(error) => {
+            let told = Error::new(careful::exit(&error), format!("reading the aliases in {}", path.display()), error.to_string());
+            Err(match told.exit() {
+                Exit::TempFail => {
+                    told.hint("the system is short of something: try again later, or raise the limits of the caller (ulimit)")
+                }
+                _ => told.hint("make it readable, name another file with `aliases`, or set aliases = \"\""),
+            })
+        }
     }
 }
 

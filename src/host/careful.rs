@@ -7,6 +7,19 @@ use std::{
     path::Path,
 };
 
+use rustix::io::Errno;
+
+use crate::error::Exit;
+
+/// What it means that a file can't be read: that the configuration is wrong, or that the system is short of something just now, and
+/// who tries again later loses nothing.
+pub(super) fn exit(error: &io::Error) -> Exit {
+    match Errno::from_io_error(error) {
+        Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::IO | Errno::STALE) => Exit::TempFail,
+        _ => Exit::Config,
+    }
+}
+
 /// Opens `path` to be read, without waiting for whoever might write into a FIFO.
 ///
 /// # Errors
@@ -39,4 +52,17 @@ pub(super) fn read(path: &Path, largest: u64) -> io::Result<Vec<u8>> {
         return Err(io::Error::other(format!("it is larger than {} MiB", largest >> 20)));
     }
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_passes_is_told_from_what_somebody_has_to_mend() {
+        let exit = |errno: Errno| exit(&errno.into());
+        assert_eq!([Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::IO].map(exit), [Exit::TempFail; 4]);
+        assert_eq!([Errno::NOENT, Errno::ACCESS, Errno::ISDIR].map(exit), [Exit::Config; 3]);
+        assert_eq!(super::exit(&io::Error::other("it is a FIFO")), Exit::Config);
+    }
 }

@@ -1,5 +1,10 @@
 //! What is left when the service ends, gently or not, and what when its configuration changes?
 
+use std::{
+    io::{BufRead as _, BufReader, Write as _},
+    process::{Command, Stdio},
+};
+
 use rustix::process::Signal;
 
 use crate::kit::{Service, arrive, sink, text};
@@ -40,6 +45,58 @@ fn whoever_says_so_twice_does_not_wait() {
     service.signal(Signal::TERM);
     assert_eq!(service.ended(), Some(0));
     assert_eq!((busy.reply().as_str(), service.waiting()), ("", 0));
+}
+
+/// What `sendmail -bs` ends with: the caller says half a message, or a whole dialogue, `then` something happens to the service.
+fn spoken(service: &Service, said: &[u8], last_heard: &str, then: impl FnOnce()) -> std::process::Output {
+    let mut command = Command::new(crate::common::binary());
+    command.args(["sendmail", "-bs"]).env_clear().env("HOME", "/nonexistent").env("SEALPOST_SOCKET", service.socket());
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // Held open: the caller has more to say.
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(said).unwrap();
+    let mut heard = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    while !line.starts_with(last_heard) {
+        line.clear();
+        assert_ne!(heard.read_line(&mut line).unwrap(), 0, "{last_heard}");
+        assert!(!line.starts_with('5'), "{line}");
+    }
+    then();
+    let ended = child.wait_with_output().unwrap();
+    drop(stdin);
+    ended
+}
+
+#[test]
+fn a_service_that_hangs_up_on_who_speaks_smtp_through_sendmail_is_no_success() {
+    let service = Service::new(nowhere(), "").start();
+    let quit = spoken(&service, b"EHLO x\r\nQUIT\r\n", "221 ", || ());
+    assert_eq!((quit.status.code(), quit.stderr.as_slice()), (Some(0), &b""[..]));
+    let half = b"EHLO x\r\nMAIL FROM:<root>\r\nRCPT TO:<you@sink.test>\r\nDATA\r\nSubject: half\r\n";
+    let killed = spoken(&service, half, "354 ", || service.kill());
+    let said = String::from_utf8_lossy(&killed.stderr);
+    assert_eq!(killed.status.code(), Some(75), "{said}");
+    assert!(said.contains("speaking with the service: "), "{said}");
+    assert_eq!(service.waiting(), 0);
+}
+
+#[test]
+fn a_caller_with_too_few_descriptors_is_told_to_try_again_and_never_that_its_mail_is_hopeless() {
+    let service = Service::new(nowhere(), "").start();
+    let mut codes = Vec::new();
+    for files in 4..16 {
+        let mut command = Command::new("bash");
+        command.args(["-c", "ulimit -n $0; exec \"$@\"", &files.to_string()]).arg(crate::common::binary());
+        command.args(["sendmail", "you@sink.test"]).env_clear().env("HOME", "/nonexistent");
+        command.env("SEALPOST_SOCKET", service.socket());
+        let sent = crate::common::run(command, b"Subject: x\n\nhi\n");
+        assert!([0, 75].contains(&sent.code), "{files}: {sent:?}");
+        codes.push(sent.code);
+    }
+    // There were too few, and then there were enough.
+    assert_eq!([codes.first(), codes.last()], [Some(&75), Some(&0)]);
+    assert_eq!(service.waiting(), codes.iter().filter(|code| **code == 0).count());
 }
 
 #[test]

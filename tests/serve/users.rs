@@ -148,6 +148,52 @@ fn who_takes_more_than_a_share_is_stopped_and_the_others_are_not() {
     assert!(bob.last().unwrap().starts_with("250 2.0.0 kept"), "{bob:?}");
 }
 
+/// Two connections of one user: half a message on the first, a whole one on the second, before and after the first gives up.
+const HALF_AND_WHOLE: &str = r"
+import socket, sys
+def call():
+    s = socket.socket(socket.AF_UNIX)
+    s.connect(sys.argv[1])
+    f = s.makefile('rwb')
+    def say(octets):
+        f.write(octets)
+        f.flush()
+        while True:
+            line = f.readline()
+            if line[3:4] != b'-':
+                return line.decode().rstrip()
+    say(b'')
+    say(b'EHLO x\r\n')
+    return say
+def begin(say):
+    say(b'MAIL FROM:<alice>\r\n')
+    say(b'RCPT TO:<you@sink.test>\r\n')
+half, whole = call(), call()
+begin(half)
+print(half(b'BDAT 15000\r\n' + b'x\r\n' * 5000))
+def send():
+    begin(whole)
+    print(whole(b'BDAT 9000 LAST\r\n' + b'x\r\n' * 3000))
+send()
+half(b'RSET\r\n')
+send()
+";
+
+#[test]
+fn halves_of_messages_take_their_users_room_and_nobody_elses() {
+    if !can_be_others("halves_of_messages_take_their_users_room_and_nobody_elses") {
+        return;
+    }
+    let service = stuck("bytes_per_user = \"20 KiB\"");
+    let mut command = std::process::Command::new("setpriv");
+    command.args(user_words(uid("alice"))).args(["/usr/bin/python3", "-c", HALF_AND_WHOLE]).arg(service.socket());
+    let said = crate::common::run(command, b"");
+    let said: Vec<&str> = said.stdout.lines().collect();
+    let [half, whole, again] = said[..] else { panic!("{said:?}") };
+    assert!(half.starts_with("250 ") && whole.starts_with("452 4.2.2 "), "{said:?}");
+    assert!(again.starts_with("250 2.0.0 kept as "), "{said:?}");
+}
+
 #[test]
 fn the_messages_of_an_hour_are_counted() {
     if !can_be_others("the_messages_of_an_hour_are_counted") {

@@ -15,7 +15,7 @@ use crate::{
     host::{
         converse,
         journal::{Event, Happening, Record, Span, Status, Submission},
-        service::quota::Excess,
+        service::quota::{Excess, Share},
         spool::Entry,
         world::World,
     },
@@ -38,6 +38,8 @@ pub(super) struct Clerk<'a> {
     is_privileged: bool,
     reception: &'a Reception<'a>,
     parcel: Option<Result<Parcel<'a>, Refusal>>,
+    /// What it takes of its user's room until it is whole.
+    share: Option<Share<'a>>,
     /// Octets of the recipients so far.
     named: usize,
     begun: Instant,
@@ -52,7 +54,7 @@ impl<'a> Clerk<'a> {
         reception: &'a Reception<'a>,
     ) -> Self {
         let begun = Instant::now();
-        Self { desk, generation, world, uid, login, is_privileged, reception, parcel: None, named: 0, begun }
+        Self { desk, generation, world, uid, login, is_privileged, reception, parcel: None, share: None, named: 0, begun }
     }
 
     fn sender(&mut self, transaction: &Transaction) -> Result<(), Refusal> {
@@ -83,6 +85,8 @@ impl<'a> Clerk<'a> {
         let mut received = parcel.finish(self.reception)?;
         let (size, serve) = (received.message.facts().size, &self.generation.config.serve);
         let Desk { quota, spool, .. } = self.desk;
+        // From here on it counts as one that waits.
+        self.share = None;
         quota.take(self.uid, size, serve, spool).map_err(excessive)?;
         let entry = received.entry(self.world, self.world.timestamp());
         let kept = spool.add(received.id, entry, &mut received.message);
@@ -161,16 +165,20 @@ impl converse::Clerk for Clerk<'_> {
 
     fn begin(&mut self, transaction: Transaction) {
         self.parcel = Some(self.reception.begin(&transaction));
+        self.share = Some(self.desk.quota.share(self.uid));
     }
 
     fn body(&mut self, piece: &[u8]) {
-        if let Some(Ok(parcel)) = &mut self.parcel {
-            parcel.push(piece);
+        let (Some(Ok(parcel)), Some(share)) = (&mut self.parcel, &mut self.share) else { return };
+        match share.grow(piece.len() as u64, &self.generation.config.serve, &self.desk.spool) {
+            Ok(()) => parcel.push(piece),
+            // What came of it makes room at once; the client hears it at the end.
+            Err(excess) => (self.parcel, self.share) = (Some(Err(excessive(excess))), None),
         }
     }
 
     fn discard(&mut self) {
-        self.parcel = None;
+        (self.parcel, self.share) = (None, None);
     }
 
     fn deliver(&mut self) -> Stored {

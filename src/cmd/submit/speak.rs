@@ -36,13 +36,45 @@ pub(super) fn by_service(link: Link) -> Result<(), Error> {
         let _ = writer.shutdown(std::net::Shutdown::Write);
         ended
     });
-    carrier.map_err(gone)?;
+    let carrier = carrier.map_err(gone)?;
     let mut piece = vec![0; PIECE];
+    let mut last = LastLine::default();
     loop {
         match stream.read(&mut piece).map_err(gone)? {
+            // Whoever reads our exit code alone is not to believe that all was said.
+            0 if !last.is_farewell() && !carrier.is_finished() => return Err(gone(io::Error::other("the service hung up"))),
             0 => return Ok(()),
-            length => say(&piece[..length])?,
+            length => {
+                last.read(&piece[..length]);
+                say(&piece[..length])?;
+            }
         }
+    }
+}
+
+/// The first octets of the last line that was said.
+#[derive(Debug, Default)]
+struct LastLine {
+    code: Vec<u8>,
+    is_ended: bool,
+}
+
+impl LastLine {
+    fn read(&mut self, octets: &[u8]) {
+        for octet in octets {
+            if self.is_ended {
+                self.code.clear();
+            }
+            self.is_ended = *octet == b'\n';
+            if self.code.len() < 3 {
+                self.code.push(*octet);
+            }
+        }
+    }
+
+    /// It is the answer to QUIT.
+    fn is_farewell(&self) -> bool {
+        self.code == b"221"
     }
 }
 

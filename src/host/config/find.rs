@@ -237,7 +237,7 @@ pub(super) fn unreadable(path: &Path, error: &io::Error) -> Error {
         io::ErrorKind::PermissionDenied => "the file can't be read: permission denied".to_owned(),
         _ => format!("the file can't be read: {error}"),
     };
-    Error::new(Exit::Config, format!("reading {}", path.display()), because)
+    Error::new(careful::exit(error), format!("reading {}", path.display()), because)
 }
 
 /// Reads the whole file, if it is a regular one of a sensible size; overwritten when dropped, since it may hold a password.

@@ -19,6 +19,8 @@ use crate::{
 
 /// Minutes over which the rate is counted.
 const HOUR: usize = 60;
+/// After how many octets of a message that comes in the room on the disk is looked at: about as many as stay in memory.
+const STEP: u64 = 256 << 10;
 /// Counting anew takes at most this part of the time.
 const PART: u32 = 20;
 /// Counts that are younger than this are believed.
@@ -82,6 +84,8 @@ struct Table {
 #[derive(Debug)]
 struct Account {
     waiting: Usage,
+    /// Octets of messages that are not whole yet.
+    under_way: u64,
     /// Messages of each of the last minutes; which minute each is of follows from `latest`.
     minutes: [u32; HOUR],
     /// The latest minute that counts, since the service began.
@@ -90,7 +94,7 @@ struct Account {
 
 impl Default for Account {
     fn default() -> Self {
-        Self { waiting: Usage::default(), minutes: [0; HOUR], latest: 0 }
+        Self { waiting: Usage::default(), under_way: 0, minutes: [0; HOUR], latest: 0 }
     }
 }
 
@@ -126,6 +130,13 @@ impl Account {
     }
 }
 
+impl Account {
+    /// Whether so many octets more, of messages that are not whole yet, would be too many.
+    fn has_no_room(&self, octets: u64, limits: &Serve) -> bool {
+        [self.under_way, octets].into_iter().fold(self.waiting.octets, u64::saturating_add) > limits.bytes_per_user
+    }
+}
+
 impl Quota {
     /// Counts what waits.
     ///
@@ -158,9 +169,18 @@ impl Quota {
         })
     }
 
+    /// The share of a message that is on its way in; nothing yet.
+    pub fn share(&self, uid: u32) -> Share<'_> {
+        Share { quota: self, uid, octets: 0 }
+    }
+
     /// It could not be kept after all.
     pub fn give_back(&self, uid: u32, size: u64) {
         if let Some(account) = self.lock().users.get_mut(&uid) {
+            // Who tries again while the disk is full is not to be refused for that later.
+            let latest = account.latest;
+            let noted = account.slot(latest);
+            *noted = noted.saturating_sub(1);
             account.waiting.messages = account.waiting.messages.saturating_sub(1);
             account.waiting.octets = account.waiting.octets.saturating_sub(size);
         }
@@ -182,16 +202,24 @@ impl Quota {
         if account.recent(minute) >= limits.messages_per_hour {
             return Err(Excess::Rate(limits.messages_per_hour));
         }
-        if account.check(limits, size).is_err() && table.is_old() {
-            table.counted = Instant::now();
-            drop(table);
-            self.recount(spool);
-            table = self.lock();
+        if account.check(limits, size).is_err() {
+            table = self.recounted(table, spool);
         }
         let account = table.users.entry(uid).or_default();
         account.check(limits, size)?;
         then(account, minute);
         Ok(())
+    }
+
+    /// The table, counted anew where the last count may be old.
+    fn recounted<'q>(&'q self, mut table: MutexGuard<'q, Table>, spool: &Spool) -> MutexGuard<'q, Table> {
+        if !table.is_old() {
+            return table;
+        }
+        table.counted = Instant::now();
+        drop(table);
+        self.recount(spool);
+        self.lock()
     }
 
     /// Counts what waits anew. The others go on meanwhile; what they add while this counts may be seen or not.
@@ -210,6 +238,49 @@ impl Quota {
     }
 }
 
+/// What a message that is not whole yet takes of its user's room; given back when this is dropped. Without it the connections of one
+/// user, each with half a message, would fill the disk that all share.
+#[derive(Debug)]
+pub struct Share<'q> {
+    quota: &'q Quota,
+    uid: u32,
+    octets: u64,
+}
+
+impl Share<'_> {
+    /// Counts so many octets more.
+    ///
+    /// # Errors
+    /// They would be too many, together with what waits; or the file system is nearly full.
+    pub fn grow(&mut self, octets: u64, limits: &Serve, spool: &Spool) -> Result<(), Excess> {
+        let total = self.octets.saturating_add(octets);
+        // What is small stays in memory, and nobody asks the file system at every piece.
+        if self.octets / STEP != total / STEP && spool.free().is_ok_and(|free| free < limits.free_space) {
+            return Err(Excess::Room);
+        }
+        let mut table = self.quota.lock();
+        if self.uid != 0 {
+            if table.users.entry(self.uid).or_default().has_no_room(octets, limits) {
+                table = self.quota.recounted(table, spool);
+            }
+            if table.users.entry(self.uid).or_default().has_no_room(octets, limits) {
+                return Err(Excess::Octets(limits.bytes_per_user));
+            }
+        }
+        table.users.entry(self.uid).or_default().under_way += octets;
+        self.octets = total;
+        Ok(())
+    }
+}
+
+impl Drop for Share<'_> {
+    fn drop(&mut self) {
+        if let Some(account) = self.quota.lock().users.get_mut(&self.uid) {
+            account.under_way = account.under_way.saturating_sub(self.octets);
+        }
+    }
+}
+
 impl Table {
     fn is_old(&self) -> bool {
         self.counted.elapsed() > FRESH.max(self.took * PART)
@@ -220,7 +291,7 @@ impl Table {
         for (uid, account) in &mut self.users {
             account.waiting = usage.get(uid).copied().unwrap_or_default();
         }
-        self.users.retain(|_, account| account.waiting != Usage::default() || account.recent(minute) > 0);
+        self.users.retain(|_, account| account.waiting != Usage::default() || account.under_way > 0 || account.recent(minute) > 0);
         for (uid, waiting) in usage {
             self.users.entry(*uid).or_default().waiting = *waiting;
         }
@@ -283,6 +354,34 @@ mod tests {
         account.note(8);
         assert_eq!([account.recent(8), account.recent(66)], [4, 4]);
         assert_eq!([account.recent(67), account.recent(68), account.recent(1000)], [1, 0, 0]);
+    }
+
+    #[test]
+    fn halves_of_messages_count_as_long_as_they_are_there() {
+        let (_scratch, spool, quota) = quota();
+        let (mut one, mut other) = (quota.share(1), quota.share(1));
+        assert_eq!([one.grow(60, &limits(), &spool), other.grow(40, &limits(), &spool)], [Ok(()), Ok(())]);
+        assert_eq!(other.grow(1, &limits(), &spool), Err(Excess::Octets(100)));
+        assert_eq!(quota.share(2).grow(100, &limits(), &spool), Ok(()));
+        // Counting what waits anew forgets nobody's.
+        quota.recount(&spool);
+        assert_eq!(other.grow(1, &limits(), &spool), Err(Excess::Octets(100)));
+        drop(one);
+        assert_eq!(other.grow(60, &limits(), &spool), Ok(()));
+        drop(other);
+        assert_eq!(quota.take(1, 60, &limits(), &spool), Ok(()));
+        assert_eq!(quota.share(1).grow(41, &limits(), &spool), Err(Excess::Octets(100)));
+        let full = Serve { free_space: u64::MAX, ..limits() };
+        assert_eq!(quota.share(0).grow(STEP, &full, &spool), Err(Excess::Room));
+    }
+
+    #[test]
+    fn what_could_not_be_kept_counts_neither_as_waiting_nor_as_handed_in() {
+        let (_scratch, spool, quota) = quota();
+        for _ in 0..20 {
+            assert_eq!(quota.take(1, 100, &limits(), &spool), Ok(()));
+            quota.give_back(1, 100);
+        }
     }
 
     #[test]
