@@ -73,13 +73,15 @@ impl<'a> Lane<'a> {
         }
     }
 
-    /// Takes in a message that was met in the queue.
-    pub(super) fn push(&self, id: Id) {
+    /// Takes in a message that was met in the queue; whether it was not passed over, since a later one was handed out in this round.
+    pub(super) fn push(&self, id: Id) -> bool {
         let mut state = self.state();
-        if state.cursor.is_none_or(|cursor| id > cursor) {
+        let is_ahead = state.cursor.is_none_or(|cursor| id > cursor);
+        if is_ahead {
             state.insert(id);
             self.changed.notify_one();
         }
+        is_ahead
     }
 
     /// Takes in a message that nobody has met, wherever this round is.
