@@ -22,7 +22,7 @@ use crate::{
 
 /// Of its time a run spends this part looking through the queue, at the most.
 const SHARE: u32 = 10;
-/// After so many looks in a row since which nothing was worked on, what a lane passed over can't be worked on.
+/// After so many looks in a row since which nothing was worked on, nothing was passed over.
 const VAIN: u32 = 8;
 /// How often what is old is swept away.
 const SWEEP: Duration = Duration::from_secs(3600);
@@ -65,35 +65,32 @@ impl Runner<'_> {
         let begun = Instant::now();
         let acted = self.acted.load(Ordering::SeqCst);
         let idle = if acted == last.acted { last.idle + 1 } else { 0 };
-        // Where a lane goes on, what lies behind is not seen.
         let mut is_partial = false;
         for lane in &self.lanes {
-            // A lane that is idle begins anew; one that is at work goes on from where it is.
+            // A lane that is idle begins anew; one that is at work goes on from where it is, and what lies behind is not seen.
             let is_new_round = lane.is_idle() && !lane.has_more();
-            is_partial |= !is_new_round;
+            is_partial |= !is_new_round && idle < VAIN;
             lane.begin(is_new_round);
         }
         lock(&self.skipped).clear();
         lock(&self.busy).clear();
         self.hear_of_pauses();
-        let (mut next, mut has_passed) = (None, false);
+        let mut next = None;
         match self.setting.spool.names(Place::Queue) {
             Ok(names) => {
                 for found in names.take_while(|_| !self.is_stopping()) {
-                    let due = self.meet(found, &mut has_passed);
+                    let due = self.meet(found);
                     next = [next, due].into_iter().flatten().min();
                     self.staff(scope);
                 }
             }
             Err(error) => self.complain(None, &error),
         }
-        is_partial |= has_passed && idle < VAIN;
         Look { ended: Some(Instant::now()), cost: begun.elapsed(), next, acted, idle, is_partial }
     }
 
-    /// Hands one message to its lane, if it is due; when it is, if not. Names come in any order, and one may come after a later one was
-    /// taken: `has_passed` says whether the lane passed over a message that this run is still to try.
-    fn meet(&self, found: Found, has_passed: &mut bool) -> Option<Timestamp> {
+    /// Hands one message to its lane, if it is due; when it is, if not.
+    fn meet(&self, found: Found) -> Option<Timestamp> {
         let waiting = match found {
             Found::Message(waiting) => waiting,
             Found::Odd(name) => {
@@ -113,9 +110,8 @@ impl Runner<'_> {
             _ => self.lane(&self.setting.spool.peek(Place::Queue, waiting.id).ok()??.head.account),
         };
         let paused = lane.account.and_then(|account| self.paused_until(account, now));
-        if paused.is_none() && !lane.push(waiting.id) {
-            // What is due when all are idle is seen by the next look anyway, since what was taken was worked on.
-            *has_passed = *has_passed || self.wish.now && self.is_untried(waiting.id);
+        if paused.is_none() {
+            lane.push(waiting.id);
         }
         paused
     }
@@ -149,12 +145,6 @@ impl Runner<'_> {
         skipped.len() < SKIPPED
             && busy.len() < SKIPPED
             && names.any(|found| matches!(&found, Found::Message(waiting) if is_missed(waiting)))
-    }
-
-    /// Whether this run, which tries each message once, is still to try this one.
-    fn is_untried(&self, id: Id) -> bool {
-        let Ok(Some(entry)) = self.setting.spool.peek(Place::Queue, id) else { return false };
-        entry.state.tried.is_none_or(|tried| tried < self.began) && self.wish.only.is_none_or(|only| only(id, &entry))
     }
 
     fn is_free(&self, id: Id) -> bool {
