@@ -300,7 +300,6 @@ mod tests {
     #[test]
     fn what_is_met_after_a_later_one_was_taken_has_its_turn_in_the_same_look_and_nothing_has_it_twice() {
         let lane = lane(1, 0..0);
-        assert!(lane.hire());
         lane.begin(true);
         lane.push(id(7));
         assert_eq!(lane.next(Duration::ZERO), Some(id(7)));
