@@ -78,6 +78,8 @@ pub struct Delivery<'a> {
     /// Records that wait for [`Delivery::publish`], with the code that the caller gets where a queue takes the message; `None`: each is
     /// written at once.
     pub late: Option<Vec<(Record, Exit)>>,
+    /// Whom a server took that sends no reports itself (RFC 3461 5.2.2): if they are owed one, it is ours to send.
+    pub unreported: Vec<Outcome>,
     /// The message says `TLS-Required: No`.
     tls_waived: bool,
     /// Connections are kept for the next message; one is there.
@@ -130,6 +132,7 @@ impl<'a> Delivery<'a> {
             settled: None,
             resting: None,
             late: None,
+            unreported: Vec::new(),
             tls_waived: false,
             keeps: false,
             kept: None,
@@ -341,7 +344,10 @@ impl<'a> Delivery<'a> {
             remark: line.after.remark.as_deref(),
         };
         self.record(account, &report.outcomes, problem.as_ref(), log, begun);
-        let Report { outcomes, retry_in_plaintext, .. } = report;
+        let Report { outcomes, retry_in_plaintext, dsn, .. } = report;
+        if !dsn {
+            self.unreported.extend(outcomes.iter().filter(|outcome| outcome.fate == Fate::Accepted).cloned());
+        }
         Ended { retry_in_plaintext, ..Ended::without(outcomes, problem, trouble) }
     }
 

@@ -249,7 +249,7 @@ impl<'a> Runner<'a> {
             }
             let is_idle = self.lanes.iter().all(Lane::is_idle);
             let is_wanted = self.is_look_wanted.load(Ordering::SeqCst);
-            if is_idle && !is_wanted && look.acted != self.acted.load(Ordering::SeqCst) {
+            if is_idle && !is_wanted && (look.is_partial || look.acted != self.acted.load(Ordering::SeqCst)) {
                 self.is_look_wanted.store(true, Ordering::SeqCst);
                 continue;
             }

@@ -171,10 +171,15 @@ pub(crate) fn to(delivery: &Delivery) -> Vec<String> {
     delivery.transaction.recipients.iter().map(|recipient| recipient.address.clone()).collect()
 }
 
+/// What arrived.
+pub(crate) fn kept(delivery: &Delivery) -> &[u8] {
+    let Kept::Memory(text) = &delivery.kept else { panic!("{delivery:?}") };
+    text
+}
+
 /// A field of the header of a message that arrived.
 pub(crate) fn field(delivery: &Delivery, name: &str) -> String {
-    let Kept::Memory(text) = &delivery.kept else { panic!("{delivery:?}") };
-    let text = String::from_utf8_lossy(text);
+    let text = String::from_utf8_lossy(kept(delivery));
     let line = text.lines().find_map(|line| line.strip_prefix(&format!("{name}: ")));
     line.unwrap_or_default().to_owned()
 }

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use crate::{
     common::{Run, Sealpost},
     crash,
-    kit::{self, alone, arrived, client, drain, files, has, later, silent, told},
+    kit::{self, alone, arrived, client, drain, files, has, kept, later, silent, told},
     smarthost::{Smarthost, message, smarthost},
 };
 
@@ -110,6 +110,32 @@ fn nobody_is_told_who_has_no_address_or_wants_to_hear_nothing() {
     }
     assert_eq!(drain(&sealpost).records.len(), 0);
     assert_eq!((files(&sealpost, "queue").len(), files(&sealpost, "failed").len()), (0, 2));
+}
+
+#[test]
+fn who_asked_hears_that_a_server_without_reports_has_the_message() {
+    // Once, and only where the server does not report itself.
+    for (faults, reports) in [(&["no-dsn"][..], 1), (&[], 0)] {
+        let sink = kit::sink(faults);
+        let sealpost = client(sink.address.port(), "mode = \"always\"", "");
+        let _alone = alone(&sealpost);
+        silent(&kit::send(&sealpost, &["-odi", "-N", "success", "-V", "lot 7", "ann@sink.test"]));
+        drain(&sealpost);
+        let arrived = kit::arrive(&sink, 1 + reports);
+        assert_eq!(kit::to(&arrived[0]), ["ann@sink.test"]);
+        for report in arrived.iter().skip(1).map(|report| text(kept(report))) {
+            assert_eq!(values(&report, "Final-Recipient"), ["rfc822; ann@sink.test"], "{report}");
+            assert_eq!(
+                (values(&report, "Action"), values(&report, "Status")),
+                (vec!["relayed".into()], vec!["2.0.0".into()]),
+                "{report}"
+            );
+            assert_eq!(values(&report, "Original-Envelope-Id"), ["lot 7"], "{report}");
+            assert!(values(&report, "Diagnostic-Code")[0].starts_with("smtp; 250 "), "{report}");
+        }
+        assert_eq!((files(&sealpost, "queue").len(), files(&sealpost, "failed").len()), (0, 0));
+        assert_eq!(sealpost.log().iter().filter(|record| record["event"] == "bounce").count(), reports);
+    }
 }
 
 #[test]

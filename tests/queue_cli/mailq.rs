@@ -248,6 +248,20 @@ fn a_flush_that_leaves_something_says_so_by_its_code() {
 }
 
 #[test]
+fn a_flush_tries_every_message_once_in_whatever_order_the_directory_has_them() {
+    let deferring = sink(&["mail-451"]);
+    let queue = Queue::with(&account(&deferring));
+    for _ in 0..8 {
+        queue.put(&Mail { to: &[("later@sink.test", Standing::Waiting(None))], next: 3000, ..Mail::default() });
+    }
+    // Four connections race the look through the queue, and each flush writes the names of the queue anew.
+    for _ in 0..30 {
+        let told: serde_json::Value = serde_json::from_str(&queue.ask(&["flush", "--json"]).stdout).unwrap();
+        assert_eq!((&told["deferred"], &told["untried"]), (&8.into(), &0.into()), "{told}");
+    }
+}
+
+#[test]
 fn a_flush_in_the_background_returns_at_once_and_sends_all_the_same() {
     let sink = sink(&[]);
     let (queue, _) = waiting(&sink);

@@ -21,32 +21,33 @@ use crate::{
         content::{Content, Facts, Form},
         envelope::{Dsn, Envelope, Recipient},
         policy::Request,
+        queued::Last,
     },
 };
 
 impl<'a> Runner<'a> {
-    /// Queues a report of these recipients, where one is owed; whether it was. Asked again, it is queued once all the same: its name
+    /// Queues a report of these recipients, with what was heard last of each, where one is owed; whether it was. Asked again, it is queued once all the same: its name
     /// follows from the message's, and from what is reported.
     ///
     /// # Errors
     /// It can't be written.
-    pub(super) fn report(&self, claim: &Claim<'a>, kind: Kind, places: &[usize]) -> Result<bool, Error> {
+    pub(super) fn report(&self, claim: &Claim<'a>, kind: Kind, about: &[(usize, Option<Last>)]) -> Result<bool, Error> {
         let head = &claim.entry.head;
         let ReversePath::Address(to) = &head.envelope.sender else { return Ok(false) };
-        let is_owed = |place: &&usize| {
-            let recipient = head.envelope.recipients.get(**place);
+        let is_owed = |(place, _): &&(usize, Option<Last>)| {
+            let recipient = head.envelope.recipients.get(*place);
             recipient.is_some_and(|recipient| is_owed(&head.envelope.sender, head.envelope.notify(recipient), kind))
         };
-        let places: Vec<usize> = places.iter().filter(is_owed).copied().collect();
-        if head.report || places.is_empty() {
+        let about: Vec<&(usize, Option<Last>)> = about.iter().filter(is_owed).collect();
+        if head.report || about.is_empty() {
             return Ok(false);
         }
-        let places = &places[..];
-        let id = name(claim, kind, places);
+        let places: Vec<usize> = about.iter().map(|(place, _)| *place).collect();
+        let id = name(claim, kind, &places);
         if self.setting.spool.find(id)?.is_some() {
             return Ok(true);
         }
-        let mut letter = self.letter(claim, (id, kind), to, places)?;
+        let mut letter = self.letter(claim, (id, kind), to, &about)?;
         let entry = self.entry(head, to, id, &letter);
         drop(self.setting.spool.add(id, entry, &mut letter)?);
         self.tell(claim, to);
@@ -54,7 +55,13 @@ impl<'a> Runner<'a> {
         Ok(true)
     }
 
-    fn letter(&self, claim: &Claim<'a>, (id, kind): (Id, Kind), to: &Address, places: &[usize]) -> Result<Letter, Error> {
+    fn letter(
+        &self,
+        claim: &Claim<'a>,
+        (id, kind): (Id, Kind),
+        to: &Address,
+        about: &[&(usize, Option<Last>)],
+    ) -> Result<Letter, Error> {
         let (world, config) = (self.setting.world, self.setting.config);
         let Entry { head, state } = &claim.entry;
         let now = world.now();
@@ -64,17 +71,12 @@ impl<'a> Runner<'a> {
         let server = account.map(memory::name);
         let server = server.as_deref().map(|name| name.rsplit_once(':').map_or(name, |(host, _)| host));
         let tried = state.tried.map(date);
-        let told = |place: &usize| {
-            let recipient = head.envelope.recipients.get(*place)?;
-            let last = state.recipients.get(*place)?.last();
-            Some(Told {
-                recipient,
-                last,
-                server: server.filter(|_| last.is_some_and(|l| l.code.is_some())),
-                tried: tried.as_deref(),
-            })
-        };
-        let recipients: Vec<Told<'_>> = places.iter().filter_map(told).collect();
+        let mut recipients = Vec::with_capacity(about.len());
+        for (place, last) in about {
+            let Some(recipient) = head.envelope.recipients.get(*place) else { continue };
+            let server = server.filter(|_| last.as_ref().is_some_and(|last| last.code.is_some()));
+            recipients.push(Told { recipient, last: last.as_ref(), server, tried: tried.as_deref() });
+        }
         let domain = MailDomain::new(world, config);
         let from = Address::parse(&format!("MAILER-DAEMON@{}", domain.name()));
         let from = from.map_err(|error| unwritable(claim.id, &error.to_string()))?;

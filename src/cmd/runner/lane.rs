@@ -1,7 +1,7 @@
 //! Which messages of one account are next, and who works on them?
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, HashSet},
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -34,6 +34,9 @@ struct State {
     jobs: BTreeSet<Id>,
     /// Messages up to here were handed out in this round.
     cursor: Option<Id>,
+    /// While the look that began the round is under way: those that were handed out. Names come in any order, so a message may be met
+    /// after a later one is gone.
+    taken: Option<HashSet<Id>>,
     /// There are more in this round than `jobs` holds.
     more: bool,
     workers: usize,
@@ -63,6 +66,7 @@ impl<'a> Lane<'a> {
     pub(super) fn begin(&self, is_new_round: bool) {
         let mut state = self.state();
         state.more = false;
+        state.taken = is_new_round.then(HashSet::new);
         if is_new_round {
             state.cursor = None;
             if state.narrowed.is_some_and(|narrowed| narrowed.elapsed() > NARROW) {
@@ -76,7 +80,11 @@ impl<'a> Lane<'a> {
     /// Takes in a message that was met in the queue.
     pub(super) fn push(&self, id: Id) {
         let mut state = self.state();
-        if state.cursor.is_none_or(|cursor| id > cursor) {
+        let is_new = match &state.taken {
+            Some(taken) => !taken.contains(&id),
+            None => state.cursor.is_none_or(|cursor| id > cursor),
+        };
+        if is_new {
             state.insert(id);
             self.changed.notify_one();
         }
@@ -97,6 +105,10 @@ impl<'a> Lane<'a> {
         }
         let id = state.jobs.pop_first()?;
         state.cursor = state.cursor.max(Some(id));
+        state.taken = state.taken.take().filter(|taken| taken.len() < MOST);
+        if let Some(taken) = &mut state.taken {
+            taken.insert(id);
+        }
         state.busy += 1;
         state.moved = Some(Instant::now());
         Some(id)
@@ -283,6 +295,21 @@ mod tests {
         assert!(lane.hire());
         lane.prove(false);
         assert!(!lane.hire());
+    }
+
+    #[test]
+    fn what_is_met_after_a_later_one_was_taken_has_its_turn_in_the_same_look_and_nothing_has_it_twice() {
+        let lane = lane(1, 0..0);
+        lane.begin(true);
+        lane.push(id(7));
+        assert_eq!(lane.next(Duration::ZERO), Some(id(7)));
+        lane.push(id(7));
+        lane.push(id(2));
+        assert_eq!((lane.next(Duration::ZERO), lane.next(Duration::ZERO)), (Some(id(2)), None));
+        // The next look of the same round goes on from there.
+        lane.begin(false);
+        lane.push(id(2));
+        assert_eq!(lane.next(Duration::ZERO), None);
     }
 
     #[test]

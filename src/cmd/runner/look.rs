@@ -22,6 +22,8 @@ use crate::{
 
 /// Of its time a run spends this part looking through the queue, at the most.
 const SHARE: u32 = 10;
+/// After so many looks in a row since which nothing was worked on, nothing was passed over.
+const VAIN: u32 = 8;
 /// How often what is old is swept away.
 const SWEEP: Duration = Duration::from_secs(3600);
 
@@ -36,6 +38,8 @@ pub(super) struct Look {
     pub(super) acted: u64,
     /// Looks in a row since which nothing was worked on.
     idle: u32,
+    /// Messages may have been passed over that nobody has worked on: there is to be another look when the lanes are idle.
+    pub(super) is_partial: bool,
 }
 
 impl Look {
@@ -61,9 +65,12 @@ impl Runner<'_> {
         let begun = Instant::now();
         let acted = self.acted.load(Ordering::SeqCst);
         let idle = if acted == last.acted { last.idle + 1 } else { 0 };
+        let mut is_partial = false;
         for lane in &self.lanes {
-            // A lane that is idle begins anew; one that is at work goes on from where it is.
-            lane.begin(lane.is_idle() && !lane.has_more());
+            // A lane that is idle begins anew; one that is at work goes on from where it is, and what lies behind is not seen.
+            let is_new_round = lane.is_idle() && !lane.has_more();
+            is_partial |= !is_new_round && idle < VAIN;
+            lane.begin(is_new_round);
         }
         lock(&self.skipped).clear();
         lock(&self.busy).clear();
@@ -79,7 +86,7 @@ impl Runner<'_> {
             }
             Err(error) => self.complain(None, &error),
         }
-        Look { ended: Some(Instant::now()), cost: begun.elapsed(), next, acted, idle }
+        Look { ended: Some(Instant::now()), cost: begun.elapsed(), next, acted, idle, is_partial }
     }
 
     /// Hands one message to its lane, if it is due; when it is, if not.

@@ -12,7 +12,10 @@ use crate::{
         journal::Id,
         spool::{Claim, Place, State},
     },
-    mail::{bounce::Kind, queued::Standing},
+    mail::{
+        bounce::Kind,
+        queued::{Last, Standing},
+    },
 };
 
 /// What became of a message that was worked on.
@@ -56,7 +59,7 @@ impl<'a> Runner<'a> {
     /// then the report on these; then that the sender was told.
     pub(super) fn write_down(&self, claim: &mut Claim<'a>, step: &Step) -> Result<(), Error> {
         let fared = fared(&step.state);
-        if fared == Fared::Delivered {
+        if fared == Fared::Delivered && step.relayed.is_empty() {
             return claim.finish();
         }
         let mut state = step.state.clone();
@@ -72,9 +75,14 @@ impl<'a> Runner<'a> {
         if claim.entry.state != state {
             claim.note(state.clone())?;
         }
-        let is_told = !state.told && self.report(claim, Kind::Failure, &step.failed)?;
-        let waiting = || places(&state, Standing::is_waiting);
-        let is_warned = step.is_late && !state.warned && self.report(claim, Kind::Delay, &waiting())?;
+        // Where this is as far as it gets, that word is lost: better than a message that goes out again.
+        self.report(claim, Kind::Relayed, &step.relayed)?;
+        if fared == Fared::Delivered {
+            return claim.finish();
+        }
+        let failed = step.failed.iter().filter_map(|place| Some((*place, state.recipients.get(*place)?.last().cloned())));
+        let is_told = !state.told && self.report(claim, Kind::Failure, &failed.collect::<Vec<_>>())?;
+        let is_warned = step.is_late && !state.warned && self.report(claim, Kind::Delay, &waiting(&state))?;
         if is_told || is_warned {
             claim.note(State { told: state.told || is_told, warned: state.warned || is_warned, ..state })?;
         }
@@ -95,9 +103,10 @@ impl<'a> Runner<'a> {
     }
 }
 
-fn places(state: &State, is: fn(&Standing) -> bool) -> Vec<usize> {
+/// Who waits, and what was heard last of each.
+fn waiting(state: &State) -> Vec<(usize, Option<Last>)> {
     let all = state.recipients.iter().enumerate();
-    all.filter(|(_, standing)| is(standing)).map(|(place, _)| place).collect()
+    all.filter(|(_, standing)| standing.is_waiting()).map(|(place, standing)| (place, standing.last().cloned())).collect()
 }
 
 fn fared(state: &State) -> Fared {

@@ -1,6 +1,6 @@
 //! How does a message stand after an attempt, and who is to be told? (RFC 5321 4.5.4.1)
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -13,6 +13,9 @@ use crate::{
         world::World,
     },
     mail::{
+        address::Address,
+        bounce::{Kind, is_owed},
+        envelope::{Envelope, Recipient},
         outcome::{Fate, Outcome, Trouble},
         queued::{self, Last, Standing},
         retry::{Life, Schedule},
@@ -26,6 +29,8 @@ pub(in crate::cmd) struct Step {
     pub(in crate::cmd) state: State,
     /// Who failed, and was not told of yet; places among the recipients.
     pub(super) failed: Vec<usize>,
+    /// Who was passed on to a server that sends no reports, while the sender is owed one, and what that server said.
+    pub(super) relayed: Vec<(usize, Option<Last>)>,
     /// It is late, and the sender should know.
     pub(super) is_late: bool,
 }
@@ -42,6 +47,19 @@ pub(super) fn meanwhile(entry: &Entry, outcomes: &[Outcome]) -> State {
     let settled: Vec<Outcome> = outcomes.iter().filter(|outcome| outcome.fate != Fate::Refused).cloned().collect();
     queued::settle(&entry.head.envelope.recipients, &mut state.recipients, &settled, None);
     state
+}
+
+/// Whom of those that a server without reports took the sender is to hear of.
+pub(super) fn relayed(entry: &Entry, unreported: &[Outcome]) -> Vec<(usize, Option<Last>)> {
+    let Envelope { sender, recipients, .. } = &entry.head.envelope;
+    let is_owed = |recipient: &Recipient| is_owed(sender, entry.head.envelope.notify(recipient), Kind::Relayed);
+    if unreported.is_empty() || !recipients.iter().any(is_owed) {
+        return Vec::new();
+    }
+    let replies: HashMap<&Address, _> = unreported.iter().map(|outcome| (&outcome.recipient, outcome.reply.as_ref())).collect();
+    let stands = recipients.iter().zip(&entry.state.recipients).enumerate();
+    let owed = stands.filter(|(_, (recipient, standing))| standing.is_waiting() && is_owed(recipient));
+    owed.filter_map(|(place, (recipient, _))| Some((place, replies.get(&recipient.address)?.map(Last::of)))).collect()
 }
 
 /// How it stands after an attempt, and when it is tried again.
@@ -77,7 +95,7 @@ impl Step {
         let failed: Vec<usize> = failed.map(|(place, _)| place).filter(|place| !is_known(*place)).collect();
         let told = entry.state.told && failed.is_empty();
         let state = State { told, ..state };
-        Self { state, failed, is_late: false }
+        Self { state, failed, relayed: Vec::new(), is_late: false }
     }
 
     /// Gives up whom it has not reached for too long, else sees whether the sender should know that it is late. `in_vain`: how often

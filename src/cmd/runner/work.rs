@@ -139,9 +139,10 @@ impl<'a> Runner<'a> {
         delivery.settled = Some(&mut settled);
         delivery.resting = Some(&resting);
         let delivered = delivery.run_kept(kept, account, &envelope, &mut content);
-        for warning in delivery.warnings {
+        for warning in std::mem::take(&mut delivery.warnings) {
             self.complain(None, &warning);
         }
+        let relayed = transition::relayed(&entry, &delivery.unreported);
         // As long as it is open the message is locked.
         drop(content);
         let is_narrowed = self.learn(account, &delivered, lane);
@@ -150,6 +151,7 @@ impl<'a> Runner<'a> {
             // It was its turn, and there was no room for one connection more.
             step.state.next = self.now();
         }
+        step.relayed = relayed;
         let step = step.aged(&setting.config.queue, &entry, self.now(), self.failures(account));
         self.settle(claim, step);
         Some(delivered)

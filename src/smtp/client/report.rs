@@ -45,6 +45,8 @@ pub struct Report {
     pub finding: Option<Finding>,
     /// MAIL may say REQUIRETLS, and did where MAIL was said.
     pub requiretls: bool,
+    /// The server reports on what it takes, as NOTIFY asks it to (RFC 3461).
+    pub dsn: bool,
     /// The mechanism that authenticated us.
     pub auth: Option<Mechanism>,
     /// The server refused the access token: a new one may be taken. It is never true of a password.
@@ -93,6 +95,7 @@ impl Session {
             offered: self.offered,
             met: self.met.clone().filter(|_| self.begun),
             requiretls: self.requiretls,
+            dsn: self.server.dsn,
             auth: self.auth,
             token_refused: self.token_refused,
             retry_in_plaintext: self.retry.take(),

@@ -85,6 +85,7 @@ pub(super) fn sight(foreign: &str) -> Sight {
             met: None,
             finding: Some(finding),
             requiretls: false,
+            dsn: false,
             auth: None,
             token_refused: false,
             retry_in_plaintext: None,
