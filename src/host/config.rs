@@ -9,6 +9,7 @@ use std::{
 pub use find::{Location, Passed, Standing, find, load, load_any, load_standing, load_traced, parse};
 pub use oauth::{ClientSecret, Endpoint, Keep, OAuth};
 pub use queue::{Mode, Queue, SOCKET, Serve};
+pub use senders::Senders;
 pub use trace::Trace;
 
 use crate::{
@@ -32,6 +33,7 @@ mod page;
 mod queue;
 mod read;
 mod section;
+mod senders;
 mod spelling;
 mod trace;
 mod values;
@@ -47,6 +49,8 @@ pub struct Config {
     pub mail_domain: Option<String>,
     /// Where aliases are.
     pub aliases: Aliases,
+    /// `catch_all`: who gets the mail of bare names that are no alias.
+    pub catch_all: Option<Address>,
     /// `[log]`.
     pub log: Log,
     /// `[memory]`.
@@ -275,8 +279,10 @@ pub struct Account {
     pub by_way_of: Option<Target>,
     /// SMTP or LMTP.
     pub protocol: Protocol,
-    /// `from`: the envelope sender where the caller gives none.
+    /// `from`: the envelope sender where the caller gives none, for who read the configuration.
     pub from: Option<Address>,
+    /// The same for anybody.
+    pub senders: Senders,
     /// `match`: patterns with `*` over senders that choose this account.
     pub matches: Vec<String>,
     /// Who may choose the envelope sender, where that is written: else whoever sends directly, and of whom the service sends for
