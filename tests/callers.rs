@@ -8,25 +8,20 @@
 #[path = "callers/dialogue.rs"]
 mod dialogue;
 #[path = "callers/judge.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
 mod judge;
 #[path = "callers/recorder.rs"]
 mod recorder;
 
 use std::{
     fs,
-    io::{Read, Write},
     os::unix::{
         fs::{PermissionsExt, chown, symlink},
         process::CommandExt,
     },
     path::{Path, PathBuf},
-    process::{Command, Stdio},
-    sync::{
-        atomic::{AtomicUsize, Ordering},
-        mpsc,
-    },
-    thread,
-    time::Duration,
+    process::Command,
+    sync::atomic::{AtomicUsize, Ordering},
 };
 
 use nix::unistd::{Uid, User};
@@ -152,10 +147,10 @@ impl Stage {
         let command = self.command(case, &dir);
         let (exit, stdout, stderr) = match case.protocol {
             Some(_) => dialogue::converse(command, &case.stdin),
-            None => speak(command, case.stdin.as_bytes()),
+            None => dialogue::speak(command, case.stdin.as_bytes()),
         };
         let log = fs::read_to_string(dir.join("log.jsonl")).unwrap_or_default();
-        Outcome { exit, stdout, stderr, seen: recorder.finish(), log }
+        Outcome { exit, stdout, stderr, seen: recorder.finish(), log: Some(log) }
     }
 
     fn command(&self, case: &Case, dir: &Path) -> Command {
@@ -197,32 +192,4 @@ fn config(dir: &Path, port: u16) -> String {
 
 fn open(path: &Path) {
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
-}
-
-/// Writes `input` to the program and reads its answers, all at once as a pipe demands; a program that hangs is killed.
-fn speak(mut command: Command, input: &[u8]) -> (Option<i32>, String, String) {
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    let read = |mut pipe: Box<dyn Read + Send>| {
-        let (tell, told) = mpsc::channel();
-        thread::spawn(move || {
-            let mut bytes = Vec::new();
-            let _ = pipe.read_to_end(&mut bytes);
-            let _ = tell.send(String::from_utf8_lossy(&bytes).into_owned());
-        });
-        told
-    };
-    let stdout = read(Box::new(child.stdout.take().unwrap()));
-    let stderr = read(Box::new(child.stderr.take().unwrap()));
-    let input = input.to_vec();
-    let writer = thread::spawn(move || stdin.write_all(&input));
-    let limit = Duration::from_secs(30);
-    let answers = (stdout.recv_timeout(limit), stderr.recv_timeout(limit));
-    if answers.0.is_err() || answers.1.is_err() {
-        child.kill().unwrap();
-    }
-    let exit = child.wait().unwrap().code();
-    // A mode that reads no message may be gone before it was written.
-    let _ = writer.join().unwrap();
-    (exit, answers.0.unwrap_or_default(), answers.1.unwrap_or_else(|_| "hung".to_owned()))
 }

@@ -11,7 +11,7 @@ use crate::{
         world::World,
     },
     mail::{
-        address::{Address, ReversePath},
+        address::{Address, ReversePath, Spec},
         aliases::{Aliases, Hosts},
         envelope::{Recipient, parse_sender},
         list::{self, List, Mailbox},
@@ -50,6 +50,14 @@ impl<'a> MailDomain<'a> {
     /// The caller's login.
     pub fn login(&self) -> String {
         self.login.map_or_else(|| self.world.user().login, str::to_owned)
+    }
+
+    /// The address that an account has for this caller.
+    ///
+    /// # Errors
+    /// What a placeholder in it stands for can't be in an address (`EX_CONFIG`).
+    pub fn address_at(&self, account: &Account) -> Result<Option<Address>, Error> {
+        account.senders.address(|| self.login(), || self.world.host_name())
     }
 
     /// The caller's own address: the login that the kernel knows, never what the environment claims.
@@ -108,8 +116,8 @@ pub fn sender_under(
     account: &Account,
     domain: &MailDomain<'_>,
 ) -> Result<ReversePath, Error> {
-    let own = || match &account.from {
-        Some(from) => Ok(from.clone()),
+    let own = || match domain.address_at(account)? {
+        Some(from) => Ok(from),
         None => domain.own_address(),
     };
     let allowed = match (policy, asked) {
@@ -142,11 +150,11 @@ pub fn claimed_sender(
         Some(ReversePath::Address(address)) if policy == FromPolicy::Login && !free => address,
         asked => return sender(asked, account, domain),
     };
-    let own = || domain.own_address().ok();
-    if account.from.iter().cloned().chain(own()).any(|allowed| allowed.same_mailbox(&address)) {
+    let allowed: Vec<Address> = domain.address_at(account)?.into_iter().chain(domain.own_address().ok()).collect();
+    if allowed.iter().any(|allowed| allowed.same_mailbox(&address)) {
         return Ok(ReversePath::Address(address));
     }
-    let allowed: Vec<String> = account.from.iter().cloned().chain(own()).map(|allowed| format!("<{allowed}>")).collect();
+    let allowed: Vec<String> = allowed.iter().map(|allowed| format!("<{allowed}>")).collect();
     Err(Error::new(
         Exit::NoPerm,
         format!("taking <{address}> as the sender"),
@@ -210,7 +218,10 @@ impl Directory {
     /// # Errors
     /// They can't be read (`EX_CONFIG`).
     pub fn load(domain: &MailDomain<'_>, config: &Config) -> Result<Self, Error> {
-        let aliases = alias_file::load(&config.aliases)?;
+        let mut aliases = alias_file::load(&config.aliases)?;
+        if let Some(address) = &config.catch_all {
+            aliases.catch(Mailbox { display: None, spec: Spec::Full(address.clone()), verbatim: false });
+        }
         let hosts =
             if aliases.is_empty() { Hosts::default() } else { Hosts::new([domain.world.host_name(), domain.name().to_owned()]) };
         Ok(Self { aliases, hosts })

@@ -51,7 +51,8 @@ impl Completer<'_> {
         };
         let author = |address: &Address| addressing::author(self.world, self.full_name, address);
         let from = || author(&own);
-        let replaced = account.from.as_ref().filter(|_| account.rewrite_from && !covered(&draft, account)).map(author);
+        let allowed = if account.rewrite_from { self.domain.address_at(account)? } else { None };
+        let replaced = allowed.filter(|allowed| !covered(&draft, account, allowed)).map(|allowed| author(&allowed));
         let completion = Completion {
             trace: self.trace,
             date: &|| date(self.world),
@@ -79,8 +80,11 @@ pub fn from_field(draft: &Draft) -> Option<&[u8]> {
     draft.fields().find(|f: &Field<'_>| f.is("From")).map(|f| f.value)
 }
 
-/// Whether the account may use every author of the From field: `from` itself or what `match` covers.
-fn covered(draft: &Draft, account: &Account) -> bool {
+/// Whether the account may use every author of the From field: its own address for this caller, or what `match` covers.
+fn covered(draft: &Draft, account: &Account, own: &Address) -> bool {
     let authors = from_field(draft).map(list::parse_bytes).unwrap_or_default();
-    authors.mailboxes.iter().all(|author| account.covers(&author.spec.to_string()))
+    authors.mailboxes.iter().all(|author| {
+        let author = author.spec.to_string();
+        author.eq_ignore_ascii_case(&own.to_string()) || account.covers(&author)
+    })
 }

@@ -97,7 +97,12 @@ pub const FLAGS: &[Flag] = &[
     ignored('A', Takes::Value("cm"), "there is one configuration, for submission and all else"),
     Flag { long: Some("account"), ..does('a', Takes::Value("account"), Effect::Account, "send through this account") },
     does('B', Takes::Value("type"), Effect::BodyType, "7BIT or 8BITMIME; accepted, but the body itself is looked at"),
-    does('b', Takes::Value("mode"), Effect::Mode, "m send (default), p list the queue, P count it, i check the aliases"),
+    does(
+        'b',
+        Takes::Value("mode"),
+        Effect::Mode,
+        "m send (default), s SMTP on standard input, p list the queue, P count it, i check the aliases",
+    ),
     Flag { long: Some("file"), ..does('C', Takes::Value("file"), Effect::Config, "read this sealpost configuration and no other") },
     ignored('c', Takes::Nothing, "there is no mailer that would be too expensive to connect to"),
     ignored('d', Takes::Attached("level"), "the debugging levels of Sendmail mean nothing here; see --debug"),
@@ -241,6 +246,23 @@ mod tests {
             table.extend(spellings.map(|spelling| (spelling, flag.takes != Takes::Nothing)));
         }
         assert_eq!(manual(), table);
+    }
+
+    /// The table as man/sendmail.8 shows it.
+    fn table() -> String {
+        let mut table = String::from(".Bl -column \"\\-\\-read\\-envelope\\-from\" \"effect\"\n");
+        for flag in FLAGS {
+            let because = if flag.effect == Effect::Ignored { "ignored: " } else { "" };
+            let text = |text: &str| text.replace('\\', "\\e").replace('-', "\\-").replace('"', "\\(dq");
+            table += &format!(".It \"{}\" Ta \"{because}{}\"\n", text(&flag.synopsis()), text(flag.help));
+        }
+        table + ".El\n"
+    }
+
+    #[test]
+    fn the_manual_shows_the_table() {
+        let manual = include_str!("../../man/sendmail.8");
+        assert!(manual.contains(&table()), "man/sendmail.8 lacks, or has otherwise:\n{}", table());
     }
 
     #[test]

@@ -390,13 +390,13 @@ fn mode(value: &OsStr) -> Result<Mode, Error> {
         b"h" | b"H" => Mode::Other(Invocation::Nothing),
         b"d" | b"D" | b"l" => elsewhere(
             Exit::Unavailable,
-            "sealpost sends mail and never receives it, so there is no daemon",
-            "to receive mail, install a mail transfer agent",
+            "this name starts no daemon: sealpost takes mail from this machine only, and receives none from others",
+            "`sealpost serve` takes local mail and runs the queue; to receive mail, install a mail transfer agent",
         ),
         b"v" | b"t" => elsewhere(
             Exit::Usage,
             "addresses are not verified here: the smarthost knows them",
-            "`sealpost config show` tells where mail goes",
+            "`newaliases` checks the alias file, `sealpost check` the smarthost, and -v tells where a message goes",
         ),
         _ => return Err(usage(format!("-b does not know {}", quoted(&value.to_owned()))).hint("`sendmail --help` lists the modes")),
     })

@@ -9,6 +9,7 @@ use std::{
 pub use find::{Location, Passed, Standing, dns, find, load, load_any, load_standing, load_traced, parse, usual};
 pub use oauth::{ClientSecret, Endpoint, Keep, OAuth};
 pub use queue::{Mode, Queue, SOCKET, Serve};
+pub use senders::Senders;
 pub(super) use single::is_loopback;
 pub use single::{host, pin, proxy};
 pub use trace::Trace;
@@ -35,6 +36,7 @@ mod page;
 mod queue;
 mod read;
 mod section;
+mod senders;
 mod single;
 mod spelling;
 mod state;
@@ -52,6 +54,8 @@ pub struct Config {
     pub mail_domain: Option<String>,
     /// Where aliases are.
     pub aliases: Aliases,
+    /// `catch_all`: who gets the mail of bare names that are no alias.
+    pub catch_all: Option<Address>,
     /// `[log]`.
     pub log: Log,
     /// `[memory]`.
@@ -280,8 +284,10 @@ pub struct Account {
     pub by_way_of: Option<Target>,
     /// SMTP or LMTP.
     pub protocol: Protocol,
-    /// `from`: the envelope sender where the caller gives none.
+    /// `from`: the envelope sender where the caller gives none, for who read the configuration.
     pub from: Option<Address>,
+    /// The same for anybody.
+    pub senders: Senders,
     /// `match`: patterns with `*` over senders that choose this account.
     pub matches: Vec<String>,
     /// Who may choose the envelope sender, where that is written: else whoever sends directly, and of whom the service sends for

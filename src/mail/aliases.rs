@@ -6,6 +6,9 @@ use std::fmt;
 use super::address::{AddressError, Local, Spec};
 use super::list::{self, Mailbox};
 
+/// The names whose entries get the mail of bare names that are no alias themselves: msmtp's and dma's.
+const CATCH_ALL: [&str; 2] = ["default", "*"];
+
 /// Addresses that one name may lead to.
 const TARGETS_MAX: usize = 1000;
 
@@ -110,26 +113,28 @@ impl Aliases {
         self.table.is_empty()
     }
 
-    /// What a name stands for in the end, through aliases of aliases; `None` where it is no alias.
+    /// Sends the mail of bare names that are no alias to `mailbox`, where the file has no entry for them.
+    pub fn catch(&mut self, mailbox: Mailbox) {
+        if !CATCH_ALL.iter().any(|name| self.table.contains_key(*name)) {
+            self.table.insert(CATCH_ALL[0].to_owned(), vec![mailbox]);
+        }
+    }
+
+    /// What a mailbox of this machine stands for in the end, through aliases of aliases; `None` where it is no alias.
     ///
     /// A name among its own entries means itself, final (`bob: bob, bob@elsewhere`), like one with a backslash. Names met
     /// twice are followed once, so loops end.
-    pub fn expand(&self, name: &Local, hosts: &Hosts) -> Result<Option<Vec<Spec>>, AliasError> {
-        let first = key(name);
-        let Some(entries) = self.table.get(&first) else { return Ok(None) };
+    pub fn expand(&self, mailbox: &Mailbox, hosts: &Hosts) -> Result<Option<Vec<Spec>>, AliasError> {
+        let Some((first, entries)) = self.entries(mailbox, hosts) else { return Ok(None) };
         let mut targets = Vec::new();
         let mut looped = false;
-        let mut stack: Vec<(&str, &Mailbox)> = entries.iter().rev().map(|entry| (first.as_str(), entry)).collect();
-        let mut followed = BTreeSet::from([first.clone()]);
+        let mut stack: Vec<(&str, &Mailbox)> = entries.iter().rev().map(|entry| (first, entry)).collect();
+        let mut followed = BTreeSet::from([first]);
         while let Some((parent, entry)) = stack.pop() {
-            let target = key(entry.spec.local());
-            let next = self.table.get_key_value(&target).filter(|_| hosts.has_mailbox(entry) && target != parent);
-            match next {
+            match self.entries(entry, hosts).filter(|(name, _)| *name != parent) {
                 None if targets.len() >= TARGETS_MAX => return Err(AliasError::TooMany),
                 None => targets.push(entry.spec.clone()),
-                Some((name, entries)) if followed.insert(target) => {
-                    stack.extend(entries.iter().rev().map(|entry| (name.as_str(), entry)));
-                }
+                Some((name, entries)) if followed.insert(name) => stack.extend(entries.iter().rev().map(|entry| (name, entry))),
                 Some(_) => looped = true,
             }
         }
@@ -138,6 +143,19 @@ impl Aliases {
             true if looped => Err(AliasError::Loop),
             true => Err(AliasError::Nowhere),
         }
+    }
+
+    /// The alias that a mailbox is, and what stands behind it: its own, else, where it is a bare name, that of all others.
+    fn entries(&self, mailbox: &Mailbox, hosts: &Hosts) -> Option<(&str, &[Mailbox])> {
+        if !hosts.has_mailbox(mailbox) {
+            return None;
+        }
+        // An address in the domain of this host may be somebody's whom only the smarthost knows.
+        let bare = mailbox.spec.domain().is_none_or(Hosts::is_localhost);
+        let own = key(mailbox.spec.local());
+        let mut names = [own.as_str()].into_iter().chain(CATCH_ALL.into_iter().filter(|_| bare));
+        let (name, entries) = names.find_map(|name| self.table.get_key_value(name))?;
+        Some((name, entries))
     }
 }
 
@@ -234,9 +252,13 @@ mod tests {
 
     use super::*;
 
+    fn mailbox(text: &str) -> Mailbox {
+        list::parse_word(text).mailboxes.remove(0)
+    }
+
     fn expanded(text: &str, name: &str) -> String {
         let (aliases, _) = Aliases::parse(text);
-        match aliases.expand(&Local::parse(name).unwrap(), &Hosts::new(["host.example"])) {
+        match aliases.expand(&mailbox(name), &Hosts::new(["host.example"])) {
             Ok(None) => "none".to_owned(),
             Ok(Some(targets)) => targets.iter().map(Spec::to_string).collect::<Vec<_>>().join(" "),
             Err(error) => format!("{error:?}"),
@@ -274,6 +296,41 @@ mod tests {
             ("diamond", "t@x"),
         ] {
             assert_eq!(expanded(text, name), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn bare_names_that_are_no_alias_go_to_default() {
+        let text = "root: ann@x\nteam: \\carl, dora\nblack: |cmd\n";
+        for catch_all in ["default", "DEFAULT", "*"] {
+            let text = format!("{text}{catch_all}: admin\nadmin: a@x\n");
+            for (name, expected) in [
+                ("www-data", "a@x"),
+                ("root", "ann@x"),
+                ("nobody@localhost", "a@x"),
+                ("root@host.example", "ann@x"),
+                ("nobody@host.example", "none"),
+                ("nobody@elsewhere.example", "none"),
+                ("team", "carl a@x"),
+                ("black", "Nowhere"),
+                ("\\bob", "none"),
+            ] {
+                assert_eq!(expanded(&text, name), expected, "{catch_all}: {name}");
+            }
+        }
+        assert_eq!(expanded("default: bob", "carl"), "bob");
+        assert_eq!(expanded("default: bob, default", "carl"), "bob default");
+        assert_eq!(expanded("default: |cmd", "carl"), "Nowhere");
+        assert_eq!(expanded("default: bob\nbob: carl\ncarl: bob", "dora"), "Loop");
+    }
+
+    #[test]
+    fn who_catches_all_gives_way_to_the_file() {
+        for (text, expected) in [("", "a@x"), ("root: r@x", "a@x"), ("default: d@x", "d@x"), ("*: d@x", "d@x")] {
+            let (mut aliases, _) = Aliases::parse(text);
+            aliases.catch(mailbox("a@x"));
+            let targets = aliases.expand(&mailbox("bob"), &Hosts::default()).unwrap().unwrap();
+            assert_eq!(targets[0].to_string(), expected, "{text}");
         }
     }
 
@@ -318,7 +375,7 @@ mod tests {
         fn any_file_can_be_read_and_any_name_expanded(text in "([ab]: ?[abc|/\\\\:@\", ]{0,6}\r?\n){0,8}[\\x00-\\x7fä]{0,20}") {
             let (aliases, faults) = Aliases::parse(&text);
             for name in ["a", "b", "c"] {
-                if let Ok(Some(targets)) = aliases.expand(&Local::parse(name).unwrap(), &Hosts::default()) {
+                if let Ok(Some(targets)) = aliases.expand(&mailbox(name), &Hosts::default()) {
                     prop_assert!(!targets.is_empty() && targets.len() <= TARGETS_MAX);
                 }
             }

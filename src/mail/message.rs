@@ -1,8 +1,11 @@
 //! What is added to a header, and what leaves it, before it may be sent? (RFC 5322 3.6; sendmail(8))
 
 use super::{
+    address::Spec,
+    aliases::Hosts,
     fold,
     header::{Field, Header},
+    list,
     phrase::encode_list,
 };
 use crate::error::{Error, Exit};
@@ -69,10 +72,15 @@ pub fn complete(header: &Header, with: &Completion<'_>) -> Result<Completed, Err
     }
     let signed = header.fields().any(|f| f.is("DKIM-Signature"));
     let mut replacement = with.replace_from;
-    for field in header.fields().filter(|f| !leaves(f)) {
+    // With another author a Sender would name a third one, whom the smarthost may know as little (RFC 5322 3.6.2).
+    let stays = |f: &Field<'_>| !leaves(f) && (with.replace_from.is_none() || !f.is("Sender"));
+    for field in header.fields().filter(stays) {
         if field.is("From") && (with.replace_from.is_some() || (field.value.is_empty() && !with.gateway)) {
             if let Some(value) = replacement.take() {
                 fold::field("From", value, &mut text);
+                if !with.gateway && !header.fields().any(|f| f.is("Reply-To")) {
+                    reply_to(&field, with, &mut text);
+                }
             }
         } else if with.gateway || signed {
             text.extend_from_slice(field.raw);
@@ -116,6 +124,18 @@ fn add_missing(header: &Header, with: &Completion<'_>, text: &mut Vec<u8>) {
     if !has(message_id) {
         fold::field(message_id, &(with.message_id)(), text);
     }
+}
+
+/// Lets answers go to the authors whom `from` named, where they have addresses that mean something elsewhere.
+fn reply_to(from: &Field<'_>, with: &Completion<'_>, text: &mut Vec<u8>) {
+    let authors = list::parse_bytes(from.value);
+    let reachable = |spec: &Spec| spec.domain().is_some_and(|domain| !Hosts::is_localhost(domain));
+    if authors.mailboxes.is_empty() || !authors.faults.is_empty() || !authors.mailboxes.iter().all(|a| reachable(&a.spec)) {
+        return;
+    }
+    let value = from.text();
+    let encoded = if value.is_ascii() { None } else { encode_list(&value, with.phrase) };
+    fold::field("Reply-To", encoded.as_deref().unwrap_or(&value), text);
 }
 
 /// Fields that never leave: they would tell of blind recipients, or of a transport or mailbox before ours.

@@ -49,14 +49,10 @@ impl<'a> Recipients<'a> {
         if !self.asked.insert((given.key(), mailbox.verbatim)) {
             return Ok(());
         }
-        let targets = if self.hosts.has_mailbox(mailbox) {
-            let hint = "correct the aliases; programs, files and includes behind a name are never used";
-            self.aliases.expand(mailbox.spec.local(), self.hosts).map_err(|error| {
-                Error::new(Exit::DataErr, format!("addressing \"{}\"", mailbox.spec), error.to_string()).hint(hint)
-            })?
-        } else {
-            None
-        };
+        let targets = self.aliases.expand(mailbox, self.hosts).map_err(|error| {
+            Error::new(Exit::DataErr, format!("addressing \"{}\"", mailbox.spec), error.to_string())
+                .hint("correct the aliases; programs, files and includes behind a name are never used")
+        })?;
         let Some(targets) = targets else {
             let original = wish.original.clone().filter(|original| !original.same_mailbox(&given));
             self.push(Recipient { address: given, original, notify: wish.notify });

@@ -1,4 +1,4 @@
-//! How does a caller of `sendmail -bs` talk to it? A line, and then nothing before the reply (RFC 5321 2.1).
+//! How does a caller talk to sendmail? All at once, or with `-bs` a line and then nothing before the reply (RFC 5321 2.1).
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -10,6 +10,33 @@ use std::{
 
 /// Longest life of a session.
 const LIMIT: Duration = Duration::from_secs(30);
+
+/// Writes `input` to the program and reads its answers, all at once as a pipe demands; a program that hangs is killed.
+pub(crate) fn speak(mut command: Command, input: &[u8]) -> (Option<i32>, String, String) {
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let read = |mut pipe: Box<dyn Read + Send>| {
+        let (tell, told) = mpsc::channel();
+        thread::spawn(move || {
+            let mut bytes = Vec::new();
+            let _ = pipe.read_to_end(&mut bytes);
+            let _ = tell.send(String::from_utf8_lossy(&bytes).into_owned());
+        });
+        told
+    };
+    let stdout = read(Box::new(child.stdout.take().unwrap()));
+    let stderr = read(Box::new(child.stderr.take().unwrap()));
+    let input = input.to_vec();
+    let writer = thread::spawn(move || stdin.write_all(&input));
+    let answers = (stdout.recv_timeout(LIMIT), stderr.recv_timeout(LIMIT));
+    if answers.0.is_err() || answers.1.is_err() {
+        child.kill().unwrap();
+    }
+    let exit = child.wait().unwrap().code();
+    // A mode that reads no message may be gone before it was written.
+    let _ = writer.join().unwrap();
+    (exit, answers.0.unwrap_or_default(), answers.1.unwrap_or_else(|_| "hung".to_owned()))
+}
 
 /// Says `input` line by line, its bytes as they are, and waits for the reply that each is owed; then standard input ends.
 ///

@@ -69,6 +69,12 @@ impl Recorder {
         self.port
     }
 
+    /// What was seen since it was last asked for.
+    #[allow(dead_code, reason = "for clients that come again")]
+    pub(crate) fn take(&self) -> Seen {
+        std::mem::take(&mut *self.seen.lock().unwrap())
+    }
+
     /// What was seen, once the client is gone.
     pub(crate) fn finish(self) -> Seen {
         self.stop.store(true, Ordering::SeqCst);

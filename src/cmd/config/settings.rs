@@ -62,6 +62,7 @@ pub(super) fn of(config: &Config) -> Vec<Setting> {
         Aliases::None => list.add("aliases", "", "none"),
         Aliases::File(file) => list.add("aliases", shown(file), ""),
     }
+    list.add("catch_all", config.catch_all.as_ref().map(ToString::to_string), "nobody");
     list.within("log", None);
     match &config.log.file {
         Some(file) => list.add("file", shown(file), ""),

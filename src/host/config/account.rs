@@ -3,7 +3,7 @@
 use std::{net::IpAddr, os::unix::ffi::OsStrExt as _, path::PathBuf};
 
 use super::{
-    Account, Backend, FromPolicy, Protocol, Target, Tls, Version, WITHOUT_NATIVE_TLS, auth, keys,
+    Account, Backend, FromPolicy, Protocol, Senders, Target, Tls, Version, WITHOUT_NATIVE_TLS, auth, keys,
     section::{Found, Section},
     values::{self, Fault, Host, shown},
 };
@@ -32,10 +32,11 @@ pub(super) fn read(name: &str, section: &Section<'_>) -> Result<Account, Error> 
     let auth = auth::read(&auth_section, &target, &tls)?;
     let from_policies = [("free", FromPolicy::Free), ("login", FromPolicy::Login), ("fixed", FromPolicy::Fixed)];
     let from_policy = section.word("from_policy", &from_policies)?;
-    let from = section.parsed("from", values::address)?.map(|found| found.value);
+    let senders = Senders::read(section)?;
+    let from = senders.address(|| section.world.user().login, || section.world.host_name())?;
     if let Some(policy) = &from_policy
         && policy.value == FromPolicy::Fixed
-        && from.is_none()
+        && !senders.is_written()
     {
         let fault = Fault::new("a fixed sender needs an address");
         return Err(policy.error(fault.hint(format!("add `{}`", section.called("from")))));
@@ -44,6 +45,7 @@ pub(super) fn read(name: &str, section: &Section<'_>) -> Result<Account, Error> 
         name: name.to_owned(),
         protocol,
         from,
+        senders,
         matches: section.list("match", values::pattern)?.into_iter().map(|found| found.value).collect(),
         from_policy: from_policy.map(|found| found.value),
         rewrite_from: section.boolean("rewrite_from")?.unwrap_or(false),

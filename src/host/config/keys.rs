@@ -11,7 +11,19 @@ pub(super) struct Table {
 
 pub(super) const TOP: Table = Table {
     header: "",
-    keys: &["default_account", "mail_domain", "aliases", "log", "memory", "queue", "serve", "limits", "dns", "accounts"],
+    keys: &[
+        "default_account",
+        "mail_domain",
+        "aliases",
+        "catch_all",
+        "log",
+        "memory",
+        "queue",
+        "serve",
+        "limits",
+        "dns",
+        "accounts",
+    ],
 };
 
 pub(super) const LOG: Table = Table { header: "[log]", keys: &["file", "syslog", "syslog_tls"] };
@@ -65,6 +77,7 @@ pub(super) const ACCOUNT: Table = Table {
         "port",
         "protocol",
         "from",
+        "from_by_user",
         "match",
         "from_policy",
         "rewrite_from",

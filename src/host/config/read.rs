@@ -56,6 +56,7 @@ pub(super) fn config(page: &Page<'_>, table: &DeTable<'_>, origin: Origin, world
         default_account: default_account(&top, &names)?,
         mail_domain: top.parsed("mail_domain", values::domain)?.map(|found| found.value),
         aliases: aliases(&top)?,
+        catch_all: top.parsed("catch_all", values::address)?.map(|found| found.value),
         log,
         memory,
         queue,

@@ -232,6 +232,19 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// A table of texts under names of the user's choice, each made into what it means.
+    pub(super) fn map<T>(&self, key: &str, parse: impl Fn(&str) -> Result<T, Fault>) -> Result<Vec<(String, T)>, Error> {
+        let Some(value) = self.value(key) else { return Ok(Vec::new()) };
+        let wanted = "a table: `{ root = \"ops@example.com\" }`";
+        let table = value.get_ref().as_table().ok_or_else(|| self.mistyped(key, value, wanted))?;
+        let entry = |(name, value): (&toml::Spanned<std::borrow::Cow<'_, str>>, &toml::Spanned<DeValue<'_>>)| {
+            let text = value.get_ref().as_str().ok_or_else(|| self.mistyped(key, value, wanted))?;
+            let parsed = plain(text).and_then(&parse).map_err(|fault| self.page.error(value.span(), fault))?;
+            Ok((name.get_ref().to_string(), parsed))
+        };
+        table.iter().map(entry).collect()
+    }
+
     fn is_environment(&self) -> bool {
         matches!(self.page, Page::Environment { .. })
     }

@@ -91,6 +91,7 @@ fn account() -> Account {
         by_way_of: None,
         protocol: Protocol::Smtp,
         from: None,
+        senders: crate::host::config::Senders::default(),
         matches: vec![],
         from_policy: None,
         rewrite_from: false,

@@ -134,10 +134,32 @@ fn bare_names_are_qualified_in_address_fields_only() {
 fn from_is_replaced_in_its_place_or_added() {
     let caller = Caller { replace_from: Some("New <n@x>"), ..Caller::new() };
     let out = |input: &str| latin(&caller.complete(input.as_bytes()).unwrap().text);
-    assert_eq!(out("Date: d\nFrom: a@x,\n b@x\nFrom: c@x\nMessage-ID: <m>\n\n"), "Date: d\nFrom: New <n@x>\nMessage-ID: <m>\n");
+    assert_eq!(
+        out("Date: d\nFrom: a@x,\n b@x\nFrom: c@x\nMessage-ID: <m>\n\n"),
+        "Date: d\nFrom: New <n@x>\nReply-To: a@x, b@x\nMessage-ID: <m>\n"
+    );
     assert_eq!(out("Date: d\nFrom:\nMessage-ID: <m>\n\n"), "Date: d\nFrom: New <n@x>\nMessage-ID: <m>\n");
     assert_eq!(out("Date: d\nMessage-ID: <m>\n\n"), "From: New <n@x>\nDate: d\nMessage-ID: <m>\n");
     assert!(caller.asked.borrow().is_empty());
+}
+
+#[test]
+fn answers_still_go_to_the_author_who_was_replaced_and_no_third_one_is_named() {
+    let caller = Caller { replace_from: Some("n@x"), ..Caller::new() };
+    let out = |input: &str| {
+        let text = latin(&caller.complete(format!("Date: d\nMessage-ID: <m>\n{input}\n").as_bytes()).unwrap().text);
+        text.strip_prefix("Date: d\nMessage-ID: <m>\n").unwrap().to_owned()
+    };
+    assert_eq!(out("From: A <a@y>\nSender: s@y\n"), "From: n@x\nReply-To: A <a@y>\n");
+    assert_eq!(out("From: A <a@y>\nReply-To: list@y\n"), "From: n@x\nReply-To: list@y\n");
+    assert_eq!(out("From: J\u{fc}rgen <j@y>\n"), "From: n@x\nReply-To: [Juergen] <j@y>\n");
+    for nobody in ["root (Cron Daemon)", "root@localhost", "a@y, root", "<>", "a@y b", ""] {
+        assert_eq!(out(&format!("From: {nobody}\n")), "From: n@x\n", "{nobody}");
+    }
+    assert_eq!(
+        completed("From: a@x\nSender: s@y\nDate: d\nMessage-ID: <m>\n\n"),
+        "From: a@x\nSender: s@y\nDate: d\nMessage-ID: <m>\n"
+    );
 }
 
 #[test]

@@ -1,0 +1,148 @@
+//! Does it work where nothing is: configured by the environment alone, as a uid that nobody knows, on a disk that takes nothing?
+//!
+//! As containers start programs. The parts that need root (another uid, mounts) say that they were skipped where it is missing.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says what is wrong by panicking")]
+
+mod common;
+
+#[path = "callers/recorder.rs"]
+#[allow(dead_code, reason = "the recorded callers use the rest")]
+mod recorder;
+#[path = "system/smarthost.rs"]
+#[allow(dead_code, reason = "the system tests use the rest")]
+mod smarthost;
+
+use std::{env, process::Command, thread};
+
+use common::{PASSWORD, Run, Scratch, USER, binary, run, say};
+use recorder::{Mail, Recorder};
+use smarthost::smarthost;
+
+const MESSAGE: &str = "Subject: backup done\nTo: you@dest.example\nBcc: boss@dest.example\n\nall is well\n";
+
+/// `sendmail -t` with nothing in its environment but `variables`; `wrapper` stands before it.
+fn send(wrapper: &[&str], variables: &[(&str, &str)], message: &str) -> Run {
+    let scratch = Scratch::new();
+    let program = scratch.path().join("sendmail");
+    std::fs::copy(binary(), &program).unwrap();
+    let words = wrapper.iter().map(Into::into).chain([program]);
+    let words: Vec<std::path::PathBuf> = words.collect();
+    let mut command = Command::new(&words[0]);
+    command.args(&words[1..]).args(["-t", "-i"]).env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").current_dir("/");
+    command.envs(variables.iter().copied());
+    run(command, message.as_bytes())
+}
+
+/// The same to a recorder, which must get exactly one message.
+fn sent(wrapper: &[&str], variables: &[(&str, &str)]) -> (Run, Mail) {
+    let recorder = Recorder::start(false);
+    let port = recorder.port().to_string();
+    let smarthost = [("SEALPOST_HOST", "127.0.0.1"), ("SEALPOST_PORT", &port), ("SEALPOST_TLS_POLICY", "off")];
+    let run = send(wrapper, &[&smarthost, variables].concat(), MESSAGE);
+    let mut seen = recorder.finish();
+    assert_eq!((run.code, seen.mails.len()), (0, 1), "{run:?}");
+    assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("", ""));
+    (run, seen.mails.remove(0))
+}
+
+fn recipients(mail: &Mail) -> Vec<&str> {
+    mail.recipients.iter().map(|recipient| recipient.address.as_str()).collect()
+}
+
+fn is_root(part: &str) -> bool {
+    let root = rustix::process::geteuid().is_root();
+    if !root {
+        assert!(!env::var("CI").is_ok_and(|ci| ci == "true"), "{part} must run in CI");
+        say(&format!("SKIPPED: {}: {part} needs root", thread::current().name().unwrap_or("a container")));
+    }
+    root
+}
+
+#[test]
+fn the_environment_alone_is_a_configuration() {
+    let variables = [("SEALPOST_FROM", "app@shop.example"), ("SEALPOST_MAIL_DOMAIN", "shop.example"), ("SEALPOST_LOG_FILE", "")];
+    let (_, mail) = sent(&[], &variables);
+    assert_eq!((mail.from.as_str(), recipients(&mail)), ("app@shop.example", vec!["you@dest.example", "boss@dest.example"]));
+    let data = String::from_utf8(mail.data).unwrap();
+    assert!(data.contains("<app@shop.example>") || data.contains("From: app@shop.example"), "{data}");
+    assert!(!data.contains("boss"), "{data}");
+}
+
+#[test]
+fn local_names_of_an_image_without_aliases_go_to_who_catches_all() {
+    let recorder = Recorder::start(false);
+    let port = recorder.port().to_string();
+    let variables = [
+        ("SMTP_HOST", "127.0.0.1"),
+        ("SMTP_PORT", port.as_str()),
+        ("SEALPOST_TLS_POLICY", "off"),
+        ("SEALPOST_CATCH_ALL", "admin@shop.example"),
+        ("SEALPOST_FROM", "%U@shop.example"),
+        ("SEALPOST_ALIASES", ""),
+        ("SEALPOST_LOG_FILE", ""),
+    ];
+    let run = send(&[], &variables, "To: root, www-data@localhost, you@dest.example\n\nhi\n");
+    let seen = recorder.finish();
+    assert_eq!(run.code, 0, "{run:?}");
+    assert_eq!(recipients(&seen.mails[0]), ["admin@shop.example", "you@dest.example"]);
+    let login = nix::unistd::User::from_uid(nix::unistd::Uid::effective()).unwrap().map_or_else(String::new, |user| user.name);
+    assert_eq!(seen.mails[0].from, format!("{login}@shop.example"));
+}
+
+#[test]
+fn a_password_comes_from_the_file_that_a_variable_names() {
+    let Some(smarthost) = smarthost() else { return };
+    let secrets = Scratch::new();
+    let file = secrets.write("smtp_password", format!("{PASSWORD}\n"));
+    let port = smarthost.port("plain-auth").to_string();
+    let file = file.display().to_string();
+    let variables = [
+        ("SEALPOST_HOST", "127.0.0.1"),
+        ("SEALPOST_PORT", port.as_str()),
+        ("SEALPOST_TLS_POLICY", "off"),
+        ("SEALPOST_USER", USER),
+        ("SEALPOST_PASSWORD_FILE", &file),
+        ("SEALPOST_MECHANISM", "PLAIN"),
+        ("SEALPOST_FROM", "app@client.test"),
+        ("SEALPOST_LOG_FILE", ""),
+    ];
+    let mark = secrets.path().file_name().unwrap().to_str().unwrap();
+    let message = format!("To: ok@sink.test\nSubject: {mark}\n\nall is well\n");
+    let run = send(&[], &variables, &message);
+    assert_eq!((run.code, run.stderr.as_str()), (0, ""));
+    let delivered = String::from_utf8(smarthost.delivered(mark)).unwrap();
+    assert!(delivered.contains(&format!("(Authenticated sender: {USER}")), "{delivered}");
+    std::fs::remove_file(&file).unwrap();
+    let run = send(&[], &variables, &message);
+    assert_eq!(run.code, 78, "{run:?}");
+    assert!(run.stderr.contains(&file) && !run.stderr.contains(PASSWORD), "{run:?}");
+}
+
+#[test]
+fn a_uid_without_an_entry_sends_from_a_disk_that_takes_nothing() {
+    if !is_root("another uid") {
+        return;
+    }
+    // What a container runtime does with `--read-only --user 12345`; all that is mounted, /tmp and /proc too.
+    let lock = "set -e; mount --make-rprivate /; \
+                for at in $(cut -d' ' -f5 /proc/self/mountinfo | tac); do mount -o remount,bind,ro \"$at\" 2>/dev/null || true; done; \
+                if touch /tmp/x /x 2>/dev/null; then echo 'a disk can be written'; exit 1; fi; \
+                exec setpriv --reuid=12345 --regid=12345 --clear-groups \"$@\"";
+    let wrapper = ["unshare", "--mount", "sh", "-c", lock, "sh"];
+    let (_, mail) = sent(&wrapper, &[("SEALPOST_MAIL_DOMAIN", "shop.example"), ("SEALPOST_LOG_SYSLOG", "false")]);
+    assert_eq!((mail.from.as_str(), recipients(&mail).len()), ("uid12345@shop.example", 2));
+    // A large message would go to a temporary file; there is no place, and it says so.
+    let recorder = Recorder::start(false);
+    let port = recorder.port().to_string();
+    let variables = [
+        ("SEALPOST_HOST", "127.0.0.1"),
+        ("SEALPOST_PORT", &port),
+        ("SEALPOST_TLS_POLICY", "off"),
+        ("SEALPOST_MAIL_DOMAIN", "shop.example"),
+    ];
+    let run = send(&wrapper, &variables, &format!("{MESSAGE}{}", "a line of a large message\n".repeat(200_000)));
+    let seen = recorder.finish();
+    assert_eq!((run.code, seen.mails.len()), (75, 0), "{run:?}");
+    assert!(run.stderr.contains("set TMPDIR"), "{run:?}");
+}
