@@ -46,7 +46,8 @@ pub(super) fn open_bounded(path: &Path, largest: u64) -> io::Result<io::Take<Fil
 /// # Errors
 /// What open(2) and read(2) say; it is a FIFO, or larger.
 pub(super) fn read(path: &Path, largest: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
+    // Most fit; a buffer without room would be filled 32 octets at a time.
+    let mut bytes = Vec::with_capacity(4096);
     open_bounded(path, largest + 1)?.read_to_end(&mut bytes)?;
     if bytes.len() as u64 > largest {
         return Err(io::Error::other(format!("it is larger than {} MiB", largest >> 20)));

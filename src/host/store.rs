@@ -23,6 +23,9 @@ use crate::{
 /// What is read in one go.
 const CHUNK: usize = 64 << 10;
 
+/// What is read first: most mail is smaller, and each page of a buffer costs 0.001 ms or more when it is first touched.
+const FIRST: usize = 4 << 10;
+
 /// What may be thrown away behind a message that was refused, so that its writer ends by itself: not for ever.
 const MOST_DRAINED: u64 = 1 << 30;
 
@@ -83,7 +86,7 @@ impl Intake {
         };
         let hold = input.in_place().map_or_else(|| Hold::memory(options.temp_dir.clone()), Hold::file);
         let mut intake = Self { dots, hold, ..Self::new(options) };
-        let mut buffer = vec![0; CHUNK];
+        let mut buffer = vec![0; FIRST];
         loop {
             let length = input.read(&mut buffer)?;
             let more = match buffer.get(..length) {
@@ -92,6 +95,9 @@ impl Intake {
             };
             if !more {
                 return intake.finish();
+            }
+            if length == buffer.len() {
+                buffer.resize(CHUNK, 0);
             }
         }
     }
