@@ -11,6 +11,7 @@ pub mod mail {
     pub mod bounce;
     pub mod content;
     pub mod envelope;
+    pub mod find;
     pub mod fold;
     pub mod header;
     pub mod lines;

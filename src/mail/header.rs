@@ -1,6 +1,6 @@
 //! Which of a message's first lines are its header, and which fields are in it? (RFC 5322 2.2, 3.6)
 
-use memchr::{memchr, memchr2};
+use super::find;
 
 /// The largest header that is taken, in octets.
 pub const LARGEST: usize = 1 << 20;
@@ -84,7 +84,7 @@ impl Header {
 
 /// Name and value of a line that begins a field; `Name :` counts (RFC 5322 4.5).
 pub fn split_name(line: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (name, value) = line.split_at_checked(memchr(b':', line)?)?;
+    let (name, value) = line.split_at_checked(find::one(b':', line)?)?;
     let name = name.trim_ascii_end();
     (!name.is_empty() && name.iter().all(|c| matches!(c, 33..=126))).then_some((name, value.get(1..)?))
 }
@@ -133,7 +133,7 @@ impl Opening {
     /// More than [`LARGEST`] octets of header.
     pub fn push(&mut self, chunk: &[u8]) -> Result<Option<Start>, TooLarge> {
         self.raw.extend_from_slice(chunk);
-        while let Some(at) = memchr(b'\n', &self.raw[self.searched..]) {
+        while let Some(at) = find::one(b'\n', &self.raw[self.searched..]) {
             let end = self.searched + at;
             self.searched = end + 1;
             if let Some(start) = self.judge(end) {
@@ -168,7 +168,7 @@ impl Opening {
     fn judge(&mut self, end: usize) -> Option<Start> {
         let line = &self.raw[self.line..end];
         let next = (end + 1).min(self.raw.len());
-        let line = if memchr2(b'\r', 0, line).is_none() {
+        let line = if find::two(b'\r', 0, line).is_none() {
             line
         } else {
             self.scratch.clear();

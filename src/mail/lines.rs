@@ -3,7 +3,7 @@
 //! LF, CRLF and CR CR LF end one line, a CR that no LF follows ends one too, and a NUL is no text. Because every reader of a
 //! message asks here, what was measured, what is sent and what is re-encoded can't disagree about a line.
 
-use memchr::{memchr_iter, memchr3_iter};
+use super::find;
 
 /// What a [`Splitter`] finds.
 pub trait Sink {
@@ -28,13 +28,13 @@ impl Splitter {
     /// Cuts the next chunk.
     pub fn feed(&mut self, chunk: &[u8], sink: &mut impl Sink) {
         // Nearly all mail has neither CR nor NUL here, and looking for one octet is quicker than looking for three.
-        if self.held == 0 && memchr::memchr2(b'\r', 0, chunk).is_none() {
+        if self.held == 0 && find::two(b'\r', 0, chunk).is_none() {
             let mut from = 0;
-            for at in memchr_iter(b'\n', chunk) {
+            find::each(b'\n', chunk, |at| {
                 text(sink, &chunk[from..at]);
                 from = at + 1;
                 sink.end(from);
-            }
+            });
             text(sink, &chunk[from..]);
             return;
         }
@@ -43,7 +43,7 @@ impl Splitter {
 
     fn feed_any(&mut self, chunk: &[u8], sink: &mut impl Sink) {
         let mut from = 0;
-        for at in memchr3_iter(b'\r', b'\n', 0, chunk) {
+        find::each_of_three([b'\r', b'\n', 0], chunk, |at| {
             if from < at {
                 self.settle(from, sink);
                 text(sink, &chunk[from..at]);
@@ -61,7 +61,7 @@ impl Splitter {
                     sink.end(at);
                 }
             }
-        }
+        });
         if from < chunk.len() {
             self.settle(from, sink);
             text(sink, &chunk[from..]);

@@ -3,7 +3,10 @@
 use std::fmt;
 
 use super::sasl::Mask;
-use crate::mail::outcome::{Enhanced, Reply};
+use crate::mail::{
+    find,
+    outcome::{Enhanced, Reply},
+};
 
 /// Longest reply line. RFC 5321 4.5.3.1.5 says 512; real servers send longer advice, and 334 challenges are longer still.
 const LINE_LIMIT: usize = 12 * 1024;
@@ -75,7 +78,7 @@ impl Parser {
     /// # Errors
     /// The bytes are no reply, or exceed the bounds; the parser is of no use afterwards.
     pub fn next_reply(&mut self) -> Result<Option<Reply>, Malformed> {
-        while let Some(end) = memchr::memchr(b'\n', &self.unread[self.start..]) {
+        while let Some(end) = find::one(b'\n', &self.unread[self.start..]) {
             let line = self.unread[self.start..self.start + end].to_vec();
             self.start += end + 1;
             if let Some(reply) = self.line(line.strip_suffix(b"\r").unwrap_or(&line))? {

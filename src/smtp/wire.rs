@@ -1,8 +1,9 @@
 //! How do foreign bytes become lines of SMTP, so that no input can end the data early? (RFC 5321 2.3.8, 4.5.2)
 
-use memchr::memmem;
-
-use crate::mail::lines::{Sink, Splitter};
+use crate::mail::{
+    find,
+    lines::{Sink, Splitter},
+};
 
 /// Makes every line end CRLF and leaves NULs out, chunk by chunk; what comes out has no other CR or LF.
 #[derive(Clone, Debug, Default)]
@@ -83,11 +84,11 @@ impl DotStuffer {
             out.extend_from_slice(b"\n.");
             from = 1;
         }
-        for at in memmem::find_iter(chunk, b"\r\n.") {
+        find::each_pattern(b"\r\n.", chunk, |at| {
             out.extend_from_slice(&chunk[from..at + 2]);
             out.push(b'.');
             from = at + 2;
-        }
+        });
         out.extend_from_slice(&chunk[from..]);
         self.seen = match last {
             b'\r' => Seen::Cr,

@@ -1,6 +1,6 @@
 //! What does the header of an entity say about its body? (RFC 2045 5, 6; RFC 2046 5)
 
-use memchr::memchr;
+use crate::mail::find;
 
 /// The longest boundary that is believed; RFC 2046 5.1.1 allows 70.
 pub(super) const LONGEST_BOUNDARY: usize = 100;
@@ -48,7 +48,7 @@ impl Fields {
             let inner = message && !deep && coding == Coding::Identity;
             return if inner { Kind::Message } else { Kind::Leaf { text: !message, coding } };
         };
-        let (media, parameters) = value.split_at(memchr(b';', value).unwrap_or(value.len()));
+        let (media, parameters) = value.split_at(find::one(b';', value).unwrap_or(value.len()));
         let media = media.trim_ascii().to_ascii_lowercase();
         if let Some(subtype) = media.strip_prefix(b"multipart/") {
             let sealed = matches!(subtype, b"signed" | b"encrypted");
@@ -82,7 +82,7 @@ fn boundary(mut rest: &[u8]) -> Option<Vec<u8>> {
     while let Some(after) = rest.strip_prefix(b";") {
         let (parameter, next) = after.split_at(end_of_parameter(after));
         rest = next;
-        let Some(equals) = memchr(b'=', parameter) else { continue };
+        let Some(equals) = find::one(b'=', parameter) else { continue };
         if parameter[..equals].trim_ascii().eq_ignore_ascii_case(b"boundary") {
             let value = parameter[equals + 1..].trim_ascii();
             let text = match value.strip_prefix(b"\"") {

@@ -5,7 +5,7 @@ use super::{
     entity::{Coding, Fields, Kind},
     walk::{Visitor, Walker},
 };
-use crate::mail::{content::Form, scan::LONGEST_LINE};
+use crate::mail::{content::Form, find, scan::LONGEST_LINE};
 
 /// The first pass.
 pub struct Survey(Walker<Notes>);
@@ -175,7 +175,7 @@ impl Visitor for Notes {
         self.line += piece.len() as u64;
         if let Some(Entity { content, .. }) = self.plan.entities.last_mut() {
             content.eight_bit |= !piece.is_ascii();
-            content.nul |= memchr::memchr(0, piece).is_some();
+            content.nul |= find::one(0, piece).is_some();
             content.long |= self.line > LONGEST_LINE;
         }
     }
