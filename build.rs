@@ -184,7 +184,7 @@ fn link_the_unwinder() {
 /// Has the linker put the functions of [`QUEUE`] behind all others, those of [`CONVERSATION`] behind these, and [`SELDOM`] last.
 fn set_apart() -> io::Result<()> {
     // A group each, so that they lie in the order of the list.
-    let groups = |list: &[&[&str]]| -> String { list.iter().map(|path| format!("*({})\n", below(path).join(" "))).collect() };
+    let groups = |list: &[&[&str]]| list.iter().map(|path| format!("*({})\n", below(path).join(" "))).collect::<Vec<_>>().concat();
     let seldom: Vec<String> = SELDOM.iter().flat_map(|path| below(path)).collect();
     // What is in two is the first's; what is put behind .text last lies nearest to it.
     let script = format!(
