@@ -4,16 +4,17 @@
 
 use libfuzzer_sys::fuzz_target;
 use sealpost::mail::{
-    address::Local,
+    address::Spec,
     aliases::{Aliases, Hosts},
+    list::Mailbox,
 };
 
 fuzz_target!(|bytes: &[u8]| {
     let (aliases, _) = Aliases::parse_bytes(bytes);
     let hosts = Hosts::new(["client.test"]);
-    for name in ["root", "a", "default"] {
-        if let Ok(local) = Local::parse(name) {
-            let _ = aliases.expand(&local, &hosts);
+    for name in ["root", "a@localhost", "default"] {
+        if let Ok(spec) = Spec::parse(name) {
+            let _ = aliases.expand(&Mailbox { display: None, spec, verbatim: false }, &hosts);
         }
     }
 });
