@@ -6,11 +6,15 @@ use std::{
     fs::File,
     io::Read as _,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU8, Ordering},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU8, Ordering},
+    },
 };
 
 use jiff::ZonedDateTime;
 
+mod passwd;
 mod system;
 mod visitor;
 
@@ -85,6 +89,9 @@ impl User {
     /// It does not answer now.
     pub fn find(uid: u32) -> std::io::Result<Self> {
         use nix::errno::Errno;
+        if let Some(entry) = passwd::entry(Path::new("/etc"), uid) {
+            return Ok(Self { full_name: full_name(&entry.gecos, &entry.login), login: entry.login });
+        }
         match nix::unistd::User::from_uid(uid.into()) {
             Ok(Some(entry)) => {
                 let full_name = full_name(&entry.gecos.to_string_lossy(), &entry.name);
@@ -133,7 +140,9 @@ impl World for Machine {
     }
 
     fn user(&self) -> User {
-        User::of(self.uid())
+        // The log, the sender and a missing From each ask.
+        static CALLER: OnceLock<User> = OnceLock::new();
+        CALLER.get_or_init(|| User::of(self.uid())).clone()
     }
 
     fn host_name(&self) -> String {
@@ -323,9 +332,11 @@ fn is_domain(name: &str) -> bool {
 
 /// The beginning of a text file, where it can be read.
 fn head(path: &Path, limit: u64) -> Option<String> {
-    let mut text = Vec::new();
+    // Most fit; a buffer without room would be filled 32 octets at a time.
+    let mut text = Vec::with_capacity(4096);
     File::open(path).ok()?.take(limit).read_to_end(&mut text).ok()?;
-    Some(String::from_utf8_lossy(&text).into_owned())
+    // Whether it is UTF-8 is found out four times as fast as what of it is not.
+    Some(String::from_utf8(text).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
 }
 
 #[cfg(test)]
