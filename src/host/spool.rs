@@ -49,6 +49,7 @@ mod list;
 mod names;
 mod pauses;
 mod read;
+mod sum;
 mod sync;
 mod usage;
 mod write;

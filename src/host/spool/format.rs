@@ -17,7 +17,10 @@ use std::io;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::entry::{Head, State};
+use super::{
+    entry::{Head, State},
+    sum::Sum,
+};
 use crate::mail::{
     address::{Address, ReversePath},
     envelope::{Dsn, Envelope, Notify, Recipient, Ret, parse_envid},
@@ -68,7 +71,7 @@ impl Layout {
     }
 
     fn sum(first: &[u8], head: &[u8]) -> u32 {
-        let mut sum = crc32fast::Hasher::new();
+        let mut sum = Sum::new();
         sum.update(first);
         sum.update(head);
         sum.finalize()
@@ -110,7 +113,7 @@ fn number(text: &str, width: usize, radix: u32) -> Option<u64> {
 pub(super) struct Front {
     layout: Layout,
     head: Vec<u8>,
-    sum: crc32fast::Hasher,
+    sum: Sum,
 }
 
 impl Front {
@@ -130,7 +133,7 @@ impl Front {
         }
         let layout = Layout { head: json.len() as u64, content: head.size, checksum: 0, head_checksum: 0 };
         let octets = [&[0; FIRST], json.as_slice()].concat();
-        Ok((Self { layout, head: json, sum: crc32fast::Hasher::new() }, octets))
+        Ok((Self { layout, head: json, sum: Sum::new() }, octets))
     }
 
     /// Takes in octets of the message.
@@ -149,7 +152,7 @@ pub(super) fn change(state: &State) -> Result<Vec<u8>, serde_json::Error> {
     let mut line = b"01234567 ".to_vec();
     let begin = line.len();
     serde_json::to_writer(&mut line, &StateLine::from(state))?;
-    let checksum = format!("{:08x}", crc32fast::hash(&line[begin..]));
+    let checksum = format!("{:08x}", Sum::of(&line[begin..]));
     line[..checksum.len()].copy_from_slice(checksum.as_bytes());
     line.push(b'\n');
     Ok(line)
@@ -200,7 +203,7 @@ fn unreadable(what: &str, error: &serde_json::Error) -> String {
 fn sealed(line: &[u8]) -> Option<&[u8]> {
     let (checksum, json) = line.split_at_checked(9)?;
     let checksum = std::str::from_utf8(checksum).ok()?.strip_suffix(' ')?;
-    (number(checksum, 8, 16)? == u64::from(crc32fast::hash(json))).then_some(json)
+    (number(checksum, 8, 16)? == u64::from(Sum::of(json))).then_some(json)
 }
 
 #[derive(Serialize, Deserialize)]

@@ -8,6 +8,7 @@ use rustix::fs::{FileType, Stat, Timespec, Timestamps, futimens};
 use super::{
     entry::{Entry, Head, State},
     format::{self, FIRST, Layout},
+    sum::Sum,
 };
 
 /// Octets that are read at once of a file: with most messages this is all of it.
@@ -57,7 +58,7 @@ impl Known {
     /// Whether the message is what was written.
     pub(super) fn is_whole(&self, file: &File) -> io::Result<bool> {
         let to = self.layout.state_at();
-        let mut sum = crc32fast::Hasher::new();
+        let mut sum = Sum::new();
         if let Some(content) = slice(&self.front, self.at, to) {
             sum.update(content);
             return Ok(sum.finalize() == self.layout.checksum);
