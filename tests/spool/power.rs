@@ -158,7 +158,8 @@ impl Disk {
         if flags.word().contains("O_CREAT") && !self.names(directory).contains_key(name.as_slice()) {
             self.make(at, path, when, false);
         }
-        let node = self.names(directory)[name.as_slice()];
+        // Another thread may have renamed or removed it while this call was on its way; then the lock tells its opener so.
+        let Some(node) = self.names(directory).get(name.as_slice()).copied() else { return };
         self.open.insert(call.result.into(), (node, 0));
     }
 
