@@ -75,8 +75,6 @@ pub struct Session {
     saying: bool,
     /// The last reply may not be the one to the message: the server must say goodbye before it counts.
     unsure: bool,
-    /// Replies too many, behind the last that was asked for.
-    overheard: usize,
     /// MAIL was said: from then on the message met what `met` permits.
     begun: bool,
     turn: u32,
@@ -148,7 +146,6 @@ impl Session {
             form: Form::EightBit,
             saying: false,
             unsure: false,
-            overheard: 0,
             begun: false,
             turn: 0,
             offered: None,
@@ -400,7 +397,7 @@ impl Session {
             // A server may take its leave unasked (RFC 5321 3.8); anything else was meant for an earlier question.
             State::Parting if reply.code == 421 => {}
             State::Leaving if reply.code == 221 => self.state = State::Ended,
-            State::Parting | State::Leaving => self.overhear(reply),
+            State::Parting | State::Leaving => self.doubt(TOO_MANY),
             State::Idle | State::Waking => self.stale(&reply.to_string()),
             State::Resetting => self.on_reset(reply),
             State::Handshake | State::Ended => {}

@@ -113,11 +113,8 @@ fn a_reply_between_two_messages_never_answers_the_next() {
 
 #[test]
 fn a_reply_too_many_right_behind_the_last_keeps_nothing() {
-    for (then, fate) in [("S: 221 bye", Fate::Accepted), ("S: 550 no", Fate::Unknown), ("lost", Fate::Unknown)] {
-        let reports = kept().play_all(&format!("{CHUNKING}{}S! 250 2.0.0 extra\nC: QUIT\n{then}", sent()));
-        assert_eq!(fates(&reports), [fate], "{then}");
-    }
-    assert_eq!(fates(&kept().play_all(&format!("{CHUNKING}{}S! 550 5.7.1 extra", sent()))), [Fate::Unknown]);
+    let reports = kept().play_all(&format!("{CHUNKING}{}S! 250 2.0.0 extra", sent()));
+    assert_eq!(fates(&reports), [Fate::Unknown]);
     let reports = kept().play_all(&format!("{CHUNKING}{}S!raw 55", sent()));
     assert_eq!(fates(&reports), [Fate::Unknown]);
 }

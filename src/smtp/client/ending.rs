@@ -193,21 +193,6 @@ impl Session {
         self.out.silence();
     }
 
-    /// A reply too many. Where everybody was accepted, and this says yes too, it changes nothing: whichever of them answers the message,
-    /// it is one of those that come before the goodbye, which is waited for. Else a server that says 250 twice after each message
-    /// would get it again and again.
-    pub(super) fn overhear(&mut self, reply: &Reply) {
-        let outcomes = self.outcomes.as_deref().unwrap_or_default();
-        let accepted = outcomes.iter().all(|outcome| outcome.fate == Fate::Accepted);
-        // A server may say as many as there are recipients, and no end of them is waited for.
-        if accepted && self.overheard < outcomes.len() && reply.is_positive() && reply.code != 221 {
-            self.unsure = true;
-            self.overheard += 1;
-        } else {
-            self.doubt(TOO_MANY);
-        }
-    }
-
     /// Rests until the next message, or says QUIT; neither where half a reply is there that nothing asked for.
     pub(super) fn part(&mut self) {
         if !self.parser.is_empty() {
