@@ -4,11 +4,11 @@ use std::io;
 
 use jiff::Timestamp;
 use rustix::{
-    fs::{AtFlags, Timespec, Timestamps, utimensat},
+    fs::{AtFlags, utimensat},
     io::Errno,
 };
 
-use super::{Entry, Place, Spool, Stored, trouble};
+use super::{Entry, Place, Spool, Stored, read, trouble};
 use crate::{error::Error, host::journal::Id};
 
 impl Spool {
@@ -36,9 +36,7 @@ impl Spool {
 
     fn set_time(&self, id: Id, due: Timestamp) -> io::Result<()> {
         let Some(directory) = self.existing(Place::Queue)? else { return Ok(()) };
-        let time = Timespec { tv_sec: due.as_second(), tv_nsec: due.subsec_nanosecond().max(0).into() };
-        let times = Timestamps { last_access: time, last_modification: time };
-        match utimensat(&directory.fd, id.to_string(), &times, AtFlags::SYMLINK_NOFOLLOW) {
+        match utimensat(&directory.fd, id.to_string(), &read::times_of(due), AtFlags::SYMLINK_NOFOLLOW) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
             Err(error) => Err(error.into()),
         }

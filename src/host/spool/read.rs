@@ -26,12 +26,17 @@ pub(super) fn is_file(stat: &Stat) -> bool {
 
 /// The mtime says when the next attempt is due, so that nobody needs to open a file to know.
 pub(super) fn set_due(file: &File, due: Timestamp) -> io::Result<()> {
+    Ok(futimens(file, &times_of(due))?)
+}
+
+/// The times of a file whose next attempt is then.
+pub(super) fn times_of(due: Timestamp) -> Timestamps {
     // Before 1970 the nanoseconds of a timestamp are negative, those of a file never are.
     let nanoseconds = due.subsec_nanosecond();
     let (second, rest) =
         if nanoseconds < 0 { (due.as_second() - 1, nanoseconds + 1_000_000_000) } else { (due.as_second(), nanoseconds) };
     let time = Timespec { tv_sec: second, tv_nsec: rest.into() };
-    Ok(futimens(file, &Timestamps { last_access: time, last_modification: time })?)
+    Timestamps { last_access: time, last_modification: time }
 }
 
 /// When a file's next attempt is due.
