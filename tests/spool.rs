@@ -18,5 +18,7 @@ mod mutation;
 mod power;
 #[path = "spool/story.rs"]
 mod story;
+#[path = "common/text.rs"]
+mod text;
 #[path = "spool/trace.rs"]
 mod trace;

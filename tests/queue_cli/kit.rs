@@ -1,7 +1,7 @@
 //! A queue of messages in every state, the binary that looks at it, and a service that answers about it.
 
 use std::{
-    io::{self, BufRead as _, BufReader, Write as _},
+    io::{BufRead as _, BufReader, Write as _},
     os::unix::{
         fs::PermissionsExt as _,
         net::{UnixListener, UnixStream},
@@ -28,35 +28,16 @@ use sealpost::{
     },
     mail::{
         address::{Address, ReversePath},
-        content::{Content, Facts, Form},
         envelope::{Dsn, Envelope, Notify, Recipient},
         outcome::Enhanced,
         queued::{Last, Standing},
     },
 };
 
-use crate::common::{Run, Scratch, Sealpost};
-
-/// A message in memory.
-pub(crate) struct Text(pub(crate) Vec<u8>, usize);
-
-impl Content for Text {
-    fn facts(&self) -> Facts {
-        Facts { size: self.0.len() as u64, eight_bit: !self.0.is_ascii(), tls_waived: false }
-    }
-
-    fn rewind(&mut self, _: Form) -> io::Result<u64> {
-        self.1 = 0;
-        Ok(self.0.len() as u64)
-    }
-
-    fn fill(&mut self, out: &mut Vec<u8>, limit: usize) -> io::Result<bool> {
-        let end = self.0.len().min(self.1 + limit);
-        out.extend_from_slice(&self.0[self.1..end]);
-        self.1 = end;
-        Ok(end == self.0.len())
-    }
-}
+use crate::{
+    common::{Run, Scratch, Sealpost},
+    text::Text,
+};
 
 /// A message that waits, of what differs between two.
 pub(crate) struct Mail<'a> {
@@ -171,7 +152,7 @@ impl Queue {
             recipients: mail.to.iter().map(|(_, standing)| standing.clone()).collect(),
             ..entry.state
         };
-        let mut claim = self.spool.add(id, entry, &mut Text(mail.text.as_bytes().to_vec(), 0)).unwrap();
+        let mut claim = self.spool.add(id, entry, &mut Text::new(mail.text)).unwrap();
         claim.shift(mail.place).unwrap();
         id
     }

@@ -9,3 +9,5 @@ mod kit;
 mod list;
 mod mailq;
 mod service;
+#[path = "../common/text.rs"]
+mod text;
