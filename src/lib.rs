@@ -27,6 +27,7 @@ pub mod mail {
     pub mod retry;
     pub mod scan;
     pub mod tls;
+    pub mod trouble;
     pub mod words;
 }
 
