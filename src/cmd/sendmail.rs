@@ -8,6 +8,7 @@ use std::{
 };
 
 use super::{
+    caller::ErrorMode,
     flags::{Effect, Flag},
     getopt::{Word, Words, quoted, usage},
     queue::{
@@ -117,22 +118,6 @@ pub enum Delivery {
     Interactive,
     /// `-odq`, `-odd`: at the next run of the queue.
     QueueOnly,
-}
-
-/// How the caller wants to hear of errors.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ErrorMode {
-    /// `-oep`: on standard error.
-    #[default]
-    Print,
-    /// `-oem`: by mail.
-    Mail,
-    /// `-oew`: written to the terminal of the user; here as by mail.
-    Write,
-    /// `-oee`: by mail, and the exit code is 0 once it is on its way.
-    Berkeley,
-    /// `-oeq`: by the exit code alone.
-    Quiet,
 }
 
 /// A command line that asks for nothing that can be done.

@@ -16,7 +16,7 @@ use self::{
     desk::{Desk, Generation},
     post::Post,
 };
-use super::{caller::complain, sendmail::ErrorMode};
+use super::caller::{ErrorMode, complain};
 use crate::{
     error::{Error, Exit},
     host::{

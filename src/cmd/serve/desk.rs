@@ -9,7 +9,10 @@ use std::{
 
 use super::{clerk::Clerk, damper::Damper, post::Post};
 use crate::{
-    cmd::{caller::complain, reception::Reception, sendmail::ErrorMode},
+    cmd::{
+        caller::{ErrorMode, complain},
+        reception::Reception,
+    },
     error::{Error, Exit},
     host::{
         config::Config,

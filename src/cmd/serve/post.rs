@@ -13,9 +13,8 @@ use std::{
 use super::desk::Generation;
 use crate::{
     cmd::{
-        caller::complain,
+        caller::{ErrorMode, complain},
         runner::{Runner, Setting, Until, Wish},
-        sendmail::ErrorMode,
     },
     host::{journal::Id, narrate::Narrator, spool::Spool, world::World},
 };
