@@ -12,10 +12,7 @@ use std::{
 
 use clap::{Args, ValueHint};
 
-use self::{
-    desk::{Desk, Generation},
-    post::Post,
-};
+use self::{desk::Desk, generation::Generation, post::Post};
 use super::caller::{ErrorMode, complain};
 use crate::{
     error::{Error, Exit},
@@ -32,6 +29,8 @@ use crate::{
 mod clerk;
 mod damper;
 mod desk;
+mod generation;
+mod guests;
 mod post;
 mod reach;
 

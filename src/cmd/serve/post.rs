@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use super::desk::Generation;
+use super::generation::Generation;
 use crate::{
     cmd::{
         caller::{ErrorMode, complain},
