@@ -3,7 +3,10 @@
 use std::{
     ffi::OsStr,
     fs::{self, Permissions},
-    os::unix::{ffi::OsStrExt as _, fs::PermissionsExt as _},
+    os::unix::{
+        ffi::OsStrExt as _,
+        fs::{MetadataExt as _, PermissionsExt as _},
+    },
     path::PathBuf,
     time::Instant,
 };
