@@ -22,7 +22,7 @@ use crate::{
         service::{Caps, Door, Service, door, quota::Quota, supervisor::Supervisor},
         signals::{self, Order, Orders},
         spool::Spool,
-        world::{Machine, System, World},
+        world::{Machine, Seen, World},
     },
 };
 
@@ -60,7 +60,7 @@ pub struct Options {
 }
 
 /// The machine as a service of the system sees it.
-static SYSTEM: System<'static> = System::new(&Machine);
+static SYSTEM: Seen<'static> = Seen::by_service(&Machine);
 
 /// Serves until a signal ends it.
 ///

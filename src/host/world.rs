@@ -15,10 +15,9 @@ use std::{
 use jiff::ZonedDateTime;
 
 mod passwd;
-mod system;
-mod visitor;
+mod seen;
 
-pub use self::{system::System, visitor::Visitor};
+pub use self::seen::Seen;
 use crate::error::{Error, Exit};
 
 /// Everything that differs from one machine or moment to the next; each is found out only when it is asked for.

@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     host::{
         config,
-        world::{Pretend, User, Visitor},
+        world::{Pretend, Seen, User},
     },
     mail::{content::Form, envelope::Notify},
 };
@@ -43,7 +43,7 @@ fn to(address: &str) -> Recipient {
 /// What MAIL comes to: the account and the sender, or the reply.
 fn asked(mail: &Transaction, host: Host) -> String {
     let (machine, config) = (Pretend::default(), config());
-    let world = Visitor::new(&machine, 1000, User { login: "alice".to_owned(), full_name: "Alice Example".to_owned() });
+    let world = Seen::by_guest(&machine, 1000, User { login: "alice".to_owned(), full_name: "Alice Example".to_owned() });
     let reception = Reception::new(&world, &config, host, None);
     match reception.sender(mail) {
         Ok(origin) => format!("{} <{}>", origin.account.name, origin.sender),
@@ -86,7 +86,7 @@ fn an_account_is_named_or_chosen_and_a_sender_is_asked_for_or_the_usual_one() {
 #[test]
 fn a_message_is_completed_for_its_caller_and_says_by_whom_it_was_handed_in() {
     let (machine, config) = (Pretend::default().with_env("NAME", "The Service"), config());
-    let world = Visitor::new(&machine, 1000, User { login: "alice".to_owned(), full_name: "Alice Example".to_owned() });
+    let world = Seen::by_guest(&machine, 1000, User { login: "alice".to_owned(), full_name: "Alice Example".to_owned() });
     let reception = Reception::new(&world, &config, Host::Service { free: false }, None);
     let notify = Some(Notify::Never);
     let recipients = vec![

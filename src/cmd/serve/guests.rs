@@ -13,7 +13,7 @@ use crate::{
         config::Config,
         converse::{Broken, Ending, Line, Patience, converse},
         service::{Guest, Host, Turned},
-        world::{User, Visitor},
+        world::{Seen, User},
     },
     smtp::server::{Seal, Server, Settings, fault::Faults},
 };
@@ -37,7 +37,7 @@ impl Host for Desk {
         };
         let login = user.login.clone();
         let is_own = guest.uid == 0 || guest.uid == rustix::process::geteuid().as_raw();
-        let world = Visitor::new(self.world, guest.uid, user);
+        let world = Seen::by_guest(self.world, guest.uid, user);
         let free = is_own || config.serve.free_senders.contains(&login);
         let host = reception::Host::Service { free };
         let reception = Reception::new(&world, config, host, Some(self.spool.path().to_owned()));
