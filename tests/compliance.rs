@@ -26,7 +26,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use common::{Scratch, say};
+use common::{
+    Scratch,
+    needs::{is_root, skip},
+    say,
+};
 use judge::{Case, Outcome, differences};
 use postfix::Postfix;
 use recorder::Recorder;
@@ -48,23 +52,18 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 #[test]
 fn the_other_sendmails_satisfy_the_cases_that_are_known_of_them_and_no_others() {
-    if !rustix::process::geteuid().is_root() {
-        return skip("it needs root");
+    if !is_root() {
+        return;
     }
     let mut strange = Vec::new();
     for name in ["postfix", "msmtp", "nullmailer", "dma"] {
         let tree = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/programs").join(name);
         if name != "postfix" && !tree.is_dir() {
-            return skip(&format!("{} is not there (tests/run as root unpacks it)", tree.display()));
+            return skip(format!("{} is not there (tests/run as root unpacks it)", tree.display()));
         }
         strange.extend(judged(name, &tree));
     }
     assert!(strange.is_empty(), "{}:\n{}", strange.len(), strange.join("\n"));
-}
-
-fn skip(why: &str) {
-    assert!(!env::var("CI").is_ok_and(|ci| ci == "true"), "must run in CI: {why}");
-    say(&format!("SKIPPED: the compliance of other sendmails: {why}"));
 }
 
 /// Runs all cases and says how many hold; what of it was not known.

@@ -16,7 +16,8 @@ use sealpost::host::listen::{Event, Kept, Settings, Sink};
 use crate::common::{
     PASSWORD, Run, Scratch, Sealpost, USER,
     certificate::{Authority, Flaw},
-    contains, say,
+    contains,
+    needs::or_skip,
 };
 
 /// Longest wait for what another process does.
@@ -37,14 +38,7 @@ pub(crate) struct Realm {
 /// The one realm of all tests; `None`, and said so, where it can't run.
 pub(crate) fn realm() -> Option<&'static Realm> {
     static ONE: LazyLock<Result<Realm, String>> = LazyLock::new(Realm::start);
-    match &*ONE {
-        Ok(realm) => Some(realm),
-        Err(why) if env::var("CI").is_ok_and(|ci| ci == "true") => panic!("the tests of Kerberos must run in CI: {why}"),
-        Err(why) => {
-            say(&format!("SKIPPED: {}: {why}", thread::current().name().unwrap_or("a test of Kerberos")));
-            None
-        }
-    }
+    or_skip(ONE.as_ref())
 }
 
 impl Realm {

@@ -6,8 +6,8 @@ use sealpost::host::{config, memory};
 use serde_json::Value;
 
 use crate::{
-    common::{MESSAGE, PASSWORD, Run, Sealpost, USER, contains, reveals_secret, script::Server},
-    kit::{self, Door, arrived, client, file, has, key, remembered, rewrite, seen, send, trust},
+    common::{MESSAGE, PASSWORD, Run, Sealpost, USER, contains, needs::has, reveals_secret, script::Server},
+    kit::{self, Door, arrived, client, file, key, remembered, rewrite, seen, send, trust},
 };
 
 fn json(run: &Run) -> Value {

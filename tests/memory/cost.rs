@@ -3,8 +3,8 @@
 use std::fs;
 
 use crate::{
-    common::Sealpost,
-    kit::{self, Door, client, has, send},
+    common::{Sealpost, needs::has},
+    kit::{self, Door, client, send},
 };
 
 /// The calls of one send that name the memory, or anything beside it, and how many files were forced to disk.

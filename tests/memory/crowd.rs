@@ -8,8 +8,8 @@ use sealpost::host::{
 };
 
 use crate::{
-    common::MESSAGE,
-    kit::{self, Door, arrived, client, file, has, key, listing, remembered, seen, send},
+    common::{MESSAGE, needs::has},
+    kit::{self, Door, arrived, client, file, key, listing, remembered, seen, send},
 };
 
 #[test]

@@ -9,8 +9,11 @@ use std::{
 use sealpost::host::memory::Servers;
 
 use crate::{
-    common::Sealpost,
-    kit::{self, Door, arrived, client, file, has, is_root, key, listing, rewrite, seen, send},
+    common::{
+        Sealpost,
+        needs::{has, is_root},
+    },
+    kit::{self, Door, arrived, client, file, key, listing, rewrite, seen, send},
 };
 
 type Plant = fn(&Path);

@@ -22,7 +22,7 @@ use sealpost::{
     },
 };
 
-use crate::common::{MESSAGE, PASSWORD, Run, Sealpost, USER, say};
+use crate::common::{MESSAGE, PASSWORD, Run, Sealpost, USER};
 
 type Errand = Box<dyn FnOnce() + Send>;
 
@@ -163,30 +163,6 @@ pub(crate) fn seen(run: &Run) -> (i32, &str, &str, &str, bool) {
 pub(crate) fn listing(sealpost: &Sealpost) -> BTreeMap<String, u64> {
     let entries = fs::read_dir(sealpost.scratch.path()).unwrap().map(Result::unwrap);
     entries.map(|entry| (entry.file_name().into_string().unwrap(), entry.metadata().unwrap().len())).collect()
-}
-
-/// Whether a program is there; says so where it is not, and fails in CI.
-pub(crate) fn has(program: &str) -> bool {
-    let found = ["/usr/bin", "/bin", "/usr/sbin"].iter().any(|d| std::path::Path::new(d).join(program).exists());
-    if !found {
-        skip(&format!("{program} is not installed"));
-    }
-    found
-}
-
-/// Whether we may become somebody else.
-pub(crate) fn is_root() -> bool {
-    let root = rustix::process::geteuid().is_root();
-    if !root {
-        skip("only root can become another user");
-    }
-    root
-}
-
-fn skip(why: &str) {
-    let in_ci = std::env::var("CI").is_ok_and(|ci| ci == "true");
-    assert!(!in_ci, "it must run in CI: {why}");
-    say(&format!("SKIPPED: {}: {why}", thread::current().name().unwrap_or("a test")));
 }
 
 /// Another server that is remembered, with a key.

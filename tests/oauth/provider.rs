@@ -8,7 +8,7 @@ use std::{
     thread,
 };
 
-use crate::common::{Scratch, certificate::Authority, say};
+use crate::common::{Scratch, certificate::Authority, needs::or_skip};
 
 /// A running provider; it ends with its standard input.
 pub(crate) struct Provider {
@@ -21,14 +21,7 @@ pub(crate) struct Provider {
 
 /// A provider of its own for a test; `None`, and said so, where it can't run.
 pub(crate) fn provider(sealed: bool) -> Option<Provider> {
-    match Provider::start(sealed) {
-        Ok(provider) => Some(provider),
-        Err(why) if env::var("CI").is_ok_and(|ci| ci == "true") => panic!("this test must run in CI: {why}"),
-        Err(why) => {
-            say(&format!("SKIPPED: {}: {why}", thread::current().name().unwrap_or("a test")));
-            None
-        }
-    }
+    or_skip(Provider::start(sealed))
 }
 
 /// Where `tests/run` puts the server's modules.

@@ -3,8 +3,8 @@
 use std::{fs, process::Command};
 
 use crate::{
-    common::{MESSAGE, PASSWORD, USER, binary, run},
-    kit::{self, Door, Mood, arrive, client, files, has, send, silent},
+    common::{MESSAGE, PASSWORD, USER, binary, needs::has, run},
+    kit::{self, Door, Mood, arrive, client, files, send, silent},
 };
 
 #[test]

@@ -8,8 +8,8 @@ use std::{
 use sealpost::host::listen::Sink;
 
 use crate::{
-    common::Sealpost,
-    kit::{self, Door, alone, arrived, client, drain, files, has, later, send, silent},
+    common::{Sealpost, needs::has},
+    kit::{self, Door, alone, arrived, client, drain, files, later, send, silent},
 };
 
 /// The calls by which a run changes anything outside of itself, or may.

@@ -265,13 +265,3 @@ pub(crate) fn told(records: &[Value]) -> Vec<(String, String, u64, bool, u64)> {
 pub(crate) fn row(event: &str, status: &str, attempt: u64, queue: bool, exit: u64) -> (String, String, u64, bool, u64) {
     (event.to_owned(), status.to_owned(), attempt, queue, exit)
 }
-
-/// Whether the tool is there; says so where not.
-pub(crate) fn has(program: &str) -> bool {
-    let found = std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join(program).exists()));
-    if !found {
-        assert!(std::env::var_os("CI").is_none(), "{program} is not installed");
-        crate::common::say(&format!("SKIPPED: {}: {program} is not installed", thread::current().name().unwrap_or("a test")));
-    }
-    found
-}

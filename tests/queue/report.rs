@@ -3,9 +3,9 @@
 use std::{fs, path::Path};
 
 use crate::{
-    common::{Run, Sealpost},
+    common::{Run, Sealpost, needs::has},
     crash,
-    kit::{self, alone, arrived, client, drain, files, has, kept, later, silent, told},
+    kit::{self, alone, arrived, client, drain, files, kept, later, silent, told},
     smarthost::{Smarthost, message, smarthost},
 };
 

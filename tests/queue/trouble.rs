@@ -5,7 +5,10 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use crate::kit::{self, Door, Mood, alone, arrived, client, drain, files, has, later, send, silent};
+use crate::{
+    common::needs::has,
+    kit::{self, Door, Mood, alone, arrived, client, drain, files, later, send, silent},
+};
 
 const ALWAYS: &str = "mode = \"always\"";
 

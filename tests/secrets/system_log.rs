@@ -3,7 +3,7 @@
 use std::{fs, os::unix::net::UnixDatagram, process::Command};
 
 use crate::{
-    common::{MESSAGE, PASSWORD, Sealpost, contains, say, script::Server},
+    common::{MESSAGE, PASSWORD, Sealpost, contains, needs::skip, script::Server},
     kit::{SOURCES, account, is_token, reveals, smarthost},
 };
 
@@ -43,8 +43,7 @@ impl Log {
         let script = sealpost.scratch.write("namespace.sh", NAMESPACE).display().to_string();
         let words = ["unshare", "--map-root-user", "--mount", "sh", &script, &here, daemon].map(str::to_owned);
         if !Command::new(&words[0]).args(&words[1..]).arg("true").status().is_ok_and(|status| status.success()) {
-            assert!(std::env::var("CI").as_deref() != Ok("true"), "no mount namespace can be had in CI");
-            say("SKIPPED: the scan of the system's log: no mount namespace can be had here");
+            skip("no mount namespace can be had here");
             return None;
         }
         sealpost.wrapper.splice(0..0, words);

@@ -21,7 +21,7 @@ use crate::{
     common::{
         PASSWORD, Run, Scratch, Sealpost, USER,
         certificate::{Authority, Flaw},
-        say,
+        needs::or_skip,
     },
     smarthost::send,
 };
@@ -133,14 +133,7 @@ fn program() -> Option<&'static Path> {
             Err(error) => Err(format!("no compiler: {error}")),
         }
     });
-    match &*ONE {
-        Ok((_, program)) => Some(program),
-        Err(why) if env::var("CI").is_ok_and(|ci| ci == "true") => panic!("the system tests must run in CI: {why}"),
-        Err(why) => {
-            say(&format!("SKIPPED: {}: {why}", thread::current().name().unwrap_or("a system test")));
-            None
-        }
-    }
+    or_skip(ONE.as_ref()).map(|(_, program)| program.as_path())
 }
 
 const BOTH: &str = "SCRAM-SHA-256-PLUS SCRAM-SHA-1-PLUS SCRAM-SHA-256 SCRAM-SHA-1";

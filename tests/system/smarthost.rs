@@ -18,7 +18,8 @@ use ring::hmac;
 use crate::common::{
     PASSWORD, Run, Scratch, Sealpost, USER,
     certificate::{Authority, Flaw},
-    contains, say,
+    contains,
+    needs::or_skip,
 };
 
 /// The services besides those of the matrix; `tests/system/smarthost` says what the words of a name mean.
@@ -69,14 +70,7 @@ pub(crate) struct Smarthost {
 /// The one smarthost of all tests; `None`, and said so, where it can't run.
 pub(crate) fn smarthost() -> Option<&'static Smarthost> {
     static ONE: LazyLock<Result<Smarthost, String>> = LazyLock::new(Smarthost::start);
-    match &*ONE {
-        Ok(smarthost) => Some(smarthost),
-        Err(why) if env::var("CI").is_ok_and(|ci| ci == "true") => panic!("the system tests must run in CI: {why}"),
-        Err(why) => {
-            say(&format!("SKIPPED: {}: {why}", thread::current().name().unwrap_or("a system test")));
-            None
-        }
-    }
+    or_skip(ONE.as_ref())
 }
 
 impl Smarthost {
