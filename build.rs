@@ -24,6 +24,7 @@ const CONVERSATION: &[&[&str]] = &[
     &["sealpost", "cmd", "deliver"],
     &["sealpost", "host", "dial"],
     &["sealpost", "host", "net"],
+    &["sealpost", "host", "private"],
     &["sealpost", "host", "pump"],
     &["sealpost", "host", "secrets"],
     &["sealpost", "host", "socks"],

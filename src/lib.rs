@@ -27,6 +27,7 @@ pub mod mail {
     pub mod retry;
     pub mod scan;
     pub mod tls;
+    pub mod trouble;
     pub mod words;
 }
 
@@ -69,6 +70,7 @@ pub mod host {
     pub mod memory;
     pub mod narrate;
     pub mod net;
+    mod private;
     pub mod probe;
     pub mod pump;
     pub mod replace;

@@ -1,12 +1,15 @@
-//! Do imports point down only, stay effects out of `mail/` and `smtp/`, and do files and functions stay small?
+//! Do imports point down only and never in a circle, stay effects out of `mail/` and `smtp/`, and do files and functions stay small?
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says what is wrong by panicking")]
 
 use std::{fs, path::Path};
 
+#[path = "layers/circles.rs"]
+mod circles;
 #[path = "layers/source.rs"]
 mod source;
 
+use circles::circles;
 use source::{Mention, Source};
 
 /// From the bottom to the top; a file may import from its own layer and from those before it.
@@ -67,6 +70,11 @@ const VALUES: [&str; 6] = ["IpAddr", "Ipv4Addr", "Ipv6Addr", "AddrParseError", "
 #[test]
 fn imports_point_down_only() {
     report("imports that point up", &files().iter().flat_map(upward).collect::<Vec<_>>());
+}
+
+#[test]
+fn no_modules_need_each_other_in_a_circle() {
+    report("circles of modules", &circles(&files()));
 }
 
 #[test]
@@ -218,6 +226,48 @@ fn a_downward_or_pretended_import_is_let_through() {
         ("mail/a.rs", "#[cfg(test)]\nmod tests {\n    use crate::host::config::Config;\n}"),
     ] {
         assert_eq!(upward(&Source::new(path, text)), Vec::<String>::new(), "in {path}: {text}");
+    }
+}
+
+#[test]
+fn a_planted_circle_is_found() {
+    let sources = |files: &[(&str, &str)]| files.iter().map(|(path, text)| Source::new(path, text)).collect::<Vec<_>>();
+    for (files, told) in [
+        (
+            vec![("mail/a.rs", "use super::b::B;"), ("mail/b.rs", "fn f() { crate::mail::a::g(); }")],
+            "mail: a -> b -> a (mail/a.rs:1, mail/b.rs:1)",
+        ),
+        (
+            // By a third, in the files of submodules, and it is one circle whoever begins.
+            vec![
+                ("cmd/a/x.rs", "\nuse crate::cmd::{b::y::Y, c};"),
+                ("cmd/b/y.rs", "use crate::{error::Error, cmd::c::C};"),
+                ("cmd/c.rs", "use super::a;"),
+                ("cmd/a.rs", "mod x;"),
+            ],
+            "cmd: a -> c -> a (cmd/a/x.rs:2, cmd/c.rs:1)",
+        ),
+        (
+            // What a module hands on is not its own: `X` is of `x`.
+            vec![("cmd/m.rs", "pub use x::X;\nuse self::y::Y;"), ("cmd/m/x.rs", "use super::Y;"), ("cmd/m/y.rs", "use super::X;")],
+            "cmd::m: x -> y -> x (cmd/m/x.rs:1, cmd/m/y.rs:1)",
+        ),
+    ] {
+        assert_eq!(circles(&sources(&files))[0], told);
+    }
+}
+
+#[test]
+fn a_child_may_know_its_parent_and_a_test_whom_it_likes() {
+    for files in [
+        [("cmd/m.rs", "mod x; use x::X;"), ("cmd/m/x.rs", "use super::Y; use crate::cmd::m;")],
+        [("cmd/a.rs", "use super::b;"), ("cmd/b.rs", "#[cfg(test)]\nmod tests {\n    use crate::cmd::a;\n}")],
+        [("cmd/a.rs", "use super::b;"), ("cmd/b/tests.rs", "use crate::cmd::a;")],
+        [("cmd/a.rs", "use super::b;"), ("host/b.rs", "use super::a;")],
+        [("cmd/a.rs", "use super::b;"), ("cmd/b.rs", "use super::b::c; // super::a")],
+    ] {
+        let sources = files.map(|(path, text)| Source::new(path, text));
+        assert_eq!(circles(&sources), Vec::<String>::new(), "{files:?}");
     }
 }
 

@@ -2,8 +2,23 @@
 
 use std::io::{self, Write};
 
-use super::sendmail::ErrorMode;
 use crate::error::{Error, Exit};
+
+/// How the caller wants to hear of errors.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ErrorMode {
+    /// `-oep`: on standard error.
+    #[default]
+    Print,
+    /// `-oem`: by mail.
+    Mail,
+    /// `-oew`: written to the terminal of the user; here as by mail.
+    Write,
+    /// `-oee`: by mail, and the exit code is 0 once it is on its way.
+    Berkeley,
+    /// `-oeq`: by the exit code alone.
+    Quiet,
+}
 
 /// Says what went wrong in one write to standard error, unless the caller asked for silence, and returns the code.
 pub fn complain(program: &str, errors: ErrorMode, error: &Error) -> Exit {

@@ -31,6 +31,7 @@ mod object;
 mod opinions;
 mod page;
 mod records;
+mod say;
 mod seen;
 
 /// What `--help` ends with.
@@ -112,7 +113,7 @@ pub fn look(world: &dyn World, config: &Config, account: &Account, colour: bool)
     let pin = seen.visit().and_then(|visit| {
         let tls = visit.sight.tls.as_ref()?;
         let untrusted = matches!(&tls.verdict, Err(finding) if finding.failure == Failure::CertificateNotTrusted);
-        page::pin(&tls.chain.first().filter(|_| untrusted)?.spki_sha256)
+        say::pin(&tls.chain.first().filter(|_| untrusted)?.spki_sha256)
     });
     let page = Style { colour }.page(&origin(config), &Checked { seen, advice, mail: None }, world.timestamp());
     Seen { page, error, pin }

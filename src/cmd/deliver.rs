@@ -43,9 +43,10 @@ use crate::{
         address::ReversePath,
         content::Content,
         envelope::Envelope,
-        outcome::{Fate, Outcome, Trouble},
+        outcome::{Fate, Outcome},
         policy::{Demand, Prior, Reach, Request},
         tls::{Facts, Finding},
+        trouble::Trouble,
     },
     smtp::{
         client::{Plan, Report, Session},

@@ -14,11 +14,11 @@ use super::{
     aliases,
     args::{Cli, Command, ConfigAction},
     background,
-    caller::{complain, print},
+    caller::{ErrorMode, complain, print},
     check, config, demo, flags, import, log,
     queue::{self, mailq},
     report,
-    sendmail::{self, ErrorMode, Invocation, Name, Refusal},
+    sendmail::{self, Invocation, Name, Refusal},
     serve, setup, sink, submit, trust,
 };
 use crate::{

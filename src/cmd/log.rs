@@ -16,10 +16,9 @@ use jiff::Timestamp;
 
 use self::line::{Table, raw};
 use super::{
-    caller::complain,
+    caller::{ErrorMode, complain},
     screen::Screen,
     selection::{Selection, Source},
-    sendmail::ErrorMode,
 };
 use crate::{
     error::{Error, Exit},

@@ -30,7 +30,7 @@ use lane::Lane;
 use look::Look;
 pub use settle::{Done, Fared};
 
-use super::{caller::complain, sendmail::ErrorMode};
+use super::caller::{ErrorMode, complain};
 
 use crate::{
     error::Error,

@@ -8,17 +8,18 @@ use std::{
 };
 
 use super::{
+    caller::ErrorMode,
     flags::{Effect, Flag},
     getopt::{Word, Words, quoted, usage},
-    queue::{
-        mailq::Request,
-        select::{Match, What},
-    },
 };
 use crate::{
     error::{Error, Exit},
-    mail::envelope::{Dsn, DsnError, Notify, Ret, parse_envid},
+    mail::envelope::{DsnError, Notify, Ret, parse_envid},
 };
+
+mod invocation;
+
+pub use invocation::{Delivery, Invocation, Match, Request, Submission, What};
 
 /// The names under which the sendmail command line is spoken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,98 +42,6 @@ impl Name {
             _ => None,
         }
     }
-}
-
-/// What the caller wants.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Invocation {
-    /// Send the message on standard input; somebody is addressed, or the header says who is.
-    Submit(Box<Submission>),
-    /// List the queue.
-    Mailq(Request),
-    /// Check the alias file of this configuration (`-C`), or of the usual one.
-    Newaliases(Option<PathBuf>),
-    /// Send what waits in the queue.
-    Flush(Request),
-    /// Speak SMTP on standard input and output; of the flags those count that concern every message.
-    SmtpOnStdin(Box<Submission>),
-    /// Count the queue.
-    QueueSize(Request),
-    /// Nothing at all, successfully: the host status of `-bh` and `-bH`.
-    Nothing,
-    /// A mode that is another program's job; standard input is not read.
-    NotHere(Error),
-    /// Print the help.
-    Help,
-    /// Print the version.
-    Version,
-}
-
-/// Everything the flags say about one message.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Submission {
-    /// `-a`.
-    pub account: Option<String>,
-    /// `-C`.
-    pub config: Option<PathBuf>,
-    /// `-f` or `-r` as given, the last one; empty is the null sender. Free of control characters.
-    pub sender: Option<String>,
-    /// `-F`, without control characters.
-    pub full_name: Option<String>,
-    /// The words that name recipients, as given; each may be a list. Free of control characters.
-    pub operands: Vec<String>,
-    /// `-t`.
-    pub read_recipients: bool,
-    /// `--read-envelope-from`.
-    pub read_envelope_from: bool,
-    /// `-i`.
-    pub ignore_dot: bool,
-    /// `-N`, `-R` and `-V`.
-    pub dsn: Dsn,
-    /// `-G`.
-    pub gateway: bool,
-    /// `-n`.
-    pub no_aliases: bool,
-    /// `-v`.
-    pub verbose: bool,
-    /// `--debug`.
-    pub debug: bool,
-    /// `-L`.
-    pub tag: Option<String>,
-    /// `-od`.
-    pub delivery: Delivery,
-    /// `-oe`.
-    pub errors: ErrorMode,
-    /// What was ignored, and why: told with `-v`. No two are the same.
-    pub notes: Vec<String>,
-}
-
-/// When the caller wants the message delivered.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Delivery {
-    /// `-odb`: the caller goes on as soon as the message is safe.
-    #[default]
-    Background,
-    /// `-odi`: the caller waits for the first attempt.
-    Interactive,
-    /// `-odq`, `-odd`: at the next run of the queue.
-    QueueOnly,
-}
-
-/// How the caller wants to hear of errors.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ErrorMode {
-    /// `-oep`: on standard error.
-    #[default]
-    Print,
-    /// `-oem`: by mail.
-    Mail,
-    /// `-oew`: written to the terminal of the user; here as by mail.
-    Write,
-    /// `-oee`: by mail, and the exit code is 0 once it is on its way.
-    Berkeley,
-    /// `-oeq`: by the exit code alone.
-    Quiet,
 }
 
 /// A command line that asks for nothing that can be done.

@@ -12,11 +12,8 @@ use std::{
 
 use clap::{Args, ValueHint};
 
-use self::{
-    desk::{Desk, Generation},
-    post::Post,
-};
-use super::{caller::complain, sendmail::ErrorMode};
+use self::{desk::Desk, generation::Generation, post::Post};
+use super::caller::{ErrorMode, complain};
 use crate::{
     error::{Error, Exit},
     host::{
@@ -32,6 +29,8 @@ use crate::{
 mod clerk;
 mod damper;
 mod desk;
+mod generation;
+mod guests;
 mod post;
 mod reach;
 

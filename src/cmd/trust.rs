@@ -9,10 +9,7 @@ use clap::{Args, Subcommand, ValueEnum, ValueHint};
 use serde_json::{Value, json};
 
 use self::meeting::Shown;
-use super::{
-    caller::{complain, print},
-    sendmail::ErrorMode,
-};
+use super::caller::{ErrorMode, complain, print};
 use crate::{
     error::{Error, Exit, printable},
     host::{

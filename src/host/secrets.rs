@@ -1,9 +1,8 @@
 //! Where does the password, the token or the ticket come from, and is it safe there? (sealpost(1), "TLS policy"; sealpost.toml(5))
 
 use std::{
-    fs::{File, Metadata},
+    fs::File,
     io::{self, Read as _},
-    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -13,7 +12,7 @@ use zeroize::Zeroizing;
 use super::{
     careful,
     config::{Account, Auth, Config, SecretSource, Target},
-    terminal,
+    private, terminal,
     world::World,
 };
 use crate::{
@@ -156,43 +155,6 @@ pub(crate) fn conceal() {
     }
 }
 
-/// Refuses a file that holds a secret and that somebody else could read or exchange.
-///
-/// # Errors
-/// The mode lets others in, or the owner is neither root nor the caller; the hint is the command that mends it.
-pub(super) fn refuse_readable(world: &dyn World, path: &Path, file: &File, metadata: &Metadata, holds: &str) -> Result<(), Error> {
-    refuse_modes(world, (path, file, metadata), 0o077, holds)
-}
-
-/// As [`refuse_readable`], with the bits of the mode that must not be set.
-fn refuse_modes(
-    world: &dyn World,
-    (path, file, metadata): (&Path, &File, &Metadata),
-    forbidden: u32,
-    holds: &str,
-) -> Result<(), Error> {
-    let (mode, owner, caller) = (metadata.mode() & 0o7777, metadata.uid(), world.uid());
-    let doing = format!("reading {}", path.display());
-    if owner != 0 && owner != caller {
-        let because = format!("{holds}, and it belongs to uid {owner}, neither to you (uid {caller}) nor to root");
-        return Err(Error::new(Exit::Config, doing, because).hint(format!("chown {caller} {}", quoted(path))));
-    }
-    if mode & forbidden != 0 && !is_handed_in(file) {
-        let because = format!("{holds}, and others can get at it (mode {mode:04o})");
-        return Err(Error::new(Exit::Config, doing, because).hint(format!("chmod 600 {}", quoted(path))));
-    }
-    Ok(())
-}
-
-/// Whether the file is on a read-only tmpfs or ramfs: that is how Docker, Kubernetes and systemd hand secrets in, with modes that
-/// nobody inside can change (0444, or 0440 for a group), and where the container or the unit is the fence.
-fn is_handed_in(file: &File) -> bool {
-    const IN_MEMORY: [u64; 2] = [0x0102_1994, 0x8584_58f6];
-    let kind = rustix::fs::fstatfs(file).ok().and_then(|system| u64::try_from(system.f_type).ok());
-    kind.is_some_and(|kind| IN_MEMORY.contains(&kind))
-        && rustix::fs::fstatvfs(file).is_ok_and(|system| system.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY))
-}
-
 /// What a file with a secret is to the configuration.
 struct Place {
     /// What to look at where it can't be read.
@@ -245,7 +207,7 @@ fn contents(errand: &Errand<'_>, path: &Path, place: &Place) -> Result<Zeroizing
     if !metadata.is_file() {
         return Err(errand.fault(format!("{} is not a regular file", path.display())));
     }
-    refuse_modes(errand.world, (path, &file, &metadata), place.forbidden, place.holds)?;
+    private::refuse_modes(errand.world, (path, &file, &metadata), place.forbidden, place.holds)?;
     let mut text = buffer();
     file.by_ref().take(LONGEST as u64 + 1).read_to_end(&mut text).map_err(unreadable)?;
     Ok(text)
@@ -390,13 +352,6 @@ fn digest(words: &[&str]) -> String {
     }
     let octets = context.finish();
     octets.as_ref().iter().take(8).fold(String::new(), |name, octet| name + &format!("{octet:02x}"))
-}
-
-/// A path as a shell takes it.
-fn quoted(path: &Path) -> String {
-    let text = path.display().to_string();
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@%".contains(c);
-    if text.chars().all(is_plain) && !text.starts_with('-') { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
 #[cfg(test)]

@@ -25,9 +25,10 @@ use crate::{
         address::ReversePath,
         content::{Facts, Form},
         envelope::{Dsn, Envelope},
-        outcome::{Fate, Outcome, Reply, Trouble},
+        outcome::{Fate, Outcome, Reply},
         policy::{self, Demand, Met, Prior, Reach, Start},
         tls::{Failure, Finding, Verdict},
+        trouble::Trouble,
     },
 };
 

@@ -3,8 +3,9 @@
 use sealpost::{
     error::Exit,
     mail::{
-        outcome::{Fate, Trouble},
+        outcome::Fate,
         policy::{Channel, Met, Policy, Request, Unpromised},
+        trouble::Trouble,
     },
     smtp::{client::Report, sasl::Mechanism},
 };

@@ -4,7 +4,7 @@ use std::net::TcpListener;
 
 use sealpost::{
     error::Exit,
-    mail::outcome::{Fate, Trouble},
+    mail::{outcome::Fate, trouble::Trouble},
 };
 
 use crate::common::{

@@ -17,6 +17,8 @@ pub(crate) struct Mention {
     pub(crate) path: Vec<String>,
     /// Line, from 1.
     pub(crate) line: usize,
+    /// It is in a `use`.
+    pub(crate) is_import: bool,
 }
 
 /// A function and how many lines it takes, signature and braces included.
@@ -44,6 +46,12 @@ impl Source {
         first.strip_suffix(".rs").unwrap_or(first)
     }
 
+    /// The module, from the root; the root itself is empty.
+    pub(crate) fn module(&self) -> Vec<String> {
+        let own = self.path.strip_suffix(".rs").unwrap_or(&self.path);
+        own.split('/').filter(|m| *m != "lib" && *m != "main").map(str::to_owned).collect()
+    }
+
     /// The first line, where it is a `//!` sentence.
     pub(crate) fn question(&self) -> Option<&str> {
         let sentence = self.text.lines().next()?.strip_prefix("//! ")?.trim();
@@ -66,10 +74,12 @@ impl Source {
             let follows = |text: &str| tokens.get(at + 1).is_some_and(|(next, _)| next == text);
             let inside = at > 0 && tokens[at - 1].0 == "::";
             if is_word(word) && follows("!") {
-                found.push(Mention { path: vec![format!("{word}!")], line: *line });
+                found.push(Mention { path: vec![format!("{word}!")], line: *line, is_import: false });
             }
             if is_word(word) && follows("::") && !inside {
+                let (before, is_import) = (found.len(), at > 0 && tokens[at - 1].0 == "use");
                 at = tree(&tokens, at, &[], &mut found);
+                found.iter_mut().skip(before).for_each(|mention| mention.is_import = is_import);
             } else {
                 at += 1;
             }
@@ -102,8 +112,7 @@ impl Source {
         if ups == 0 && path.first().is_none_or(|s| s != "self") {
             return path.to_vec();
         }
-        let own = self.path.strip_suffix(".rs").unwrap_or(&self.path);
-        let mut module: Vec<String> = own.split('/').filter(|m| *m != "lib" && *m != "main").map(str::to_owned).collect();
+        let mut module = self.module();
         module.truncate(module.len().saturating_sub(ups));
         let rest = path.iter().skip_while(|s| *s == "super" || *s == "self").cloned();
         std::iter::once("crate".to_owned()).chain(module).chain(rest).collect()
@@ -164,12 +173,12 @@ fn tree(tokens: &[Token], mut at: usize, before: &[String], found: &mut Vec<Ment
         }
     }
     if let (Some(last), Some("!")) = (path.last(), tokens.get(at).map(|t| t.0.as_str())) {
-        found.push(Mention { path: vec![format!("{last}!")], line });
+        found.push(Mention { path: vec![format!("{last}!")], line, is_import: false });
     }
     if tokens.get(at).is_some_and(|t| t.0 == "as") && tokens.get(at + 2).is_some_and(|t| t.0 == "," || t.0 == "}") {
         at += 2;
     }
-    found.push(Mention { path, line });
+    found.push(Mention { path, line, is_import: false });
     at
 }
 

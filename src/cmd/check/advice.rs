@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::{
     look::ANSWER,
+    say::octets,
     seen::{Contact, Examination, Way, mechanism},
 };
 use crate::{
@@ -19,8 +20,6 @@ use crate::{
 
 mod certificate;
 mod names;
-
-pub(super) use certificate::days_left;
 
 /// Servers take some 10 to 50 MB.
 const SMALL: u64 = 5_000_000;
@@ -159,27 +158,4 @@ fn elsewhere(seen: &Examination<'_>, other: &Contact) -> Option<String> {
     let leaf = |sight: &Sight| sight.tls.as_ref().and_then(|tls| tls.chain.first()).map(|leaf| leaf.sha256.clone());
     let differs = leaf(&used.sight) != leaf(&visit.sight);
     differs.then(|| format!("{address} shows another certificate than the address that was used"))
-}
-
-/// A number of octets as a person says it: `10 MiB`, `35882577`.
-pub(super) fn octets(count: u64) -> String {
-    let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
-    match units.into_iter().find(|(shift, _)| count >> shift > 0 && count.is_multiple_of(1 << shift)) {
-        Some((shift, unit)) => format!("{} {unit}", count >> shift),
-        None if count >= 10 << 20 => format!("{} MB", count / 1_000_000),
-        None => count.to_string(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn octets_are_told_in_units_that_divide_them_or_are_large() {
-        for (count, told) in [(1000, "1000"), (10 << 20, "10 MiB"), (10 << 10, "10 KiB"), (35_882_577, "35 MB"), (1 << 30, "1 GiB")]
-        {
-            assert_eq!(octets(count), told);
-        }
-    }
 }

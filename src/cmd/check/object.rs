@@ -9,8 +9,8 @@ use serde_json::{Map, Value, json};
 use super::{
     Checked,
     opinions::Opinion,
-    page::pin,
     records::Records,
+    say::pin,
     seen::{Contact, Examination, Visit, Way},
 };
 use crate::{

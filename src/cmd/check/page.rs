@@ -20,7 +20,6 @@ mod dns;
 mod server;
 mod sheet;
 
-pub(super) use server::pin;
 pub(super) use sheet::Style;
 use sheet::{Ink, cut, milliseconds};
 

@@ -6,8 +6,9 @@ use crate::{
     host::config::Account,
     mail::{
         envelope::{Envelope, Recipient},
-        outcome::{Fate, Outcome, Trouble},
+        outcome::{Fate, Outcome},
         policy::Unpromised,
+        trouble::Trouble,
     },
     smtp::client::Report,
 };

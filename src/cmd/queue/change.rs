@@ -18,7 +18,7 @@ use super::{
     source::Sources,
 };
 use crate::{
-    cmd::{caller::complain, sendmail::ErrorMode},
+    cmd::caller::{ErrorMode, complain},
     error::{Error, Exit},
     host::{
         journal::{Id, Journal, Sockets},

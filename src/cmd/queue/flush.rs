@@ -22,9 +22,8 @@ use super::{
 };
 use crate::{
     cmd::{
-        caller::complain,
+        caller::{ErrorMode, complain},
         runner::{Done, Runner, Setting, Until, Wish},
-        sendmail::ErrorMode,
     },
     error::{Error, Exit},
     host::{

@@ -1,6 +1,6 @@
 //! What do mailq, `sendmail -bp`, `-bP` and `-q` answer, for whom has scripts that read it? (sendmail(8); the form of Postfix)
 
-use std::{ops::ControlFlow, path::PathBuf};
+use std::ops::ControlFlow;
 
 use jiff::tz::TimeZone;
 
@@ -9,11 +9,12 @@ use super::{
     flush::{self, Plan},
     listed::{Heard, Item, Listed},
     out::Out,
-    select::{self, Match},
+    select,
     source::Sources,
     table::{cut, short},
 };
 use crate::{
+    cmd::sendmail::Request,
     error::{Error, Exit},
     host::{
         narrate::{Level, Narrator},
@@ -21,21 +22,6 @@ use crate::{
         world::World,
     },
 };
-
-/// What the flags say about the queue.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Request {
-    /// `-C`.
-    pub config: Option<PathBuf>,
-    /// `-qI`, `-qR`, `-qS`.
-    pub matches: Vec<Match>,
-    /// `-q30m`: what is due only.
-    pub due: bool,
-    /// `-v`.
-    pub verbose: bool,
-    /// `--debug`.
-    pub debug: bool,
-}
 
 /// Columns before a recipient, where those of a short name end, and before the end of a reason.
 const INDENT: usize = 57;

@@ -5,7 +5,10 @@ use jiff::Timestamp;
 
 use super::listed::Listed;
 use crate::{
-    cmd::when::When,
+    cmd::{
+        sendmail::{Match, What},
+        when::When,
+    },
     error::{Error, Exit},
     host::{journal::Id, world::World},
 };
@@ -58,45 +61,21 @@ impl Wanted {
     }
 }
 
-/// A condition of `-qI`, `-qR`, `-qS`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Match {
-    /// What it looks at.
-    pub what: What,
-    /// `-q!…`: it must not be so.
-    pub not: bool,
-    /// What must be in it.
-    pub part: String,
-}
-
-/// What a condition looks at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum What {
-    /// `I`: its name.
-    Id,
-    /// `R`: a recipient that still waits.
-    Recipient,
-    /// `S`: its envelope sender.
-    Sender,
-}
-
 /// Whether a message is meant by conditions: of those that look at the same thing one must hold, and so for each thing.
 pub fn admits(matches: &[Match], listed: &Listed) -> bool {
     [What::Id, What::Recipient, What::Sender].into_iter().all(|what| {
         let mut of_this = matches.iter().filter(|one| one.what == what).peekable();
-        of_this.peek().is_none() || of_this.any(|one| one.holds(listed))
+        of_this.peek().is_none() || of_this.any(|one| holds(one, listed))
     })
 }
 
-impl Match {
-    fn holds(&self, listed: &Listed) -> bool {
-        let holds = match self.what {
-            What::Id => listed.id.to_string().contains(&self.part.to_ascii_uppercase()),
-            What::Recipient => has_recipient(listed, &self.part),
-            What::Sender => contains(&listed.from, &self.part),
-        };
-        holds != self.not
-    }
+fn holds(condition: &Match, listed: &Listed) -> bool {
+    let holds = match condition.what {
+        What::Id => listed.id.to_string().contains(&condition.part.to_ascii_uppercase()),
+        What::Recipient => has_recipient(listed, &condition.part),
+        What::Sender => contains(&listed.from, &condition.part),
+    };
+    holds != condition.not
 }
 
 /// The beginning or the end of a name, as somebody types it.

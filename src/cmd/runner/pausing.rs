@@ -16,7 +16,7 @@ use crate::{
         spool::{Pause, Pauses},
         world::World,
     },
-    mail::{outcome::Trouble, retry::Backoff},
+    mail::{retry::Backoff, trouble::Trouble},
 };
 
 /// When this account is tried again; `None`: now.

@@ -16,9 +16,10 @@ use crate::{
         address::Address,
         bounce::{Kind, is_owed},
         envelope::{Envelope, Recipient},
-        outcome::{Fate, Outcome, Trouble},
+        outcome::{Fate, Outcome},
         queued::{self, Last, Standing},
         retry::{Life, Schedule},
+        trouble::Trouble,
     },
 };
 

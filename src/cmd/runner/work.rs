@@ -16,7 +16,7 @@ use crate::{
         journal::{Id, Submission},
         spool::{Claim, Claimed, Entry, Place},
     },
-    mail::outcome::{Outcome, Trouble},
+    mail::{outcome::Outcome, trouble::Trouble},
 };
 
 /// How long a worker waits for another message with its connection open.

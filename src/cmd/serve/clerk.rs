@@ -2,7 +2,7 @@
 
 use std::{io, sync::PoisonError, time::Instant};
 
-use super::desk::{Desk, Generation};
+use super::{desk::Desk, generation::Generation};
 use crate::{
     cmd::{
         queue::{

@@ -2,50 +2,24 @@
 
 use std::{
     io,
-    os::fd::{AsFd as _, BorrowedFd},
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
     time::{Duration, Instant},
 };
 
-use super::{clerk::Clerk, damper::Damper, post::Post};
+use super::{damper::Damper, generation::Generation, post::Post};
 use crate::{
-    cmd::{caller::complain, reception::Reception, sendmail::ErrorMode},
-    error::{Error, Exit},
+    error::Error,
     host::{
         config::Config,
-        converse::{Ending, Line, Patience, converse},
-        journal::{Id, Journal, Record, Rejection, Sockets, Span, Submission},
-        service::{Guest, Host, Turned, quota::Quota, supervisor::Supervisor},
+        journal::{Id, Record, Rejection, Span, Submission},
+        service::{quota::Quota, supervisor::Supervisor},
         spool::Spool,
-        world::{User, Visitor, World},
+        world::World,
     },
-    smtp::server::{Seal, Server, Settings, fault::Faults},
 };
 
-/// Most recipients of one message.
-const RECIPIENTS: usize = 10_000;
 /// How often a user may have accounts tried that are left alone for a while: a login that is refused again and again gets locked.
 const HASTE: Duration = Duration::from_secs(300);
-
-/// A configuration, and the log as it wants it; those who began with it end with it.
-#[derive(Debug)]
-pub(super) struct Generation {
-    pub(super) config: Config,
-    pub(super) journal: Journal,
-}
-
-impl Generation {
-    pub(super) fn new(config: Config) -> Self {
-        let journal = Journal::new(&config.log, None, Sockets::default());
-        Self { config, journal }
-    }
-
-    pub(super) fn log(&self, record: &Record) {
-        for unlogged in self.journal.write(record) {
-            complain("sealpost", ErrorMode::Print, &unlogged);
-        }
-    }
-}
 
 /// What the clients share.
 pub(super) struct Desk {
@@ -55,7 +29,7 @@ pub(super) struct Desk {
     generation: RwLock<Arc<Generation>>,
     post: Mutex<Vec<Post>>,
     damper: Damper,
-    supervisor: Arc<Supervisor>,
+    pub(super) supervisor: Arc<Supervisor>,
     /// Going through the whole queue for users is done for one at a time.
     pub(super) listing: Mutex<()>,
     hurried: Mutex<Option<Instant>>,
@@ -172,72 +146,5 @@ impl Desk {
 
     fn posts(&self) -> MutexGuard<'_, Vec<Post>> {
         self.post.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Host for Desk {
-    fn serve(&self, guest: Guest, bell: BorrowedFd<'_>) {
-        let begun = Instant::now();
-        let generation = self.generation();
-        let config = &generation.config;
-        let user = match User::find(guest.uid) {
-            Ok(user) => user,
-            Err(error) => {
-                // Under a wrong name it would be refused for good.
-                let _ = rustix::io::write(&guest.stream, b"421 4.3.0 the user database does not answer, try again later\r\n");
-                let error = Error::new(Exit::TempFail, "looking up who a client is", error.to_string());
-                return self.log_refusal(Some((guest.uid, &format!("uid{}", guest.uid))), begun, &error);
-            }
-        };
-        let login = user.login.clone();
-        let is_own = guest.uid == 0 || guest.uid == rustix::process::geteuid().as_raw();
-        let world = Visitor::new(self.world, guest.uid, user);
-        let free = is_own || config.serve.free_senders.contains(&login);
-        let host = crate::cmd::reception::Host::Service { free };
-        let reception = Reception::new(&world, config, host, Some(self.spool.path().to_owned()));
-        let server = Server::new(settings(config, guest.uid));
-        let mut clerk = Clerk::new(self, &generation, &world, (guest.uid, &login, is_own), &reception);
-        let line =
-            Line { input: guest.stream.as_fd(), output: guest.stream.as_fd(), bell: Some(bell), patience: Patience::default() };
-        let why = match converse(&line, server, &mut clerk) {
-            Ok(Ending::Closed | Ending::Rung | Ending::Left { busy: false }) => return,
-            Ok(Ending::Left { busy: true }) => "the client left in the middle of its message".to_owned(),
-            Ok(Ending::Late) => "the client took too long".to_owned(),
-            Err(error) => error.to_string(),
-        };
-        self.log_refusal(Some((guest.uid, &login)), begun, &Error::new(Exit::Protocol, "taking a message from a client", why));
-    }
-
-    fn turned_away(&self, why: Turned) {
-        let (uid, words) = match why {
-            Turned::Full => (None, "all connections are in use"),
-            Turned::Greedy(uid) => (Some(uid), "all connections of this user are in use"),
-            Turned::Unknown => (None, "the system does not say whose connection it is"),
-            Turned::Unstaffed => (None, "the system has no thread for it"),
-        };
-        let user = uid.map(|uid| (uid, User::of(uid).login));
-        let caller = user.as_ref().map(|(uid, login)| (*uid, login.as_str()));
-        self.log_refusal(caller, Instant::now(), &Error::new(Exit::TempFail, "letting a client in", words));
-    }
-
-    fn tick(&self) {
-        self.supervisor.alive();
-    }
-}
-
-fn settings(config: &Config, uid: u32) -> Settings {
-    let own_share = if uid == 0 { u64::MAX } else { config.serve.bytes_per_user };
-    Settings {
-        name: "localhost".to_owned(),
-        lmtp: false,
-        seal: Seal::Never,
-        auth: None,
-        requiretls: false,
-        lone_lf: false,
-        consult: true,
-        private: true,
-        message_size: config.limits.message_size.min(own_share),
-        recipients: RECIPIENTS,
-        faults: Faults::default(),
     }
 }

@@ -10,12 +10,11 @@ use std::{
     time::Duration,
 };
 
-use super::desk::Generation;
+use super::generation::Generation;
 use crate::{
     cmd::{
-        caller::complain,
+        caller::{ErrorMode, complain},
         runner::{Runner, Setting, Until, Wish},
-        sendmail::ErrorMode,
     },
     host::{journal::Id, narrate::Narrator, spool::Spool, world::World},
 };

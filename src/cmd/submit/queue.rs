@@ -20,7 +20,8 @@ use crate::{
     mail::{
         address::Address,
         content::Content as _,
-        outcome::{Fate, Outcome, Trouble, exit_code, exit_code_kept},
+        outcome::{Fate, Outcome, exit_code, exit_code_kept},
+        trouble::Trouble,
     },
 };
 

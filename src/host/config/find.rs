@@ -14,7 +14,7 @@ use zeroize::Zeroize as _;
 use super::{Auth, Config, Dns, Origin, Trace, environment::Environment, keys, names, page::Page, read, section::Section};
 use crate::{
     error::{Error, Exit},
-    host::{careful, secrets, world::World},
+    host::{careful, private, world::World},
 };
 
 /// Larger than any configuration, small enough to be read at once.
@@ -132,7 +132,7 @@ fn from_file<T>(world: &dyn World, (path, mut file): Opened, and: impl FnOnce(Pa
     wipe(&mut table);
     let config = config?;
     if config.accounts.iter().filter_map(|account| account.auth.as_ref()).any(Auth::is_written_out) {
-        secrets::refuse_readable(world, &path, &file, &metadata, "it holds a password")?;
+        private::refuse_readable(world, &path, &file, &metadata, "it holds a password")?;
     }
     Ok((config, more))
 }

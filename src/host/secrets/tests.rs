@@ -3,7 +3,10 @@
 use std::{
     ffi::OsStr,
     fs::{self, Permissions},
-    os::unix::{ffi::OsStrExt as _, fs::PermissionsExt as _},
+    os::unix::{
+        ffi::OsStrExt as _,
+        fs::{MetadataExt as _, PermissionsExt as _},
+    },
     path::PathBuf,
     time::Instant,
 };
@@ -270,13 +273,6 @@ fn netrc_is_the_file_that_the_variable_names_or_the_one_at_home() {
     assert!(fetched(SecretSource::Netrc).unwrap_err().summary().contains("neither NETRC nor HOME is set"));
 }
 
-#[test]
-fn a_file_that_systemd_or_docker_hands_in_is_the_units_affair() {
-    // /proc is no tmpfs: whoever has no such mount at hand can at least see that the others are told apart.
-    let file = File::open("/proc/self/status").unwrap();
-    assert!(!is_handed_in(&file));
-}
-
 /// A token command, and what it may have kept.
 struct Commanded {
     root: tempfile::TempDir,
@@ -440,13 +436,6 @@ fn of_many_that_come_at_once_one_asks_the_command() {
         senders.into_iter().map(|sender| sender.join().unwrap()).collect()
     });
     assert_eq!(tokens, ["token-2"; 8]);
-}
-
-#[test]
-fn a_path_is_quoted_for_the_shell() {
-    for (path, wanted) in [("/a/b.c", "/a/b.c"), ("/a b", "'/a b'"), ("/it's", "'/it'\\''s'"), ("-x", "'-x'")] {
-        assert_eq!(quoted(Path::new(path)), wanted);
-    }
 }
 
 proptest! {

@@ -11,10 +11,10 @@ use std::{
 use rustix::fs::{FlockOperation, OFlags};
 use zeroize::Zeroizing;
 
-use super::{LONGEST, refuse_readable};
+use super::LONGEST;
 use crate::{
     error::{Error, Exit},
-    host::{careful, world::World},
+    host::{careful, private, world::World},
 };
 
 /// How long to wait before a lock is tried again.
@@ -68,7 +68,7 @@ impl Vault {
         if !metadata.is_file() {
             return Err(self.fault("reading", &io::Error::other("it is not a regular file")));
         }
-        refuse_readable(world, &self.path, &file, &metadata, "it holds a token")?;
+        private::refuse_readable(world, &self.path, &file, &metadata, "it holds a token")?;
         let mut bytes = Zeroizing::new(Vec::with_capacity(LONGEST + 1));
         std::io::Read::by_ref(&mut file)
             .take(LONGEST as u64 + 1)

@@ -12,7 +12,7 @@ use super::{
     entry::{Entry, State},
     format,
     list::CAUTION,
-    names, read, trouble, write,
+    names, read, trouble,
 };
 use crate::{error::Error, host::journal::Id};
 
@@ -119,7 +119,7 @@ impl Spool {
         let mut quietest = None;
         for other in Place::QUIETEST {
             let Some(directory) = self.existing(other)? else { continue };
-            let raw = write::unfinished(name);
+            let raw = names::unfinished(name);
             if other == Place::Queue && has(directory, &raw)? {
                 directory.change(|fd| names::unlink(fd, &raw))?;
             }

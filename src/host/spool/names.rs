@@ -17,6 +17,13 @@ use super::DIRECTORY;
 /// Files of one name that are set aside; somebody should have looked by then.
 pub(super) const MOST_OF_ONE_NAME: u32 = 9999;
 
+/// What a message is called while it is being written.
+pub(super) fn unfinished(name: &OsStr) -> OsString {
+    let mut raw = name.to_owned();
+    raw.push(".new");
+    raw
+}
+
 /// What stands under a name; `None`: nothing.
 pub(super) fn stat(directory: &OwnedFd, name: &OsStr) -> io::Result<Option<Stat>> {
     match statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {

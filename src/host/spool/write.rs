@@ -44,7 +44,7 @@ impl Spool {
     fn put(&self, id: Id, mut entry: Entry, content: &mut dyn Content) -> io::Result<Claim<'_>> {
         let directory = self.directory(Place::Queue)?;
         let name = OsString::from(id.to_string());
-        let raw = unfinished(&name);
+        let raw = names::unfinished(&name);
         let file = self.create(directory, &raw)?;
         let written = self.fill(&file, &mut entry, content).and_then(|extent| {
             name_it(directory, &raw, &name)?;
@@ -113,13 +113,6 @@ impl Spool {
         fsync(file)?;
         Ok((at, at + written + change.len() as u64))
     }
-}
-
-/// What a message is called while it is being written.
-pub(super) fn unfinished(name: &OsStr) -> OsString {
-    let mut raw = name.to_owned();
-    raw.push(".new");
-    raw
 }
 
 /// From here on it is a message that waits.

@@ -4,9 +4,10 @@ use super::{Problem, Session, State, TOO_MANY};
 use crate::{
     error::Exit,
     mail::{
-        outcome::{Fate, Outcome, Reply, Trouble},
+        outcome::{Fate, Outcome, Reply},
         policy::{self, Channel, Unpromised},
         tls::{Failure, Finding},
+        trouble::Trouble,
     },
     smtp::{
         action::Action,

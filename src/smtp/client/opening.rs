@@ -8,9 +8,10 @@ use crate::{
     error::Exit,
     mail::{
         address::ReversePath,
-        outcome::{Fate, Reply, Trouble},
+        outcome::{Fate, Reply},
         policy::{self, Next, SecretRule},
         tls::Finding,
+        trouble::Trouble,
     },
     smtp::{
         action::Action,

@@ -6,9 +6,10 @@ use super::{Session, State};
 use crate::{
     error::Exit,
     mail::{
-        outcome::{Fate, Outcome, Reply, Trouble},
+        outcome::{Fate, Outcome, Reply},
         policy::Met,
         tls::Finding,
+        trouble::Trouble,
     },
     smtp::sasl::Mechanism,
 };

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::{
     cmd::check::{
-        page::pin,
+        say::{days_left, pin},
         seen::{Examination, Visit},
     },
     host::probe::Seal,
@@ -25,12 +25,6 @@ pub(super) fn of(seen: &Examination<'_>, visit: &Visit, now: Timestamp) -> Vec<S
     advice.extend(trust(seen, visit, tls));
     advice.extend(short_lived(seen, tls));
     advice
-}
-
-/// How many whole days are left until `date` (RFC 3339); negative when it is past.
-pub(in crate::cmd::check) fn days_left(date: &str, now: Timestamp) -> Option<i64> {
-    let end: Timestamp = date.parse().ok()?;
-    Some((end.as_second() - now.as_second()).div_euclid(86_400))
 }
 
 fn dates(tls: &Seal, now: Timestamp) -> Option<String> {

@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use jiff::Timestamp;
 
 use super::sheet::{Ink, Style, TIED, milliseconds};
 use crate::{
     cmd::check::{
-        advice::{days_left, octets},
         opinions::Opinion,
+        say::{days_left, octets, pin},
         seen::Visit,
     },
     host::probe::{Offer, Seal},
@@ -88,14 +87,6 @@ impl Style {
         }
         text
     }
-}
-
-/// A digest in hexadecimal as `pins` takes it; in base64, so that its line fits.
-pub(in crate::cmd::check) fn pin(digest: &str) -> Option<String> {
-    let octet = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-    let octets: Option<Vec<u8>> = digest.as_bytes().chunks(2).map(octet).collect();
-    let octets = octets.filter(|octets| octets.len() == 32)?;
-    Some(format!("sha256:{}", STANDARD.encode(octets)))
 }
 
 fn facts(facts: &Facts) -> String {
