@@ -85,6 +85,7 @@ const SELDOM: &[&[&str]] = &[
     &["sealpost", "cmd", "serve"],
     &["sealpost", "cmd", "setup"],
     &["sealpost", "cmd", "sink"],
+    &["sealpost", "cmd", "submit", "speak"],
     &["sealpost", "cmd", "trust"],
     &["sealpost", "cmd", "when"],
     &["sealpost", "cmd", "wrap"],

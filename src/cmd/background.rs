@@ -3,8 +3,11 @@
 use std::{
     env,
     ffi::{OsStr, OsString},
-    fs,
-    os::fd::{AsFd, OwnedFd},
+    fs, io,
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::process::CommandExt as _,
+    },
     path::{Path, PathBuf},
     process::{Command, Stdio},
     thread,
@@ -39,21 +42,36 @@ const PATIENCE: &str = "600";
 pub fn start(spool: &Spool, config: Option<&Path>) -> Result<(), Error> {
     let Some(lead) = spool.lead()? else { return Ok(()) };
     let lock = lead.into_file();
-    let mut why = None;
+    let words = [Some(WORD.as_ref()), Some(PATIENCE.as_ref()), config.map(Path::as_os_str)];
+    again(|command| {
+        command.args(words.iter().flatten()).stdin(Stdio::from(lock.try_clone()?));
+        Ok(())
+    })
+    .map_err(|error| failed(&error))
+}
+
+/// Starts ourselves anew, as `prepare` says; nobody waits for it, and what it says is lost.
+///
+/// # Errors
+/// No process can be started.
+pub fn again(prepare: impl Fn(&mut Command) -> io::Result<()>) -> io::Result<()> {
+    let mut why = io::Error::other("the program is nowhere to be found");
     for program in programs() {
-        let lock = lock.try_clone().map_err(|error| failed(&error))?;
-        match command(&program, config).stdin(Stdio::from(lock)).spawn() {
+        let mut command = Command::new(program);
+        command.arg0("sealpost").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        prepare(&mut command)?;
+        match command.spawn() {
             // It outlives us; whoever adopts it hears of its end.
             Ok(_) => return Ok(()),
-            Err(error) => why = Some(error),
+            Err(error) => why = error,
         }
     }
-    Err(why.map_or_else(|| Error::new(Exit::OsErr, DOING, "the program is nowhere to be found"), |error| failed(&error)))
+    Err(why)
 }
 
 const DOING: &str = "starting a run of the queue";
 
-fn failed(error: &std::io::Error) -> Error {
+fn failed(error: &io::Error) -> Error {
     Error::new(Exit::OsErr, DOING, error.to_string()).hint("what waits is sent by the next run: sendmail -q")
 }
 
@@ -61,17 +79,6 @@ fn failed(error: &std::io::Error) -> Error {
 fn programs() -> Vec<PathBuf> {
     let own = env::args_os().next().map(PathBuf::from);
     [Some(PathBuf::from("/proc/self/exe")), env::current_exe().ok(), own].into_iter().flatten().collect()
-}
-
-fn command(program: &Path, config: Option<&Path>) -> Command {
-    let mut command = Command::new(program);
-    std::os::unix::process::CommandExt::arg0(&mut command, "sealpost");
-    command.arg(WORD).arg(PATIENCE);
-    if let Some(config) = config {
-        command.arg(config);
-    }
-    command.stdout(Stdio::null()).stderr(Stdio::null());
-    command
 }
 
 /// Is such a run: `words` are those behind [`WORD`], its patience and its configuration. Nobody reads what it says but the log.
@@ -137,8 +144,8 @@ fn run_until_told(runner: &Runner<'_>, orders: &Orders, lead: &mut Option<Lead>,
 }
 
 /// The lock, which is standard input; commands that ask for passwords find nothing there.
-fn take_stdin() -> std::io::Result<OwnedFd> {
-    let lock = std::io::stdin().as_fd().try_clone_to_owned()?;
+fn take_stdin() -> io::Result<OwnedFd> {
+    let lock = io::stdin().as_fd().try_clone_to_owned()?;
     rustix::stdio::dup2_stdin(fs::File::open("/dev/null")?)?;
     Ok(lock)
 }

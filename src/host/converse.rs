@@ -50,6 +50,8 @@ pub struct Line<'a> {
     pub bell: Option<BorrowedFd<'a>>,
     /// How long it may take.
     pub patience: Patience,
+    /// A reply leaves before anything else is done; else those leave together whose commands came together.
+    pub at_once: bool,
 }
 
 /// How long a client may take.
@@ -63,6 +65,12 @@ pub struct Patience {
     pub reply: Duration,
     /// To finish its message when the bell has rung.
     pub farewell: Duration,
+}
+
+impl Patience {
+    /// Who started us may take all the time there is.
+    pub const ENDLESS: Self =
+        Self { command: Duration::MAX, message: Duration::MAX, reply: Duration::MAX, farewell: Duration::MAX };
 }
 
 impl Default for Patience {
@@ -89,21 +97,48 @@ pub enum Ending {
     Rung,
 }
 
+/// Why a conversation could not go on.
+#[derive(Debug)]
+pub struct Broken {
+    /// Which end of the line it was.
+    pub side: Side,
+    /// What the system said.
+    pub error: io::Error,
+    busy: bool,
+}
+
+/// An end of a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// What the client says can't be read.
+    Input,
+    /// What it is to hear can't be written.
+    Output,
+}
+
+impl Broken {
+    /// A client that hung up has left, at whichever end that showed.
+    ///
+    /// # Errors
+    /// It was something else.
+    pub fn left(self) -> Result<Ending, io::Error> {
+        match self.error.kind() {
+            io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => Ok(Ending::Left { busy: self.busy }),
+            _ => Err(self.error),
+        }
+    }
+}
+
 /// Speaks with a client until one of the two ends it.
 ///
 /// # Errors
 /// The client can't be read from or written to.
-pub fn converse(line: &Line<'_>, server: Server, clerk: &mut dyn Clerk) -> io::Result<Ending> {
+pub fn converse(line: &Line<'_>, server: Server, clerk: &mut dyn Clerk) -> Result<Ending, Broken> {
     let mut talk = Talk { line: *line, server, clerk, said: Vec::new(), is_over: false };
     let ended = talk.run();
     // A message that began goes with its conversation.
     talk.clerk.discard();
-    match ended {
-        Err(error) if matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) => {
-            Ok(Ending::Left { busy: talk.server.is_busy() })
-        }
-        ended => ended,
-    }
+    ended.map_err(|(side, error)| Broken { side, error, busy: talk.server.is_busy() })
 }
 
 struct Talk<'a, 'c> {
@@ -123,9 +158,10 @@ enum Woken {
 }
 
 impl Talk<'_, '_> {
-    fn run(&mut self) -> io::Result<Ending> {
+    fn run(&mut self) -> Result<Ending, (Side, io::Error)> {
+        let (unheard, unsaid) = (|error| (Side::Input, error), |error| (Side::Output, error));
         let actions = self.server.greet();
-        self.perform(actions)?;
+        self.perform(actions).map_err(unsaid)?;
         let mut piece = vec![0; PIECE];
         let (mut since, mut begun) = (Instant::now(), None);
         let mut last_call = None;
@@ -135,28 +171,29 @@ impl Talk<'_, '_> {
                 self.dismiss("421 4.3.2 the service is stopping");
                 return Ok(Ending::Rung);
             }
-            let ends = begun.filter(|_| busy).map(|begun: Instant| begun + self.line.patience.message);
-            let until = [Some(since + self.line.patience.command), ends, last_call].into_iter().flatten().min();
+            let ends = begun.filter(|_| busy).and_then(|begun: Instant| begun.checked_add(self.line.patience.message));
+            let until = [since.checked_add(self.line.patience.command), ends, last_call].into_iter().flatten().min();
             let bell = self.line.bell.filter(|_| last_call.is_none());
-            match wait(self.line.input, PollFlags::IN, bell, until)? {
-                Woken::Rung => last_call = Some(Instant::now() + self.line.patience.farewell),
+            match wait(self.line.input, PollFlags::IN, bell, until).map_err(unheard)? {
+                Woken::Rung => last_call = Instant::now().checked_add(self.line.patience.farewell),
                 Woken::Late => {
                     self.dismiss("421 4.4.2 that took too long");
                     return Ok(Ending::Late);
                 }
                 Woken::Readable => {
                     let length = match rustix::io::read(self.line.input, &mut piece[..]) {
-                        Ok(0) => return Ok(Ending::Left { busy }),
+                        // Standard streams may be open the other way only: nobody speaks there, and nobody listens.
+                        Ok(0) | Err(Errno::BADF) => return Ok(Ending::Left { busy }),
                         Ok(length) => length,
                         Err(Errno::INTR | Errno::AGAIN) => continue,
-                        Err(error) => return Err(error.into()),
+                        Err(error) => return Err(unheard(error.into())),
                     };
                     let actions = self.server.receive(piece.get(..length).unwrap_or_default());
                     // Half a command does not buy time, and no number of octets makes a message last longer.
                     if !actions.is_empty() {
                         since = Instant::now();
                     }
-                    self.perform(actions)?;
+                    self.perform(actions).map_err(unsaid)?;
                     begun = if self.server.is_busy() { begun.or(Some(since)) } else { None };
                 }
             }
@@ -187,7 +224,7 @@ impl Talk<'_, '_> {
                 // The last three are not offered, or faults that nobody asked for.
                 Action::Close | Action::Handshake | Action::Flood(_) | Action::Stall => self.is_over = true,
             }
-            if self.said.len() >= MOST_WRITTEN {
+            if self.line.at_once || self.said.len() >= MOST_WRITTEN {
                 self.flush()?;
             }
         }
@@ -217,13 +254,14 @@ impl Talk<'_, '_> {
 }
 
 fn write(line: &Line<'_>, mut rest: &[u8]) -> io::Result<()> {
-    let until = Instant::now() + line.patience.reply;
+    let until = Instant::now().checked_add(line.patience.reply);
     while !rest.is_empty() {
         match rustix::io::write(line.output, &rest[..rest.len().min(MOST_WRITTEN)]) {
             Ok(written) => rest = rest.get(written..).unwrap_or_default(),
             Err(Errno::INTR) => {}
+            Err(Errno::BADF) => return Ok(()),
             Err(Errno::AGAIN) => {
-                if let Woken::Late = wait(line.output, PollFlags::OUT, None, Some(until))? {
+                if let Woken::Late = wait(line.output, PollFlags::OUT, None, until)? {
                     return Err(io::ErrorKind::TimedOut.into());
                 }
             }

@@ -1,12 +1,6 @@
 //! How is what waits tried now, by the process of who asks? (`sealpost queue flush`, `sendmail -q`)
 
-use std::{
-    collections::HashSet,
-    ops::ControlFlow,
-    process::{Command, Stdio},
-    thread,
-    time::Duration,
-};
+use std::{collections::HashSet, ffi::OsString, ops::ControlFlow, os::unix::process::CommandExt as _, thread, time::Duration};
 
 use serde_json::json;
 
@@ -22,6 +16,7 @@ use super::{
 };
 use crate::{
     cmd::{
+        background,
         caller::{ErrorMode, complain},
         runner::{Done, Runner, Setting, Until, Wish},
     },
@@ -176,14 +171,14 @@ fn flushed(service: &mut Service, query: &str) -> Result<u64, Error> {
 
 /// Starts the same command again, by itself.
 fn again_in_background() -> Result<Exit, Error> {
-    use std::os::unix::process::CommandExt as _;
-    let words = std::env::args_os().skip(1).filter(|word| word != "--background");
-    let mut command = Command::new("/proc/self/exe");
-    command.args(words).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
-    let started = command.spawn().map_err(|error| {
-        Error::new(Exit::OsErr, "starting a run of the queue in the background", error.to_string()).hint("leave --background out")
+    let words: Vec<OsString> = std::env::args_os().skip(1).filter(|word| word != "--background").collect();
+    let started = background::again(|command| {
+        command.args(&words).process_group(0);
+        Ok(())
     });
-    started.map(|_| Exit::Ok)
+    started.map(|()| Exit::Ok).map_err(|error| {
+        Error::new(Exit::OsErr, "starting a run of the queue in the background", error.to_string()).hint("leave --background out")
+    })
 }
 
 fn tell(options: &Flush, tally: Option<Tally>, asked: Option<u64>, exit: Exit) -> Exit {

@@ -11,7 +11,7 @@ use crate::{
     error::{Error, Exit},
     host::{
         config::Config,
-        converse::{Ending, Line, Patience, converse},
+        converse::{Broken, Ending, Line, Patience, converse},
         service::{Guest, Host, Turned},
         world::{User, Visitor},
     },
@@ -43,9 +43,9 @@ impl Host for Desk {
         let reception = Reception::new(&world, config, host, Some(self.spool.path().to_owned()));
         let server = Server::new(settings(config, guest.uid));
         let mut clerk = Clerk::new(self, &generation, &world, (guest.uid, &login, is_own), &reception);
-        let line =
-            Line { input: guest.stream.as_fd(), output: guest.stream.as_fd(), bell: Some(bell), patience: Patience::default() };
-        let why = match converse(&line, server, &mut clerk) {
+        let stream = guest.stream.as_fd();
+        let line = Line { input: stream, output: stream, bell: Some(bell), patience: Patience::default(), at_once: false };
+        let why = match converse(&line, server, &mut clerk).or_else(Broken::left) {
             Ok(Ending::Closed | Ending::Rung | Ending::Left { busy: false }) => return,
             Ok(Ending::Left { busy: true }) => "the client left in the middle of its message".to_owned(),
             Ok(Ending::Late) => "the client took too long".to_owned(),

@@ -1,8 +1,8 @@
 //! How is SMTP spoken on standard input and output, for programs that know no other way? (sendmail(8) `-bs`; RFC 5321)
 
 use std::{
-    collections::VecDeque,
     io::{self, Read as _, Write as _},
+    os::fd::AsFd as _,
     path::PathBuf,
     thread,
     time::Instant,
@@ -12,8 +12,12 @@ use super::{Desk, Ready};
 use crate::{
     cmd::reception::{Host, Moment, Parcel, Reception, Refusal},
     error::{Error, Exit},
-    host::{config::Config, net::Link},
-    smtp::server::{Action, Answer, Query, Seal, Server, Settings, Stored, fault::Faults},
+    host::{
+        config::Config,
+        converse::{Broken, Clerk, Ending, Line, Patience, Side, converse},
+        net::Link,
+    },
+    smtp::server::{Answer, Query, Seal, Server, Settings, Stored, Transaction, fault::Faults},
 };
 
 /// Octets that are read at once.
@@ -84,28 +88,17 @@ impl LastLine {
 /// Standard input can't be read, or nobody reads standard output.
 pub(super) fn ourselves(desk: &Desk<'_>, config: &Config) -> Result<(), Error> {
     let temp_dir = desk.world.env("TMPDIR").map(PathBuf::from);
-    let mut talk = Talk {
-        desk,
-        config,
-        reception: Reception::new(desk.world, config, Host::Caller, temp_dir),
-        server: Server::new(settings(desk, config)),
-        parcel: None,
-    };
-    let greeting = talk.server.greet();
-    let mut over = talk.perform(greeting)?;
-    let mut piece = vec![0; PIECE];
-    while !over {
-        let length = match io::stdin().lock().read(&mut piece) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            read => read.map_err(|error| Error::new(Exit::IoErr, "reading SMTP from standard input", error.to_string()))?,
-        };
-        if length == 0 {
-            return Ok(());
+    let mut taker = Taker { desk, config, reception: Reception::new(desk.world, config, Host::Caller, temp_dir), parcel: None };
+    let (input, output) = (io::stdin(), io::stdout());
+    let line = Line { input: input.as_fd(), output: output.as_fd(), bell: None, patience: Patience::ENDLESS, at_once: true };
+    match converse(&line, Server::new(settings(desk, config)), &mut taker) {
+        // A caller that says no more has said all, wherever it stopped.
+        Ok(Ending::Closed | Ending::Left { .. } | Ending::Late | Ending::Rung) => Ok(()),
+        Err(Broken { side: Side::Input, error, .. }) => {
+            Err(Error::new(Exit::IoErr, "reading SMTP from standard input", error.to_string()))
         }
-        let actions = talk.server.receive(&piece[..length]);
-        over = talk.perform(actions)?;
+        Err(Broken { side: Side::Output, error, .. }) => Err(unsaid(&error)),
     }
-    Ok(())
 }
 
 fn settings(desk: &Desk<'_>, config: &Config) -> Settings {
@@ -124,66 +117,39 @@ fn settings(desk: &Desk<'_>, config: &Config) -> Settings {
     }
 }
 
-/// One dialogue.
-struct Talk<'a> {
+/// Takes what the caller hands in.
+struct Taker<'a> {
     desk: &'a Desk<'a>,
     config: &'a Config,
     reception: Reception<'a>,
-    server: Server,
     parcel: Option<Result<Parcel<'a>, Refusal>>,
 }
 
-impl Talk<'_> {
-    /// Does what the machine asks for, in its order; whether the dialogue is over.
-    fn perform(&mut self, actions: Vec<Action>) -> Result<bool, Error> {
-        let mut left = VecDeque::from(actions);
-        while let Some(action) = left.pop_front() {
-            let more = match action {
-                Action::Say(octets) => {
-                    say(&octets)?;
-                    Vec::new()
-                }
-                Action::Ask(query) => {
-                    let answer = self.answer(&query);
-                    self.server.answered(answer)
-                }
-                Action::Begin(transaction) => {
-                    self.parcel = Some(self.reception.begin(&transaction));
-                    Vec::new()
-                }
-                Action::Body(piece) => {
-                    if let Some(Ok(parcel)) = &mut self.parcel {
-                        parcel.push(&piece);
-                    }
-                    Vec::new()
-                }
-                Action::Deliver { .. } => {
-                    let stored = self.deliver();
-                    self.server.stored(&stored)
-                }
-                Action::Discard => {
-                    self.parcel = None;
-                    Vec::new()
-                }
-                Action::Close => return Ok(true),
-                // Without TLS and without faults there are none of these.
-                Action::Handshake | Action::Flood(_) | Action::Stall => Vec::new(),
-            };
-            left.extend(more);
-        }
-        Ok(false)
-    }
-
-    fn answer(&self, query: &Query) -> Answer {
+impl Clerk for Taker<'_> {
+    fn ask(&mut self, query: Query, _: &mut dyn FnMut(Vec<String>) -> io::Result<()>) -> io::Result<Answer> {
         let refused = |refusal: Refusal| {
             self.desk.log_rejection(&refusal.error, None, &[]);
             Answer::Refused(refusal.reply())
         };
-        match query {
-            Query::Sender(transaction) => self.reception.sender(transaction).map_or_else(refused, |_| Answer::Fine),
-            Query::Recipient(recipient) => self.reception.recipient(recipient).map_or_else(refused, |()| Answer::Fine),
+        Ok(match query {
+            Query::Sender(transaction) => self.reception.sender(&transaction).map_or_else(refused, |_| Answer::Fine),
+            Query::Recipient(recipient) => self.reception.recipient(&recipient).map_or_else(refused, |()| Answer::Fine),
             Query::Queue(_) => Answer::Refused("502 5.5.1 not here".to_owned()),
+        })
+    }
+
+    fn begin(&mut self, transaction: Transaction) {
+        self.parcel = Some(self.reception.begin(&transaction));
+    }
+
+    fn body(&mut self, piece: &[u8]) {
+        if let Some(Ok(parcel)) = &mut self.parcel {
+            parcel.push(piece);
         }
+    }
+
+    fn discard(&mut self) {
+        self.parcel = None;
     }
 
     fn deliver(&mut self) -> Stored {
@@ -215,5 +181,9 @@ impl Talk<'_> {
 fn say(octets: &[u8]) -> Result<(), Error> {
     let mut out = io::stdout().lock();
     let said = out.write_all(octets).and_then(|()| out.flush());
-    said.map_err(|error| Error::new(Exit::IoErr, "speaking SMTP on standard output", error.to_string()))
+    said.map_err(|error| unsaid(&error))
+}
+
+fn unsaid(error: &io::Error) -> Error {
+    Error::new(Exit::IoErr, "speaking SMTP on standard output", error.to_string())
 }

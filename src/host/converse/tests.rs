@@ -2,7 +2,10 @@
 
 use std::{
     io::{Read as _, Write as _},
-    os::{fd::AsFd as _, unix::net::UnixStream},
+    os::{
+        fd::AsFd as _,
+        unix::net::{UnixDatagram, UnixStream},
+    },
     thread,
 };
 
@@ -87,8 +90,8 @@ fn with(
     let mut diary = Diary::default();
     let ended = thread::scope(|scope| {
         scope.spawn(move || client(theirs));
-        let line = Line { input: ours.as_fd(), output: ours.as_fd(), bell, patience };
-        let ended = converse(&line, server(), &mut diary);
+        let line = Line { input: ours.as_fd(), output: ours.as_fd(), bell, patience, at_once: false };
+        let ended = converse(&line, server(), &mut diary).or_else(Broken::left);
         drop(ours);
         ended
     });
@@ -190,6 +193,43 @@ fn a_client_that_takes_no_replies_is_left() {
         while stream.write_all(b"XQUEUE list\r\n").is_ok() {}
     });
     assert_eq!(ended.unwrap_err().kind(), io::ErrorKind::TimedOut);
+}
+
+/// What is written at once when all of a short dialogue is there from the beginning.
+fn pieces(at_once: bool) -> Vec<String> {
+    let (mut client, input) = UnixStream::pair().unwrap();
+    let (heard, output) = UnixDatagram::pair().unwrap();
+    client.write_all(b"HELO x\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\nhi\r\n.\r\nQUIT\r\n").unwrap();
+    let line = Line { input: input.as_fd(), output: output.as_fd(), bell: None, patience: Patience::ENDLESS, at_once };
+    assert_eq!(converse(&line, server(), &mut Diary::default()).unwrap(), Ending::Closed);
+    heard.set_nonblocking(true).unwrap();
+    let mut piece = [0; 4096];
+    std::iter::from_fn(|| heard.recv(&mut piece).ok().map(|length| String::from_utf8_lossy(&piece[..length]).into_owned()))
+        .collect()
+}
+
+#[test]
+fn replies_leave_together_or_before_what_follows_is_done() {
+    let (together, at_once) = (pieces(false), pieces(true));
+    let codes = |pieces: &[String]| pieces.iter().map(|piece| piece[..3].to_owned()).collect::<Vec<_>>();
+    assert_eq!(codes(&together), ["220", "250"]);
+    assert_eq!(codes(&at_once), ["220", "250", "250", "250", "250"]);
+    assert_eq!(together.concat(), at_once.concat());
+    assert!(at_once[3].contains("\r\n354 ") && at_once[4].contains("kept"), "{at_once:?}");
+}
+
+#[test]
+fn a_line_that_breaks_says_at_which_end() {
+    let (client, stream) = UnixStream::pair().unwrap();
+    let broken = |input: BorrowedFd<'_>, output: BorrowedFd<'_>| {
+        let line = Line { input, output, bell: None, patience: Patience::ENDLESS, at_once: true };
+        let Broken { side, error, .. } = converse(&line, server(), &mut Diary::default()).unwrap_err();
+        (side, error.kind())
+    };
+    let directory = std::fs::File::open("/").unwrap();
+    assert_eq!(broken(directory.as_fd(), stream.as_fd()), (Side::Input, io::ErrorKind::IsADirectory));
+    drop(client);
+    assert_eq!(broken(stream.as_fd(), stream.as_fd()), (Side::Output, io::ErrorKind::BrokenPipe));
 }
 
 #[test]
