@@ -64,7 +64,7 @@ const TABLE: [(&str, i32, &str, &str, &str); FAULTS.len()] = [
     ("drop-after-dot", 75, "unknown", "verified", ""),
     ("half-reply", 75, "unknown", "verified", ""),
     ("reply-354-after-dot", 75, "unknown", "verified", ""),
-    ("unsolicited", 75, "unknown", "verified", ""),
+    ("unsolicited", 0, "sent", "verified", ""),
     ("stop-reading", 75, "unknown", "verified", ""),
     ("slow", 75, "deferred", "none", ""),
     ("greeting-twice", 76, "deferred", "none", ""),
