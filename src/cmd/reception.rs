@@ -168,21 +168,13 @@ impl<'a> Reception<'a> {
     fn expand(&self, named: &[Recipient]) -> Result<Vec<crate::mail::envelope::Recipient>, Refusal> {
         let refused = |error| Refusal::at(Moment::Rcpt, error);
         let mailboxes = named.iter().map(mailbox).collect::<Result<Vec<_>, _>>().map_err(refused)?;
-        let directory = self.directory().map_err(refused)?;
-        let mut recipients = directory.nobody_yet(&mailboxes, &self.domain);
+        // Read once a connection: a changed file counts for the next one.
+        let directory = self.directory.get_or_init(|| Directory::load(&self.domain, self.config));
+        let mut recipients = directory.nobody_yet(&mailboxes, &self.domain).map_err(refused)?;
         for (mailbox, named) in mailboxes.iter().zip(named) {
             recipients.add_with(mailbox, &wish(named)).map_err(refused)?;
         }
         Ok(recipients.finish())
-    }
-
-    /// Read once a connection: a changed file counts for the next one.
-    fn directory(&self) -> Result<&Directory, Error> {
-        if let Some(directory) = self.directory.get() {
-            return Ok(directory);
-        }
-        let directory = Directory::load(&self.domain, self.config)?;
-        Ok(self.directory.get_or_init(|| directory))
     }
 
     /// Who handed it in, when, and under which name it is found here (RFC 5321 4.4): the uid, which the kernel knows, and no more of
