@@ -109,7 +109,9 @@ impl<'a> Reception<'a> {
         let refused = |error| Refusal::at(Moment::Mail, error);
         let asked = if mail.any_sender { None } else { Some(self.path(&mail.sender).map_err(refused)?) };
         let address = asked.as_ref().filter(|asked| **asked != ReversePath::Null).map(ToString::to_string);
-        let account = self.config.choose(mail.account.as_deref(), address.as_deref()).map_err(|error| match &mail.account {
+        let caller = (self.config.accounts.len() > 1).then(|| self.domain.login());
+        let account = self.config.choose_for(mail.account.as_deref(), address.as_deref(), caller.as_deref());
+        let account = account.map_err(|error| match &mail.account {
             Some(_) => refused(error.with_exit(Exit::Usage)),
             None => refused(error),
         })?;
