@@ -26,8 +26,8 @@ pub struct Last {
 
 /// So many attempts of which nobody knows whether they arrived are enough. A link that breaks after the final dot again and again is one
 /// that will break the next time too (a server that hangs up, a filter that takes too long), and the recipient may have got each of
-/// them. With the default times they take two hours, in which a network or a server that is merely unwell recovers.
-pub const MOST_UNKNOWN: u32 = 8;
+/// them. With the default times they take most of a day, in which a network or a server that is merely unwell recovers.
+pub const MOST_UNKNOWN: u32 = 12;
 
 impl Last {
     /// A reply, with as much of its text as anybody is shown.

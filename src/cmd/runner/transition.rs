@@ -99,8 +99,8 @@ impl Step {
         Self { state, failed, relayed: Vec::new(), is_late: false }
     }
 
-    /// Gives up whom it has not reached for too long, or may have reached too often, else sees whether the sender should know that it is late. `in_vain`: how often
-    /// its account was tried in a row, for whichever message.
+    /// Gives up whom it has not reached for too long, or may have reached too often; else sees whether the sender should know that it is
+    /// late. `in_vain`: how often its account was tried in a row, for whichever message.
     pub(super) fn aged(mut self, queue: &Queue, entry: &Entry, now: Timestamp, in_vain: u32) -> Self {
         let in_doubt = queued::give_up_in_doubt(&mut self.state.recipients).failed;
         if !in_doubt.is_empty() {
