@@ -67,6 +67,27 @@ fn aliases_are_those_of_administrators() {
 }
 
 #[test]
+fn an_alias_file_that_can_not_be_read_holds_back_only_those_whom_it_may_be_about() {
+    let recorder = Recorder::start(false);
+    let account =
+        format!("[accounts.relay]\nhost = \"127.0.0.1\"\nport = {}\n[accounts.relay.tls]\npolicy = \"off\"\n", recorder.port());
+    let sealpost = Sealpost::new(&account);
+    let config = sealpost.scratch.path().join("config.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    let missing = sealpost.scratch.path().join("missing").display().to_string();
+    std::fs::write(&config, text.replace("aliases = \"\"", &format!("aliases = {missing:?}"))).unwrap();
+    let session = b"EHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<root>\r\nRCPT TO:<you@y.example>\r\nDATA\r\n.\r\nQUIT\r\n";
+    let run = sealpost.send(&["-bs"], session);
+    assert!(run.stdout.contains("\r\n451 ") && run.stdout.contains("\r\n354 "), "{run:?}");
+    for (to, code) in [("you@y.example", 0), ("\\root", 0), ("root", 78), ("root@client.test", 78), ("you@y.example, root", 78)] {
+        let run = sealpost.send(&["--", to], b"Subject: s\n\nhi\n");
+        assert_eq!(run.code, code, "{to}: {run:?}");
+        assert_eq!(run.stderr.contains("reading the aliases in"), code == 78, "{to}: {run:?}");
+    }
+    assert_eq!(recipients(&recorder.finish().mails), "root@client.test you@y.example you@y.example");
+}
+
+#[test]
 fn who_catches_all_needs_no_alias_file() {
     let (run, mails) = send("catch_all = \"ops@x.example\"", "", "", &["-t"], CRON);
     assert_eq!((run.code, recipients(&mails).as_str()), (0, "ops@x.example"), "{run:?}");

@@ -98,6 +98,49 @@ fn a_fallback_in_trouble_does_not_turn_later_into_never() {
 }
 
 #[test]
+fn what_is_deferred_may_be_tried_again_and_what_nobody_tries_again_has_failed() {
+    let (breaks, later) = ("S: 250 hi\nwait", "hello:\nmail\nC: RCPT TO:*\nS: 451 4.3.0 later\nwait");
+    let refuses = "hello: AUTH SCRAM-SHA-256\nC: AUTH *\nS: 334 nonsense!\nwait";
+    let auth = format!("[accounts.relay.auth]\nuser = {USER:?}\npassword = {PASSWORD:?}\nmechanism = \"SCRAM-SHA-256\"\n");
+    for (first, second, queue, records, code) in [
+        (breaks, None, "mode = \"off\"", &[("failed", 76)][..], 76),
+        (refuses, None, "mode = \"off\"", &[("failed", 77)], 77),
+        (later, None, "mode = \"off\"", &[("deferred", 75)], 75),
+        (breaks, Some(breaks), "mode = \"off\"", &[("deferred", 75), ("failed", 76)], 76),
+        (breaks, Some(TAKES), "mode = \"off\"", &[("deferred", 75), ("sent", 0)], 0),
+        (later, Some(breaks), "mode = \"off\"", &[("deferred", 75), ("deferred", 75)], 75),
+        // A queue tries again.
+        (breaks, None, "mode = \"fallback\"\ndir = \"SPOOL\"", &[("deferred", 0)], 0),
+        (refuses, None, "mode = \"fallback\"\ndir = \"SPOOL\"", &[("deferred", 0)], 0),
+        (breaks, None, "mode = \"fallback\"\ndir = \"/dev/null/spool\"", &[("failed", 76)], 76),
+    ] {
+        let servers = [Some(first), second].map(|script| script.map(|script| Server::start(script, None)));
+        let account = |name, server: &Server, more| {
+            format!(
+                "[accounts.{name}]\nhost = \"127.0.0.1\"\nport = {}\n{more}[accounts.{name}.tls]\npolicy = \"off\"\n",
+                server.port()
+            )
+        };
+        let fallback = if second.is_some() { "fallback = [\"spare\"]\n" } else { "" };
+        let mut accounts = account("relay", servers[0].as_ref().unwrap(), fallback);
+        accounts.extend(servers[1].as_ref().map(|server| account("spare", server, "")));
+        accounts.extend((first == refuses).then_some(auth.as_str()));
+        let sealpost = Sealpost::new(&accounts);
+        let path = sealpost.scratch.path().join("config.toml");
+        let spool = sealpost.scratch.path().join("spool");
+        let queue = queue.replace("SPOOL", &spool.display().to_string());
+        let text = std::fs::read_to_string(&path).unwrap().replace("mode = \"off\"", &queue);
+        sealpost.scratch.write("config.toml", text);
+        // No run in the background tries it again before the log is read.
+        let _alone = queue.contains("spool\"").then(|| sealpost::host::spool::Spool::make(&spool).ok()?.lead().ok()?);
+        let run = sealpost.send(&["ok@sink.test"], MESSAGE.as_bytes());
+        let seen: Vec<_> = run.records.iter().map(|r| (r["status"].as_str().unwrap(), r["exit"].as_u64().unwrap())).collect();
+        assert_eq!((seen.as_slice(), run.code), (records, code), "{first}, {second:?}, {queue}: {run:?}");
+        assert!(run.records.iter().all(|r| r["recipients"][0]["status"] == r["status"]), "{run:?}");
+    }
+}
+
+#[test]
 fn recipients_with_the_same_fate_are_told_of_together() {
     let server = Server::start(
         "hello: PIPELINING\nmail\nC: RCPT TO:*\nS: 250 ok\nC: RCPT TO:*\nS: 250 ok\ndata\nS: 554 5.6.0 no\nwait",

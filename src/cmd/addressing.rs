@@ -173,8 +173,8 @@ pub fn author(world: &dyn World, given: Option<&str>, address: &Address) -> Stri
 /// The recipients: of the command line and, with `-t`, of the header, expanded and without duplicates.
 ///
 /// # Errors
-/// Nobody is addressed or an operand is no address (`EX_USAGE`), an address of the header can't be used, or the aliases can't be
-/// read (`EX_DATAERR`, `EX_CONFIG`). Nothing may be sent then: a sendmail without a queue can't send to some and report the others.
+/// Nobody is addressed or an operand is no address (`EX_USAGE`), an address of the header can't be used, or a name may be an alias
+/// and the aliases can't be read (`EX_DATAERR`, `EX_CONFIG`). Nothing may be sent then: a sendmail without a queue can't send to some and report the others.
 pub fn recipients(
     submission: &Submission,
     header: Option<List>,
@@ -190,8 +190,8 @@ pub fn recipients(
         refuse_faults(&header, "reading the recipients of the header", Exit::DataErr)?;
         named.extend(header);
     }
-    let directory = if submission.no_aliases { Directory::default() } else { Directory::load(domain, config)? };
-    let mut recipients = directory.nobody_yet(&named.mailboxes, domain);
+    let directory = if submission.no_aliases { Directory::default() } else { Directory::load(domain, config) };
+    let mut recipients = directory.nobody_yet(&named.mailboxes, domain)?;
     for mailbox in &named.mailboxes {
         recipients.add(mailbox)?;
     }
@@ -209,29 +209,42 @@ pub fn recipients(
 #[derive(Debug, Default)]
 pub struct Directory {
     aliases: Aliases,
+    /// Why they could not be read.
+    unread: Option<Error>,
     hosts: Hosts,
 }
 
 impl Directory {
-    /// The aliases of the configuration.
-    ///
-    /// # Errors
-    /// They can't be read (`EX_CONFIG`).
-    pub fn load(domain: &MailDomain<'_>, config: &Config) -> Result<Self, Error> {
-        let mut aliases = alias_file::load(&config.aliases)?;
+    /// The aliases of the configuration; where they can't be read, that concerns only whom they may be about.
+    pub fn load(domain: &MailDomain<'_>, config: &Config) -> Self {
+        let (mut aliases, unread) = match alias_file::load(&config.aliases) {
+            Ok(aliases) => (aliases, None),
+            Err(error) => (Aliases::default(), Some(error)),
+        };
         if let Some(address) = &config.catch_all {
             aliases.catch(Mailbox { display: None, spec: Spec::Full(address.clone()), verbatim: false });
         }
-        let hosts =
-            if aliases.is_empty() { Hosts::default() } else { Hosts::new([domain.world.host_name(), domain.name().to_owned()]) };
-        Ok(Self { aliases, hosts })
+        let hosts = if aliases.is_empty() && unread.is_none() {
+            Hosts::default()
+        } else {
+            Hosts::new([domain.world.host_name(), domain.name().to_owned()])
+        };
+        Self { aliases, unread, hosts }
     }
 
     /// A list of recipients to which `mailboxes` can be added; the mail domain is found out only where they need one.
-    pub fn nobody_yet<'m>(&'m self, mailboxes: &[Mailbox], domain: &'m MailDomain<'_>) -> Recipients<'m> {
+    ///
+    /// # Errors
+    /// One of them may be an alias, and the aliases could not be read (`EX_CONFIG`).
+    pub fn nobody_yet<'m>(&'m self, mailboxes: &[Mailbox], domain: &'m MailDomain<'_>) -> Result<Recipients<'m>, Error> {
+        if let Some(error) = &self.unread
+            && mailboxes.iter().any(|mailbox| self.hosts.has_mailbox(mailbox))
+        {
+            return Err(error.clone());
+        }
         let bare = |mailbox: &Mailbox| mailbox.spec.domain().is_none_or(Hosts::is_localhost);
         let needs_domain = mailboxes.iter().any(bare) || !self.aliases.is_empty();
-        Recipients::new(if needs_domain { domain.name() } else { "" }, &self.hosts, &self.aliases)
+        Ok(Recipients::new(if needs_domain { domain.name() } else { "" }, &self.hosts, &self.aliases))
     }
 }
 

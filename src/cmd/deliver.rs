@@ -76,9 +76,9 @@ pub struct Delivery<'a> {
     pub settled: Option<&'a mut Settled<'a>>,
     /// Accounts not to be tried now, by name: one that was of no use a moment ago is left in peace, and its fallback tried at once.
     pub resting: Option<&'a dyn Fn(&str) -> bool>,
-    /// Records that wait for [`Delivery::publish`], with the code that the caller gets where a queue takes the message; `None`: each is
-    /// written at once.
-    pub late: Option<Vec<(Record, Exit)>>,
+    /// Records that wait for [`Delivery::publish`], for a caller who keeps the message and for a queue that does; `None`: each is written
+    /// at once.
+    pub late: Option<Vec<record::Either>>,
     /// Whom a server took that sends no reports itself (RFC 3461 5.2.2): if they are owed one, it is ours to send.
     pub unreported: Vec<Outcome>,
     /// The message says `TLS-Required: No`.
@@ -88,6 +88,9 @@ pub struct Delivery<'a> {
     kept: Option<Kept>,
     /// Whom the message has reached could not be written down.
     is_halted: bool,
+    /// Whatever becomes of the attempt that is under way, it is not the last word: there is another account or server to be tried, or one
+    /// before it said "later".
+    goes_on: bool,
 }
 
 /// The library refused a certificate that it did not show.
@@ -138,6 +141,7 @@ impl<'a> Delivery<'a> {
             keeps: false,
             kept: None,
             is_halted: false,
+            goes_on: false,
         }
     }
 
@@ -149,10 +153,10 @@ impl<'a> Delivery<'a> {
         let mut rest = Arc::new(envelope.clone());
         self.tls_waived = content.facts().tls_waived;
         let mut tally = Tally::default();
-        for (index, account) in accounts.into_iter().enumerate() {
-            if self.resting.is_some_and(|rests| rests(&account.name)) {
-                continue;
-            }
+        let rests = |account: &Account| self.resting.is_some_and(|rests| rests(&account.name));
+        let tried: Vec<(usize, &Account)> = accounts.into_iter().enumerate().filter(|(_, account)| !rests(account)).collect();
+        for (turn, (index, account)) in tried.iter().copied().enumerate() {
+            self.goes_on = turn + 1 < tried.len() || tally.is_for_later();
             let ended = if index == 0 { self.at(account, &rest, content) } else { self.fall_back(account, &mut rest, content) };
             tally.ails(&account.name, ended.trouble);
             let recipients = std::mem::take(&mut Arc::make_mut(&mut rest).recipients);
@@ -191,7 +195,9 @@ impl<'a> Delivery<'a> {
             }
         };
         let mut last = None;
+        let goes_on = self.goes_on;
         for (index, route) in routes.iter().enumerate() {
+            self.goes_on = goes_on || index + 1 < routes.len() || last.as_ref().is_some_and(Ended::is_temporary);
             let budget = before::share(deadline, routes.len() - index);
             let ended = self.along(route, (&mut login, budget), envelope, content);
             if !ended.unreached {
@@ -423,7 +429,8 @@ impl<'a> Delivery<'a> {
         let span = Span { end: self.world.timestamp(), took: Duration::ZERO };
         let submission = Submission { sender: Some(&envelope.sender), ..self.submission };
         let record = Record::rejected(span, &submission, &rejection);
-        self.put(record, Exit::Ok);
+        let kept = record.clone().kept(Exit::Ok);
+        self.put(record, || kept);
         Ended::without(undecided(envelope, error.exit()), error, Trouble::Unusable)
     }
 

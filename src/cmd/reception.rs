@@ -109,7 +109,9 @@ impl<'a> Reception<'a> {
         let refused = |error| Refusal::at(Moment::Mail, error);
         let asked = if mail.any_sender { None } else { Some(self.path(&mail.sender).map_err(refused)?) };
         let address = asked.as_ref().filter(|asked| **asked != ReversePath::Null).map(ToString::to_string);
-        let account = self.config.choose(mail.account.as_deref(), address.as_deref()).map_err(|error| match &mail.account {
+        let caller = (self.config.accounts.len() > 1).then(|| self.domain.login());
+        let account = self.config.choose_for(mail.account.as_deref(), address.as_deref(), caller.as_deref());
+        let account = account.map_err(|error| match &mail.account {
             Some(_) => refused(error.with_exit(Exit::Usage)),
             None => refused(error),
         })?;
@@ -168,21 +170,13 @@ impl<'a> Reception<'a> {
     fn expand(&self, named: &[Recipient]) -> Result<Vec<crate::mail::envelope::Recipient>, Refusal> {
         let refused = |error| Refusal::at(Moment::Rcpt, error);
         let mailboxes = named.iter().map(mailbox).collect::<Result<Vec<_>, _>>().map_err(refused)?;
-        let directory = self.directory().map_err(refused)?;
-        let mut recipients = directory.nobody_yet(&mailboxes, &self.domain);
+        // Read once a connection: a changed file counts for the next one.
+        let directory = self.directory.get_or_init(|| Directory::load(&self.domain, self.config));
+        let mut recipients = directory.nobody_yet(&mailboxes, &self.domain).map_err(refused)?;
         for (mailbox, named) in mailboxes.iter().zip(named) {
             recipients.add_with(mailbox, &wish(named)).map_err(refused)?;
         }
         Ok(recipients.finish())
-    }
-
-    /// Read once a connection: a changed file counts for the next one.
-    fn directory(&self) -> Result<&Directory, Error> {
-        if let Some(directory) = self.directory.get() {
-            return Ok(directory);
-        }
-        let directory = Directory::load(&self.domain, self.config)?;
-        Ok(self.directory.get_or_init(|| directory))
     }
 
     /// Who handed it in, when, and under which name it is found here (RFC 5321 4.4): the uid, which the kernel knows, and no more of

@@ -206,7 +206,7 @@ impl<'a> Desk<'a> {
         Ok(Ready { account, asked, envelope, message, message_id })
     }
 
-    /// `-a`, else the account whose `match` covers the sender, else the default one.
+    /// `-a`, else the account whose `match` covers the sender, else the caller's own, else the default one.
     fn choose<'c>(&self, config: &'c Config, sender: Option<&ReversePath>) -> Result<&'c Account, Error>
     where
         'a: 'c,
@@ -215,7 +215,7 @@ impl<'a> Desk<'a> {
             return Ok(service);
         }
         let address = sender.filter(|sender| **sender != ReversePath::Null).map(ToString::to_string);
-        config.choose(self.asked.account.as_deref(), address.as_deref())
+        config.choose_for(self.asked.account.as_deref(), address.as_deref(), Some(&self.login))
     }
 
     /// Logs and says why nothing was attempted.

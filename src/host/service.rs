@@ -25,9 +25,10 @@ use rustix::{
 pub mod door;
 pub mod peer;
 pub mod quota;
+mod staff;
 pub mod supervisor;
 
-use self::{door::Name, peer::Unknown};
+use self::{door::Name, peer::Unknown, staff::Staff};
 
 /// What a thread of a client gets; it holds no messages.
 const STACK: usize = 512 << 10;
@@ -151,12 +152,13 @@ impl Service {
     pub fn run(&self, host: &dyn Host) {
         let doors = std::mem::take(&mut *self.doors.lock().unwrap_or_else(PoisonError::into_inner));
         let mut pulse = self.pulse.map(Pulse::new);
+        let staff = Staff::new();
         thread::scope(|scope| {
             while let Some(ready) = self.wait(&doors, pulse.as_ref()) {
                 for door in ready {
                     // A door that has nobody waiting any more says so.
                     match accept(door) {
-                        Ok(stream) => self.receive(scope, host, door, stream),
+                        Ok(stream) => self.receive(scope, &staff, host, door, stream),
                         Err(error) if is_passing(&error) => {}
                         Err(_) => self.rest(),
                     }
@@ -167,6 +169,7 @@ impl Service {
             }
             // Whoever comes now finds nobody, instead of waiting for nothing while the others finish.
             drop(doors);
+            staff.close();
         });
     }
 
@@ -204,7 +207,14 @@ impl Service {
         let _ = poll(&mut [PollFd::new(&self.ear, PollFlags::IN)], timeout.as_ref());
     }
 
-    fn receive<'s>(&'s self, scope: &'s thread::Scope<'s, '_>, host: &'s dyn Host, door: &Door, stream: OwnedFd) {
+    fn receive<'scope, 'env, 's: 'env>(
+        &'s self,
+        scope: &'scope thread::Scope<'scope, 'env>,
+        staff: &'env Staff<(OwnedFd, Place<'s>)>,
+        host: &'env dyn Host,
+        door: &Door,
+        stream: OwnedFd,
+    ) {
         // Who is on the loopback takes a while to find out: that is done by its thread.
         let known = match door {
             Door::Unix(..) => Some(peer::of_unix(&stream)),
@@ -219,15 +229,22 @@ impl Service {
             Ok(place) => place,
             Err(why) => return turn_away(host, &stream, why),
         };
+        let Err(task) = staff.offer((stream, place)) else { return };
         // Where no thread can be had the connection is closed with the closure that holds it; it can't even be told.
-        let started = thread::Builder::new().stack_size(STACK).spawn_scoped(scope, move || self.attend(host, stream, place));
+        let started = thread::Builder::new().stack_size(STACK).spawn_scoped(scope, move || {
+            let mut task = Some(task);
+            while let Some((stream, place)) = task {
+                self.attend(host, stream, place);
+                task = staff.next();
+            }
+        });
         if started.is_err() {
             host.turned_away(Turned::Unstaffed);
             self.rest();
         }
     }
 
-    fn attend<'s>(&'s self, host: &dyn Host, stream: OwnedFd, mut place: Place<'s>) {
+    fn attend(&self, host: &dyn Host, stream: OwnedFd, mut place: Place<'_>) {
         let uid = match place.uid {
             Some(uid) => uid,
             None => match peer::of_loopback(&stream).map_err(|Unknown| Turned::Unknown).and_then(|uid| place.belongs_to(uid)) {

@@ -29,7 +29,7 @@ impl Hosts {
         Self::is_localhost(domain) || self.names.iter().any(|name| name.eq_ignore_ascii_case(domain))
     }
 
-    /// Whether aliases may apply to this mailbox: until there is one, the file need not be read.
+    /// Whether aliases may apply to this mailbox.
     pub fn has_mailbox(&self, mailbox: &Mailbox) -> bool {
         !mailbox.verbatim && mailbox.spec.domain().is_none_or(|domain| self.has(domain))
     }
@@ -92,6 +92,8 @@ impl Aliases {
     /// A name all of whose entries are left out stays in the table: mail to it is an error and doesn't go elsewhere.
     pub fn parse(text: &str) -> (Self, Vec<Fault>) {
         let mut reader = Reader::default();
+        // What editors of another system put in front would be part of the first name.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         for (index, line) in text.lines().enumerate() {
             reader.read(index + 1, line);
         }
@@ -210,7 +212,7 @@ impl Reader {
     /// Takes the entries from the octet `from` of a line on.
     fn entries(&mut self, number: usize, line: &str, from: usize) {
         let Current::Name(name) = &self.current else { return };
-        let list = list::parse(line.get(from..).unwrap_or_default());
+        let list = list::parse(without_comment(line).get(from..).unwrap_or_default());
         if let Some(entries) = self.table.get_mut(name) {
             entries.extend(list.mailboxes);
         }
@@ -227,18 +229,29 @@ impl Reader {
 
 /// Where the first colon outside quotes stands.
 fn colon(line: &str) -> Option<usize> {
-    let mut quoted = false;
-    let mut escaped = false;
-    for (at, byte) in line.bytes().enumerate() {
+    unquoted(line).find(|(_, byte)| *byte == b':').map(|(at, _)| at)
+}
+
+/// The line up to a `#` behind white space: msmtp's comments. To Postfix it is an address, but nobody's begins so.
+fn without_comment(line: &str) -> &str {
+    let blank = |at: usize| line.as_bytes().get(at.wrapping_sub(1)).is_some_and(|before| matches!(before, b' ' | b'\t'));
+    let comment = unquoted(line).find(|(at, byte)| *byte == b'#' && blank(*at));
+    comment.and_then(|(at, _)| line.get(..at)).unwrap_or(line)
+}
+
+/// The octets outside quotes and without a backslash before them.
+fn unquoted(line: &str) -> impl Iterator<Item = (usize, u8)> {
+    let (mut quoted, mut escaped) = (false, false);
+    line.bytes().enumerate().filter(move |(_, byte)| {
+        let plain = !quoted && !escaped;
         match byte {
             _ if escaped => escaped = false,
             b'\\' => escaped = true,
             b'"' => quoted = !quoted,
-            b':' if !quoted => return Some(at),
             _ => {}
         }
-    }
-    None
+        plain
+    })
 }
 
 /// Names differ in more than ASCII case only (aliases(5)).
@@ -356,6 +369,15 @@ mod tests {
         assert_eq!(aliases.len(), 2);
         assert_eq!(expanded(text, "root"), "a@x b@x");
         assert_eq!(expanded(text, "über"), "jö c@x");
+    }
+
+    #[test]
+    fn a_comment_behind_the_addresses_and_a_mark_before_the_first_name_are_no_part_of_them() {
+        let text = "\u{feff}root: a@x # who is on duty, b@x\nann: # nobody yet\n  c@x,\t# her\n  \"d # e\"@x\nno#ise: f#g@x,#h@x\n";
+        for (name, expected) in [("root", "a@x"), ("ann", "c@x \"d # e\"@x"), ("no#ise", "f#g@x #h@x")] {
+            assert_eq!(expanded(text, name), expected, "{name}");
+        }
+        assert_eq!(Aliases::parse(text).1, []);
     }
 
     #[test]

@@ -46,27 +46,47 @@ pub fn field(name: &str, value: &str, out: &mut Vec<u8>) {
     fold(line.as_bytes(), PREFERRED, out);
 }
 
-/// Folds the lines of `text` (each ends in CRLF) that are too long to be sent.
+/// Folds the lines of a header (each ends in CRLF) that are too long to be sent.
+///
+/// A field with a line that has no white space to fold at gets the value that `otherwise` knows for its name and value.
 ///
 /// # Errors
-/// The name of the field in which a line can't be folded.
-pub fn shorten(text: Vec<u8>) -> Result<Vec<u8>, String> {
-    if lines(&text).all(|line| line.len() <= MOST) {
-        return Ok(text);
+/// The name of the field in which a line can't be folded even so.
+pub fn shorten(header: Vec<u8>, otherwise: &dyn Fn(&str, &[u8]) -> Option<String>) -> Result<Vec<u8>, String> {
+    if is_short(&header) {
+        return Ok(header);
     }
-    let mut out = Vec::with_capacity(text.len() + text.len() / 256);
-    let mut name: &[u8] = b"";
-    for line in lines(&text) {
-        if !line.starts_with(b" ") && !line.starts_with(b"\t") {
-            name = line.split(|c| *c == b':').next().unwrap_or_default();
-        }
+    let mut out = Vec::with_capacity(header.len() + header.len() / 256);
+    let mut rest = header.as_slice();
+    while !rest.is_empty() {
+        let (raw, after) = rest.split_at(field_len(rest));
+        rest = after;
         let start = out.len();
-        fold(line, MOST, &mut out);
-        if lines(&out[start..]).any(|line| line.len() > MOST) {
-            return Err(String::from_utf8_lossy(&name[..name.len().min(60)]).into_owned());
+        lines(raw).for_each(|line| fold(line, MOST, &mut out));
+        if is_short(&out[start..]) {
+            continue;
+        }
+        let colon = raw.iter().position(|c| *c == b':').unwrap_or(raw.len());
+        let name = String::from_utf8_lossy(&raw[..colon.min(60)]);
+        if let Some(value) = otherwise(&name, raw.get(colon + 1..).unwrap_or_default().trim_ascii()) {
+            out.truncate(start);
+            field(&name, &value, &mut out);
+        }
+        if !is_short(&out[start..]) {
+            return Err(name.into_owned());
         }
     }
     Ok(out)
+}
+
+fn is_short(text: &[u8]) -> bool {
+    lines(text).all(|line| line.len() <= MOST)
+}
+
+/// How long the first field is, with its folds.
+fn field_len(header: &[u8]) -> usize {
+    let ends = memchr::memchr_iter(b'\n', header).map(|at| at + 1);
+    ends.into_iter().find(|end| !matches!(header.get(*end), Some(b' ' | b'\t'))).unwrap_or(header.len())
 }
 
 /// The lines of `text` without their CRLF.
@@ -106,11 +126,16 @@ mod tests {
     }
 
     #[test]
-    fn a_line_of_998_stays_and_one_of_999_is_folded_or_refused() {
+    fn a_line_of_998_stays_and_one_of_999_is_folded_said_otherwise_or_refused() {
         let line = |n: usize| [&b"X: "[..], &vec![b'a'; n - 3], b"\r\n"].concat();
-        assert_eq!(shorten(line(998)).unwrap(), line(998));
-        assert_eq!(shorten(line(999)).unwrap(), [b"X:\r\n ", &line(999)[3..]].concat());
-        assert_eq!(shorten([b"X:".repeat(500), b"\r\n".to_vec()].concat()), Err("X".to_owned()));
+        let nothing = |_: &str, _: &[u8]| None;
+        assert_eq!(shorten(line(998), &nothing).unwrap(), line(998));
+        assert_eq!(shorten(line(999), &nothing).unwrap(), [b"X:\r\n ", &line(999)[3..]].concat());
+        let stiff = [b"A: b\r\n c\r\n".to_vec(), b"X:".repeat(500), b"\r\n Y\r\nZ:\r\n".to_vec()].concat();
+        assert_eq!(shorten(stiff.clone(), &nothing), Err("X".to_owned()));
+        assert_eq!(shorten(stiff.clone(), &|_, value| Some(String::from_utf8(value.to_vec()).unwrap())), Err("X".to_owned()));
+        let said = shorten(stiff, &|name, value| Some(format!("{name} of {}", value.len()))).unwrap();
+        assert_eq!(String::from_utf8(said).unwrap(), "A: b\r\n c\r\nX: X of 1002\r\nZ:\r\n");
     }
 
     proptest! {

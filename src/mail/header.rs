@@ -39,9 +39,14 @@ impl Field<'_> {
 
     /// The value as text: folds removed; what is not UTF-8 is taken for Latin-1.
     pub fn text(&self) -> String {
-        let line: Vec<u8> = self.value.iter().copied().filter(|c| !matches!(c, b'\r' | b'\n')).collect();
-        String::from_utf8(line).unwrap_or_else(|e| e.as_bytes().iter().copied().map(char::from).collect())
+        text(self.value)
     }
+}
+
+/// The value of a field as text: folds removed; what is not UTF-8 is taken for Latin-1.
+pub fn text(value: &[u8]) -> String {
+    let line: Vec<u8> = value.iter().copied().filter(|c| !matches!(c, b'\r' | b'\n')).collect();
+    String::from_utf8(line).unwrap_or_else(|e| e.as_bytes().iter().copied().map(char::from).collect())
 }
 
 impl Header {

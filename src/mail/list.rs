@@ -109,6 +109,23 @@ pub fn qualify_header(value: &str, domain: &str) -> Option<String> {
     (done > 0).then_some(qualified)
 }
 
+/// The list with a space behind every comma and semicolon between addresses that has none, so that it can be folded there.
+pub fn spaced(list: &str) -> String {
+    let mut text = String::with_capacity(list.len() + list.len() / 16);
+    let mut done = 0;
+    let mut lexer = Lexer::new(list);
+    while let Some(token) = lexer.next() {
+        let (piece, rest) = (list.get(done..token.end).unwrap_or_default(), list.get(token.end..).unwrap_or_default());
+        if matches!(token.kind, Kind::Mark(b',' | b';')) && !rest.is_empty() && !rest.starts_with([' ', '\t']) {
+            text.push_str(piece);
+            text.push(' ');
+            done = token.end;
+        }
+    }
+    text.push_str(list.get(done..).unwrap_or_default());
+    text
+}
+
 /// Where the parser stands in the element.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Angle {

@@ -4,7 +4,7 @@ use super::{
     address::Spec,
     aliases::Hosts,
     fold,
-    header::{Field, Header},
+    header::{self, Field, Header},
     list,
     phrase::encode_list,
 };
@@ -88,7 +88,7 @@ pub fn complete(header: &Header, with: &Completion<'_>) -> Result<Completed, Err
             amend(&field, with, &mut text);
         }
     }
-    let text = fold::shorten(text).map_err(|name| {
+    let text = fold::shorten(text, &|name, value| foldable(name, value, with)).map_err(|name| {
         Error::new(Exit::DataErr, "checking the header", format!("{name} has a line over 998 octets without a space")).hint(
             "a line of a header holds at most 998 octets (RFC 5322 2.1.1); break it, with a space at the start of the next one",
         )
@@ -156,6 +156,17 @@ fn amend(field: &Field<'_>, with: &Completion<'_>, text: &mut Vec<u8>) {
     match encoded.or(qualified) {
         Some(value) => fold::field(field.name, &value, text),
         None => text.extend_from_slice(field.raw),
+    }
+}
+
+/// The same value in a way that can be folded, where the field allows one: also in a message that is signed or passes through, which
+/// could not go at all otherwise.
+fn foldable(name: &str, value: &[u8], with: &Completion<'_>) -> Option<String> {
+    let value = header::text(value);
+    match kind(name) {
+        Kind::Addresses => Some(list::spaced(&value)),
+        Kind::Unstructured => Some((with.unstructured)(&value)),
+        Kind::Structured => None,
     }
 }
 

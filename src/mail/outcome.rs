@@ -136,6 +136,14 @@ impl Outcome {
     pub fn put_off(&mut self) {
         (self.fate, self.exit) = (Fate::Deferred, Exit::TempFail);
     }
+
+    /// Nobody tries it again: what is not for later (no such host, a server that breaks the protocol) is a refusal, whoever it comes from.
+    /// What is deferred then has the exit code of what may work later, and what has another one failed.
+    pub fn conclude(&mut self) {
+        if self.fate == Fate::Deferred && self.exit != Exit::TempFail {
+            self.fate = Fate::Refused;
+        }
+    }
 }
 
 /// The worst fate: what the message as a whole is called.
@@ -171,6 +179,19 @@ pub fn gravest(exits: impl Iterator<Item = Exit>) -> Option<Exit> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_concluded_is_for_later_or_failed_and_the_exit_code_says_which() {
+        for fate in [Fate::Accepted, Fate::Deferred, Fate::Refused, Fate::Unknown] {
+            for exit in [Exit::Ok, Exit::TempFail, Exit::NoHost, Exit::Protocol, Exit::NoPerm] {
+                let mut outcome = Outcome { recipient: Address::parse("a@b.test").unwrap(), fate, exit, reply: None };
+                outcome.conclude();
+                assert_eq!(outcome.exit, exit);
+                assert!(outcome.fate != Fate::Deferred || exit == Exit::TempFail, "{fate:?}, {exit:?}");
+                assert!(outcome.fate == fate || (fate, outcome.fate) == (Fate::Deferred, Fate::Refused));
+            }
+        }
+    }
 
     #[test]
     fn a_reply_is_shortened_between_characters() {

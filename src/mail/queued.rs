@@ -20,13 +20,20 @@ pub struct Last {
     pub text: String,
     /// Why TLS was not as it had to be, where that was it.
     pub tls: Option<String>,
+    /// How many attempts so far, this one or earlier ones, may have reached the recipient without a word of it: each may be a duplicate.
+    pub unknown: u32,
 }
+
+/// So many attempts of which nobody knows whether they arrived are enough. A link that breaks after the final dot again and again is one
+/// that will break the next time too (a server that hangs up, a filter that takes too long), and the recipient may have got each of
+/// them. With the default times they take most of a day, in which a network or a server that is merely unwell recovers.
+pub const MOST_UNKNOWN: u32 = 12;
 
 impl Last {
     /// A reply, with as much of its text as anybody is shown.
     pub fn of(reply: &Reply) -> Self {
         let short = reply.shortened();
-        Self { code: Some(short.code), enhanced: short.enhanced, text: short.text(), tls: None }
+        Self { code: Some(short.code), enhanced: short.enhanced, text: short.text(), ..Self::default() }
     }
 
     /// Whether it means "never": what a recipient that failed for another reason heard was a "later", so it was given up.
@@ -83,7 +90,8 @@ pub struct Change {
 /// Takes in how an attempt ended, with outcomes in any order; `problem` is what kept the attempt as a whole from going well.
 ///
 /// Only who waits is changed: what was delivered or failed stays so, whatever is said of it later. Who has no outcome was not tried,
-/// and waits on. `Unknown` waits on too: it is tried again with the same Message-ID, by which the recipient can tell a duplicate.
+/// and waits on. `Unknown` waits on too: it is tried again with the same Message-ID, by which the recipient can tell a duplicate; and it is
+/// counted, for [`give_up_in_doubt`].
 /// A refusal that is about the account and not about the message (a login, a host name) must come as `Deferred`.
 pub fn settle(recipients: &[Recipient], standings: &mut [Standing], outcomes: &[Outcome], problem: Option<&Last>) -> Change {
     let mut fates: HashMap<&Address, &Outcome> = HashMap::with_capacity(outcomes.len());
@@ -100,10 +108,12 @@ pub fn settle(recipients: &[Recipient], standings: &mut [Standing], outcomes: &[
             continue;
         }
         let Some(outcome) = fates.get(&recipient.address) else { continue };
+        let before = standing.last().map_or(0, |last| last.unknown);
+        let unknown = before.saturating_add(u32::from(outcome.fate == Fate::Unknown));
         *standing = match outcome.fate {
             Fate::Accepted => Standing::Delivered,
-            Fate::Refused => Standing::Failed(refusal(outcome, problem)),
-            Fate::Deferred | Fate::Unknown => Standing::Waiting(Some(heard(outcome, problem))),
+            Fate::Refused => Standing::Failed(Last { unknown, ..refusal(outcome, problem) }),
+            Fate::Deferred | Fate::Unknown => Standing::Waiting(Some(Last { unknown, ..heard(outcome, problem) })),
         };
         match standing {
             Standing::Delivered => change.delivered.push(place),
@@ -116,11 +126,22 @@ pub fn settle(recipients: &[Recipient], standings: &mut [Standing], outcomes: &[
 
 /// Gives up who still waits, with what was last heard of it; that it was given up is seen by [`Last::is_permanent`].
 pub fn give_up(standings: &mut [Standing]) -> Change {
+    give_up_whom(standings, |_| true)
+}
+
+/// Gives up who was tried [`MOST_UNKNOWN`] times without an answer to the message.
+pub fn give_up_in_doubt(standings: &mut [Standing]) -> Change {
+    give_up_whom(standings, |last| last.is_some_and(|last| last.unknown >= MOST_UNKNOWN))
+}
+
+fn give_up_whom(standings: &mut [Standing], is_meant: impl Fn(Option<&Last>) -> bool) -> Change {
     let mut change = Change::default();
     for (place, standing) in standings.iter_mut().enumerate() {
         let Standing::Waiting(last) = standing else { continue };
-        *standing = Standing::Failed(last.take().map_or_else(untried, in_vain));
-        change.failed.push(place);
+        if is_meant(last.as_ref()) {
+            *standing = Standing::Failed(last.take().map_or_else(untried, in_vain));
+            change.failed.push(place);
+        }
     }
     change
 }
@@ -132,7 +153,7 @@ fn untried() -> Last {
 /// Delivery time expired (RFC 3463 3.5).
 pub const EXPIRED: Enhanced = Enhanced { class: 4, subject: 4, detail: 7 };
 /// Bad connection: it was lost (RFC 3463 3.5).
-const LOST: Enhanced = Enhanced { class: 4, subject: 4, detail: 2 };
+pub const LOST: Enhanced = Enhanced { class: 4, subject: 4, detail: 2 };
 
 /// What was heard last of a recipient that is given up. A "never" to the account (its login) was none to the recipient.
 fn in_vain(last: Last) -> Last {
@@ -142,6 +163,9 @@ fn in_vain(last: Last) -> Last {
 fn heard(outcome: &Outcome, problem: Option<&Last>) -> Last {
     match (&outcome.reply, problem) {
         (Some(reply), _) => Last { tls: problem.and_then(|problem| problem.tls.clone()), ..Last::of(reply) },
+        (None, Some(problem)) if outcome.fate == Fate::Unknown => {
+            Last { enhanced: Some(LOST), text: format!("{}: it may have arrived", problem.text), ..problem.clone() }
+        }
         (None, Some(problem)) => problem.clone(),
         (None, None) if outcome.fate == Fate::Unknown => {
             let text = "the connection was lost before the message was acknowledged: it may have arrived";

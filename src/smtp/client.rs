@@ -17,7 +17,7 @@ use super::{
     command,
     reply::{Capabilities, Malformed, Parser},
     sasl::{Binding, Credentials, Exchange, Mask, Mechanism},
-    transaction::{Terms, Transaction},
+    transaction::{Certainty, Terms, Transaction},
 };
 use crate::{
     error::Exit,
@@ -74,8 +74,10 @@ pub struct Session {
     server: Capabilities,
     form: Form,
     saying: bool,
-    /// The last reply may not be the one to the message: the server must say goodbye before it counts.
-    unsure: bool,
+    /// How certain it is, of each outcome, that the reply which decided was the one to the message.
+    certainty: Vec<Certainty>,
+    /// Replies too many, behind the last that was asked for.
+    overheard: usize,
     /// MAIL was said: from then on the message met what `met` permits.
     begun: bool,
     turn: u32,
@@ -146,7 +148,8 @@ impl Session {
             server: Capabilities::default(),
             form: Form::EightBit,
             saying: false,
-            unsure: false,
+            certainty: Vec::new(),
+            overheard: 0,
             begun: false,
             turn: 0,
             offered: None,
@@ -270,7 +273,7 @@ impl Session {
                     self.hold_in_step();
                 }
                 Ok(None) => return,
-                Err(_) if matches!(self.state, State::Leaving) => return self.doubt(UNCONFIRMED),
+                Err(_) if matches!(self.state, State::Parting | State::Leaving) => return self.overhear_noise(),
                 Err(malformed) => {
                     let malformed = malformed.masked(&self.mask);
                     return self.violated(&malformed.to_string(), protocol_hint(&malformed));
@@ -328,13 +331,13 @@ impl Session {
 
     /// The link broke or a deadline passed.
     pub fn lost(&mut self, why: &str) {
-        if matches!(self.state, State::Ended | State::Parting | State::Idle) {
+        if matches!(self.state, State::Ended | State::Idle) {
             // All is said and answered; who hangs up first changes nothing.
             self.state = State::Ended;
             return self.out.silence();
         }
-        if matches!(self.state, State::Leaving) {
-            return self.doubt(UNCONFIRMED);
+        if matches!(self.state, State::Parting | State::Leaving) {
+            return self.leave_unconfirmed();
         }
         if self.is_unharmed() {
             return self.stale(why);
@@ -398,7 +401,8 @@ impl Session {
             // A server may take its leave unasked (RFC 5321 3.8); anything else was meant for an earlier question.
             State::Parting if reply.code == 421 => {}
             State::Leaving if reply.code == 221 => self.state = State::Ended,
-            State::Parting | State::Leaving => self.doubt(TOO_MANY),
+            State::Leaving if reply.code == 421 => self.leave_unconfirmed(),
+            State::Parting | State::Leaving => self.overhear(reply),
             State::Idle | State::Waking => self.stale(&reply.to_string()),
             State::Resetting => self.on_reset(reply),
             State::Handshake | State::Ended => {}

@@ -8,6 +8,7 @@ use std::{collections::VecDeque, sync::Arc};
 mod answer;
 mod ledger;
 
+pub(super) use answer::Certainty;
 use answer::{Awaited, is_too_many};
 use ledger::Ledger;
 
@@ -69,11 +70,11 @@ pub(super) struct Transaction {
     /// How often MAIL was said.
     mails: u32,
     last_word: LastWord,
-    /// The last word left in one flight with its envelope, and these were the answers to that.
+    /// The last word left while other replies were outstanding, as in one flight with its envelope; and such replies as came before.
     together: bool,
     answered: Vec<Reply>,
-    /// A success can't be told from the reply to a RCPT of its flight.
-    unsure: bool,
+    /// A reply to the last word came (LMTP gives several).
+    answered_end: bool,
     /// The data was left unfinished.
     broke_off: bool,
     problem: Option<String>,
@@ -116,7 +117,7 @@ impl Transaction {
             last_word: LastWord::Unsaid,
             together: false,
             answered: Vec::new(),
-            unsure: false,
+            answered_end: false,
             broke_off: false,
             problem: None,
         };
@@ -147,10 +148,14 @@ impl Transaction {
         self.awaited.is_empty() && !self.broke_off
     }
 
-    /// Whether a success may be the reply to a MAIL or RCPT, one reply too early: in one flight with its envelope the message has no
-    /// point in between at which a reply that nobody asked for would show.
-    pub(super) fn is_unsure(&self) -> bool {
-        self.unsure
+    /// How certain it is, of each recipient, that the reply which decided was the one to the message.
+    pub(super) fn certainty(&self) -> Vec<Certainty> {
+        self.ledger.certainty()
+    }
+
+    /// Whether some recipients have had their reply, and nothing was said yet for the next.
+    pub(super) fn is_between_batches(&self) -> bool {
+        self.mails > 0 && self.stage == Stage::Envelope && self.awaited.is_empty() && self.unsaid.is_empty()
     }
 
     /// Whether the server holds a transaction that the next MAIL would run into.
@@ -204,7 +209,7 @@ impl Transaction {
 
     /// Content was fetched into the outbox; `last` when that was all of it.
     pub(super) fn fetched(&mut self, last: bool, out: &mut Outbox) {
-        self.together = last && !self.unsaid.is_empty();
+        self.together = last && !(self.unsaid.is_empty() && self.awaited.is_empty());
         let mut head = self.drain_unsaid();
         let mut tail: &[u8] = b"";
         if self.terms.server.chunking {
@@ -257,7 +262,7 @@ impl Transaction {
             self.awaited.push_front(awaited);
             return Err(Unasked);
         }
-        if self.together && matches!(awaited, Awaited::Mail | Awaited::Rcpt(_)) {
+        if self.terms.server.chunking && matches!(awaited, Awaited::Mail | Awaited::Rcpt(_) | Awaited::Chunk) {
             self.answered.push(reply.shortened());
         }
         match awaited {
@@ -313,6 +318,7 @@ impl Transaction {
         self.batch = self.ledger.open().take(self.terms.batch.max(1)).collect();
         self.taken.clear();
         self.answered.clear();
+        self.answered_end = false;
         self.last_word = LastWord::Unsaid;
         if self.batch.is_empty() {
             self.stage = Stage::Closed;
@@ -404,24 +410,35 @@ impl Transaction {
     fn on_end(&mut self, reply: &Reply) {
         // After a chunk that was refused the server may be in a state that only RSET ends (RFC 3030 2).
         self.open = self.terms.server.chunking && !reply.is_positive();
+        let certainty = self.certainty_of(reply);
+        self.answered_end = true;
         if self.terms.lmtp && !self.taken.is_empty() {
             let index = self.taken.remove(0);
             // With LMTP it is the recipient that is refused, not the message (RFC 2033 4.2).
-            self.ledger.settle(index, reply, Exit::NoUser);
+            self.ledger.settle(index, reply, Exit::NoUser, certainty);
             if !self.taken.is_empty() {
                 self.awaited.push_front(Awaited::End);
             }
             return;
         }
         if reply.is_positive() {
-            // RFC 3463 3.2: x.1.y is about an address, so not about a message.
-            let of_an_address = reply.enhanced.is_some_and(|enhanced| enhanced.subject == 1);
-            self.unsure |= self.together && (of_an_address || self.answered.contains(&reply.shortened()));
             for index in std::mem::take(&mut self.taken) {
-                self.ledger.settle(index, reply, Exit::DataErr);
+                self.ledger.settle(index, reply, Exit::DataErr, certainty);
             }
         } else if !self.taken.is_empty() {
             self.refuse_all(reply, Exit::DataErr);
+        }
+    }
+
+    fn certainty_of(&self, reply: &Reply) -> Certainty {
+        // RFC 3463 3.2: x.1.y is about an address, so not about a message.
+        let of_an_address = reply.enhanced.is_some_and(|enhanced| enhanced.subject == 1);
+        if self.together && (of_an_address || self.answered.contains(&reply.shortened())) {
+            Certainty::Unsure
+        } else if self.together || self.answered_end {
+            Certainty::Likely
+        } else {
+            Certainty::Certain
         }
     }
 

@@ -114,10 +114,21 @@ fn a_reply_between_two_messages_never_answers_the_next() {
 
 #[test]
 fn a_reply_too_many_right_behind_the_last_keeps_nothing() {
-    let reports = kept().play_all(&format!("{CHUNKING}{}S! 250 2.0.0 extra", sent()));
-    assert_eq!(fates(&reports), [Fate::Unknown]);
-    let reports = kept().play_all(&format!("{CHUNKING}{}S!raw 55", sent()));
-    assert_eq!(fates(&reports), [Fate::Unknown]);
+    for (extra, fate) in [
+        ("S! 250 2.0.0 extra\nC: QUIT\nS: 221 bye", Fate::Accepted),
+        ("S! 250 2.0.0 extra\nC: QUIT\nS: 554 no", Fate::Unknown),
+        ("S! 554 5.6.0 spam", Fate::Unknown),
+        ("S!raw 55\nC: QUIT\nS: 4 5.6.0 spam", Fate::Unknown),
+        ("S!raw 55\nC: QUIT\nlost", Fate::Unknown),
+        ("S!raw 25\nC: QUIT\nS: 0 extra\nS: 221 bye", Fate::Accepted),
+    ] {
+        assert_eq!(fates(&kept().play_all(&format!("{CHUNKING}{}{extra}", sent()))), [fate], "{extra}");
+    }
+    // With DATA the reply behind the dot was its answer.
+    for extra in ["S! 250 2.0.0 extra", "S! 554 5.6.0 spam", "S!raw 55"] {
+        let reports = kept().play_all(&format!("{PIPELINING}{}{extra}\nC: QUIT", sent_by_data()));
+        assert_eq!((fates(&reports), &reports[0].problem), (vec![Fate::Accepted], &None), "{extra}");
+    }
 }
 
 #[test]

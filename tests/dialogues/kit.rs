@@ -2,7 +2,7 @@
 //!
 //! A script is lines: `C:` what the client must say (lines in a row are one flight), `S:` what the server answers (lines in a row
 //! arrive in one read), `TLS ok|untrusted|bindable|failed|lost`, `lost`, `S!` for what arrives while the client is still talking (`S!raw` without
-//! a line end), and `S~` for what was heard of a server that broke the link in the middle of the flight. Between two messages `next`
+//! a line end; `nothing` where nothing does), and `S~` for what was heard of a server that broke the link in the middle of the flight. Between two messages `next`
 //! begins another one (`next wary`, `next to RECIPIENT`, `next from SENDER`), and `quit` ends it; `lost!` is a link that is seen to be lost there.
 
 use std::{io, sync::Arc};
@@ -199,6 +199,8 @@ impl Setup {
                         session.receive(&line.as_bytes()[6..]);
                     } else if let Some(line) = lines.next_if(|l| l.starts_with("S!")) {
                         session.receive(format!("{}\r\n", &line[3..]).as_bytes());
+                    } else if lines.next_if_eq(&"nothing").is_some() {
+                        // So that two flights in a row can be told apart.
                     } else if lines.next_if_eq(&"lost!").is_some() {
                         session.lost("the server closed the connection");
                     }

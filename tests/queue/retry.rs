@@ -46,6 +46,39 @@ fn a_message_whose_end_nobody_confirmed_goes_again_under_the_same_name() {
 }
 
 #[test]
+fn a_message_that_no_server_ever_confirms_is_not_sent_for_days() {
+    let (lossy, good) = (kit::sink(&["drop-after-dot"]), kit::sink(&[]));
+    let door = Door::to(&lossy);
+    let sealpost = client(door.port, FALLBACK, "");
+    let _alone = kit::alone(&sealpost);
+    silent(&send(&sealpost, &["-f", "cron@client.test", "ok@sink.test"]));
+    // An attempt that came to nothing in between is not counted, and does not start it over.
+    door.is(Mood::Down);
+    later(&sealpost);
+    drain(&sealpost);
+    door.is(Mood::Open);
+    for copies in 2..=11 {
+        later(&sealpost);
+        drain(&sealpost);
+        let state = kit::state(&files(&sealpost, "queue")[0]);
+        assert_eq!(state["recipients"][0]["waiting"]["unknown"], copies, "{state}");
+    }
+    later(&sealpost);
+    let run = drain(&sealpost);
+    assert_eq!(told(&run.records)[0], row("send", "unknown", 13, true, 0), "{run:?}");
+    let copies = arrived(&lossy).iter().filter(|mail| kit::to(mail) == ["ok@sink.test"]).count();
+    assert_eq!((files(&sealpost, "failed").len(), copies), (1, 12), "{run:?}");
+    door.lead_to(&good);
+    later(&sealpost);
+    drain(&sealpost);
+    let [report] = arrived(&good).try_into().unwrap();
+    let report = String::from_utf8_lossy(kit::kept(&report)).replace("\r\n", " ");
+    assert!(report.contains("It may have arrived all the same: 12 times the message was sent whole,"), "{report}");
+    assert!(report.contains("Status: 4.4.2") && report.contains("it may have arrived"), "{report}");
+    assert_eq!(files(&sealpost, "queue").len(), 0);
+}
+
+#[test]
 fn an_account_that_pauses_is_passed_over_for_the_one_that_it_falls_back_to() {
     let (sink, other) = (kit::sink(&[]), kit::sink(&[]));
     let (door, backup) = (Door::to(&sink), Door::to(&other));

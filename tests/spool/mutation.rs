@@ -29,11 +29,13 @@ fn an_address() -> impl Strategy<Value = String> {
 fn a_last() -> impl Strategy<Value = Last> {
     let code = proptest::option::of(200_u16..600);
     let enhanced = proptest::option::of((2_u8..6, any::<u16>(), any::<u16>()));
-    (code, enhanced, any::<String>(), proptest::option::of(any::<String>())).prop_map(|(code, enhanced, text, tls)| Last {
+    let words = (any::<String>(), proptest::option::of(any::<String>()));
+    (code, enhanced, words, any::<u32>()).prop_map(|(code, enhanced, (text, tls), unknown)| Last {
         code,
         enhanced: enhanced.map(|(class, subject, detail)| Enhanced { class, subject, detail }),
         text,
         tls,
+        unknown,
     })
 }
 

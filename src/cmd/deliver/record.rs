@@ -4,14 +4,14 @@ use std::{net::IpAddr, time::Instant};
 
 use super::Delivery;
 use crate::{
-    error::{Error, Exit},
+    error::Error,
     host::{
         config::Account,
         journal::{Attempt, Protection, Record, Seen, Span, Submission, line},
     },
     mail::{
         address::ReversePath,
-        outcome::{self, Outcome, Reply, exit_code, exit_code_kept},
+        outcome::{self, Fate, Outcome, Reply, exit_code, exit_code_kept},
         policy::{Demand, Request},
         tls::{Facts, Finding},
     },
@@ -31,6 +31,14 @@ pub(super) struct Logged<'r> {
     pub(super) sealed_before: bool,
     /// What the memory adds.
     pub(super) remark: Option<&'r str>,
+}
+
+/// What the log says of one attempt, which depends on who has the message then.
+pub struct Either {
+    /// The caller: what is deferred has 75, and what has another code has failed.
+    returned: Record,
+    /// A queue, which tries again whatever was not refused by the server itself.
+    kept: Record,
 }
 
 impl<'r> Logged<'r> {
@@ -58,16 +66,17 @@ impl Delivery<'_> {
             (None, None) => Protection::Unreached,
         };
         let reply = report.and_then(|r| r.problem.as_ref().and_then(|p| p.reply.as_ref()).or_else(|| decisive(&r.outcomes)));
-        let attempt = Attempt {
+        let returned = self.returned(outcomes);
+        let returned = Attempt {
             account,
             demand: log.demand,
             address: log.address,
             number: self.attempts,
             auth: report.and_then(|r| r.auth),
-            outcomes,
+            outcomes: &returned,
             reply,
             error: problem,
-            exit: if self.submission.queue { exit_code_kept(outcomes) } else { exit_code(outcomes) },
+            exit: exit_code(&returned),
             seen: Seen {
                 offered: report.and_then(|r| r.offered),
                 facts: log.facts,
@@ -78,24 +87,38 @@ impl Delivery<'_> {
         };
         let span = Span { end: self.world.timestamp(), took: begun.elapsed() };
         let submission = Submission { sender: Some(log.sender), ..self.submission };
-        let record = Record::attempt(span, &submission, &attempt);
+        let exit = exit_code_kept(outcomes);
+        let kept = Attempt { outcomes, exit, ..returned };
+        let kept = || Record::attempt(span, &submission, &kept).kept(exit);
+        let record = if submission.queue { kept() } else { Record::attempt(span, &submission, &returned) };
         self.narrator.note(&line::summary(&record));
-        self.put(record, exit_code_kept(outcomes));
+        self.put(record, kept);
     }
 
-    /// Writes a record, or keeps it until it is known whether a queue takes the message, and the caller gets `exit` then.
-    pub(super) fn put(&mut self, record: Record, exit: Exit) {
+    /// The outcomes for a caller who keeps the message, where nobody else tries it again.
+    fn returned(&self, outcomes: &[Outcome]) -> Vec<Outcome> {
+        let mut returned = outcomes.to_vec();
+        for outcome in &mut returned {
+            match outcome.fate {
+                Fate::Deferred if self.goes_on => outcome.put_off(),
+                _ => outcome.conclude(),
+            }
+        }
+        returned
+    }
+
+    /// Writes a record, or keeps it, and what it is where a queue takes the message, until that is known.
+    pub(super) fn put(&mut self, record: Record, kept: impl FnOnce() -> Record) {
         match &mut self.late {
-            Some(late) => late.push((record, exit)),
+            Some(late) => late.push(Either { returned: record, kept: kept() }),
             None => self.warn(self.journal.write(&record)),
         }
     }
 
     /// Writes the records that were kept back.
     pub fn publish(&mut self, is_queued: bool) {
-        for (record, exit) in self.late.take().unwrap_or_default() {
-            let record = if is_queued { record.kept(exit) } else { record };
-            self.warn(self.journal.write(&record));
+        for Either { returned, kept } in self.late.take().unwrap_or_default() {
+            self.warn(self.journal.write(if is_queued { &kept } else { &returned }));
         }
     }
 

@@ -89,6 +89,11 @@ impl Tally {
         self.troubles.extend(trouble.map(|trouble| (account.to_owned(), trouble)));
     }
 
+    /// Whether somebody was told to come later.
+    pub(super) fn is_for_later(&self) -> bool {
+        self.deferred.iter().any(|outcome| outcome.exit == Exit::TempFail)
+    }
+
     /// Who is settled so far.
     pub(super) fn settled(&self) -> &[Outcome] {
         &self.settled

@@ -99,9 +99,14 @@ impl Step {
         Self { state, failed, relayed: Vec::new(), is_late: false }
     }
 
-    /// Gives up whom it has not reached for too long, else sees whether the sender should know that it is late. `in_vain`: how often
-    /// its account was tried in a row, for whichever message.
+    /// Gives up whom it has not reached for too long, or may have reached too often; else sees whether the sender should know that it is
+    /// late. `in_vain`: how often its account was tried in a row, for whichever message.
     pub(super) fn aged(mut self, queue: &Queue, entry: &Entry, now: Timestamp, in_vain: u32) -> Self {
+        let in_doubt = queued::give_up_in_doubt(&mut self.state.recipients).failed;
+        if !in_doubt.is_empty() {
+            self.failed.extend(in_doubt);
+            self.state.told = false;
+        }
         if !self.state.recipients.iter().any(Standing::is_waiting) {
             return self;
         }
@@ -147,5 +152,5 @@ pub(super) fn later(now: Timestamp, wait: Duration) -> Timestamp {
 fn last(error: &Error, troubles: &[(String, Trouble)]) -> Last {
     let text = error.because().to_owned();
     let tls = troubles.iter().any(|(_, trouble)| *trouble == Trouble::TlsUnmet).then(|| text.clone());
-    Last { code: None, enhanced: None, text, tls }
+    Last { text, tls, ..Last::default() }
 }

@@ -12,7 +12,10 @@ use crate::{
         config::{Account, Config, Mode},
         journal,
     },
-    mail::{content::Content as _, outcome::exit_code},
+    mail::{
+        content::Content as _,
+        outcome::{Outcome, exit_code},
+    },
 };
 
 /// Takes what was not delivered into the queue; whether it waits there now.
@@ -29,7 +32,8 @@ impl Desk<'_> {
             (Mode::Always, Some(dir)) => self.queue_and_send(config, dir, ready),
             (Mode::Off, _) | (_, None) => {
                 let account = ready.account;
-                let delivered = self.attempt(config, &mut ready, None, None);
+                let mut delivered = self.attempt(config, &mut ready, None, None);
+                delivered.outcomes.iter_mut().for_each(Outcome::conclude);
                 let exit = exit_code(&delivered.outcomes);
                 if exit == Exit::Ok { Ok(()) } else { Err(explain(exit, account, &delivered, false)) }
             }

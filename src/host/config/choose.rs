@@ -18,22 +18,34 @@ impl Config {
     /// # Errors
     /// No account has the wanted name; several exist and nothing says which.
     pub fn choose(&self, wanted: Option<&str>, sender: Option<&str>) -> Result<&Account, Error> {
+        self.choose_for(wanted, sender, None)
+    }
+
+    /// The same for who has the login `caller`: an account that names them in `from_by_user` is theirs, where neither `wanted` nor
+    /// `sender` says which; of several the default one, else the first.
+    ///
+    /// # Errors
+    /// As [`Config::choose`].
+    pub fn choose_for(&self, wanted: Option<&str>, sender: Option<&str>, caller: Option<&str>) -> Result<&Account, Error> {
         let error = |fault: Fault| {
             let error = Error::new(Exit::Config, "choosing an account", fault.because);
             error.hint(fault.hint.unwrap_or_default())
         };
-        let names: Vec<&str> = self.accounts.iter().map(|account| account.name.as_str()).collect();
+        let all: Vec<&str> = self.accounts.iter().map(|account| account.name.as_str()).collect();
         if let Some(wanted) = wanted {
-            return self.account(wanted).ok_or_else(|| error(unknown(wanted, &names)));
+            return self.account(wanted).ok_or_else(|| error(unknown(wanted, &all)));
         }
         let fits =
             |account: &&Account| sender.is_some_and(|sender| account.matches.iter().any(|pattern| values::fits(pattern, sender)));
         if let Some(account) = self.accounts.iter().find(fits) {
             return Ok(account);
         }
-        self.default_account.as_deref().and_then(|name| self.account(name)).ok_or_else(|| {
+        let default = self.default_account.as_deref().and_then(|name| self.account(name));
+        let names = |account: &&Account| caller.is_some_and(|caller| account.senders.names(caller));
+        let own = default.filter(names).or_else(|| self.accounts.iter().find(names));
+        own.or(default).ok_or_else(|| {
             let fault = Fault::new("there are several, and nothing says which");
-            error(fault.hint(format!("set `default_account`, or choose with -a: {}", listed(names.iter().copied(), "or"))))
+            error(fault.hint(format!("set `default_account`, or choose with -a: {}", listed(all.iter().copied(), "or"))))
         })
     }
 }

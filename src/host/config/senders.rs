@@ -39,6 +39,11 @@ impl Senders {
         Ok(Some(address))
     }
 
+    /// Whether who has this login has an address of its own.
+    pub(super) fn names(&self, login: &str) -> bool {
+        self.by_user.contains_key(login)
+    }
+
     /// Whether `from` is written.
     pub(super) fn is_written(&self) -> bool {
         self.everybody.is_some()

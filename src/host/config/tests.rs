@@ -208,6 +208,22 @@ fn the_account_is_the_wanted_or_the_fitting_or_the_default_one() {
 }
 
 #[test]
+fn who_is_named_by_an_account_takes_it_where_nothing_else_says_which() {
+    let text = "default_account = \"b\"\n[accounts.a]\nhost = \"a\"\nmatch = [\"*@a.example\"]\n\
+                from_by_user = { root = \"ops@a.example\", ann = \"ann@a.example\" }\n\
+                [accounts.b]\nhost = \"b\"\nfrom_by_user = { ann = \"ann@b.example\" }\n\
+                [accounts.c]\nhost = \"c\"\nfrom_by_user = { root = \"root@c.example\" }\n";
+    let config = read(text).unwrap();
+    let chosen = |wanted, sender, caller| config.choose_for(wanted, sender, Some(caller)).unwrap().name.clone();
+    assert_eq!(chosen(None, None, "root"), "a", "the first that names the caller");
+    assert_eq!(chosen(None, None, "ann"), "b", "the default one, where it does");
+    assert_eq!(chosen(None, None, "bob"), "b");
+    assert_eq!(chosen(None, Some("x@a.example"), "bob"), "a");
+    assert_eq!(chosen(None, Some("x@b.example"), "root"), "a", "nothing fits the sender");
+    assert_eq!(chosen(Some("c"), Some("x@a.example"), "root"), "c");
+}
+
+#[test]
 fn a_choice_that_fails_names_the_accounts() {
     let several = read("[accounts.relay]\nhost = \"a\"\n[accounts.backup]\nhost = \"b\"\n").unwrap();
     let fault = |wanted| several.choose(wanted, None).unwrap_err().render("sendmail");

@@ -11,6 +11,7 @@ use std::{
         unix::fs::{DirBuilderExt, FileExt, FileTypeExt, MetadataExt, PermissionsExt},
     },
     path::Path,
+    sync::{Mutex, PoisonError},
     thread,
     time::Duration,
 };
@@ -26,6 +27,10 @@ use crate::error::{Error, Exit};
 /// How often, a millisecond apart, the lock is asked for: anyone who may read the log could hold it against us.
 const TURNS: usize = 100;
 
+/// Threads of one process take turns here, where each is woken when the one before is done; with the lock of the file alone they would
+/// sleep in each other's way. Nothing stands behind it that a panic could leave half done.
+static WRITER: Mutex<()> = Mutex::new(());
+
 /// Appends a line that ends in a newline.
 ///
 /// # Errors
@@ -33,7 +38,7 @@ const TURNS: usize = 100;
 pub(super) fn append(path: &Path, line: &[u8]) -> Result<(), Error> {
     let done = match stream(path) {
         Some(stream) => stream.and_then(|file| whole(&file, line)),
-        None => put(&open(path)?, line),
+        None => put(open(path)?, line),
     };
     done.map_err(|e| failed(path, &e))
 }
@@ -47,24 +52,29 @@ pub(super) fn append(path: &Path, line: &[u8]) -> Result<(), Error> {
 ///
 /// A line that is just being written looks torn as well. Hence the lock: only who holds it judges the end of the file. Who
 /// can't get it in time writes all the same.
-fn put(file: &File, line: &[u8]) -> io::Result<()> {
-    let fresh = [b"\n", line].concat();
-    let first = if locked(file) && ends_torn(file) { fresh.as_slice() } else { line };
-    if write_once(file, first)? == first.len() { Ok(()) } else { whole(file, &fresh) }
-}
-
-/// Waits its turn to be the only writer; closing the file ends it.
-fn locked(file: &File) -> bool {
+fn put(file: File, line: &[u8]) -> io::Result<()> {
     for turn in 0..TURNS {
         if turn > 0 {
             thread::sleep(Duration::from_millis(1));
         }
-        match flock(file, FlockOperation::NonBlockingLockExclusive) {
-            Err(Errno::WOULDBLOCK) => {}
-            done => return done.is_ok(),
+        // Not kept over the sleep: whoever holds the file's lock against us makes each thread wait once, not one after the other.
+        let _turn = WRITER.lock().unwrap_or_else(PoisonError::into_inner);
+        let locked = flock(&file, FlockOperation::NonBlockingLockExclusive);
+        if locked != Err(Errno::WOULDBLOCK) {
+            let is_torn = locked.is_ok() && ends_torn(&file);
+            let done = add(&file, line, is_torn);
+            // Ends the file's lock before the next thread has its turn.
+            drop(file);
+            return done;
         }
     }
-    false
+    add(&file, line, false)
+}
+
+fn add(file: &File, line: &[u8], is_torn: bool) -> io::Result<()> {
+    let fresh = [b"\n", line].concat();
+    let first = if is_torn { fresh.as_slice() } else { line };
+    if write_once(file, first)? == first.len() { Ok(()) } else { whole(file, &fresh) }
 }
 
 /// Whether the last octet of a regular file is something else than a newline. What can't be read is taken to be whole.

@@ -262,6 +262,13 @@ struct LastLine {
     enhanced: Option<(u8, u16, u16)>,
     text: String,
     tls: Option<String>,
+    #[serde(default, skip_serializing_if = "is_none")]
+    unknown: u32,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+fn is_none(number: &u32) -> bool {
+    *number == 0
 }
 
 impl From<&Head> for HeadLine {
@@ -374,13 +381,13 @@ impl StateLine {
 impl From<&Last> for LastLine {
     fn from(last: &Last) -> Self {
         let enhanced = last.enhanced.map(|e| (e.class, e.subject, e.detail));
-        Self { code: last.code, enhanced, text: last.text.clone(), tls: last.tls.clone() }
+        Self { code: last.code, enhanced, text: last.text.clone(), tls: last.tls.clone(), unknown: last.unknown }
     }
 }
 
 impl From<LastLine> for Last {
     fn from(line: LastLine) -> Self {
         let enhanced = line.enhanced.map(|(class, subject, detail)| Enhanced { class, subject, detail });
-        Self { code: line.code, enhanced, text: line.text, tls: line.tls }
+        Self { code: line.code, enhanced, text: line.text, tls: line.tls, unknown: line.unknown }
     }
 }

@@ -9,7 +9,7 @@ use crate::{
         address::Address,
         fold,
         outcome::Enhanced,
-        queued::{EXPIRED, Last},
+        queued::{EXPIRED, LOST, Last, MOST_UNKNOWN},
         tls::Failure,
         words,
     },
@@ -76,6 +76,7 @@ fn status(kind: Kind, last: Option<&Last>) -> Enhanced {
         Kind::Relayed => of_class(2).unwrap_or(unspecific(2)),
         Kind::Delay => of_class(4).or_else(sealed).unwrap_or(unspecific(4)),
         Kind::Failure if last.is_some_and(Last::is_permanent) => of_class(5).unwrap_or(unspecific(5)),
+        Kind::Failure if last.is_some_and(|last| last.unknown >= MOST_UNKNOWN) => LOST,
         Kind::Failure => sealed().unwrap_or(EXPIRED),
     }
 }

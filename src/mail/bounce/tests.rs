@@ -18,7 +18,7 @@ fn last(code: u16, enhanced: &str, text: &str) -> Last {
     let mut numbers = enhanced.split('.').map(|number| number.parse::<u16>().unwrap());
     let mut next = || numbers.next().unwrap();
     let enhanced = Enhanced { class: u8::try_from(next()).unwrap(), subject: next(), detail: next() };
-    Last { code: (code > 0).then_some(code), enhanced: Some(enhanced), text: text.to_owned(), tls: None }
+    Last { code: (code > 0).then_some(code), enhanced: Some(enhanced), text: text.to_owned(), tls: None, unknown: 0 }
 }
 
 /// What tests vary in a report.
@@ -418,7 +418,13 @@ fn said() -> impl Strategy<Value = Last> {
     let code = option::of(select(vec![421u16, 450, 550, 554]));
     let enhanced =
         option::of((4u8..=5, 0u16..1000, 0u16..1000).prop_map(|(class, subject, detail)| Enhanced { class, subject, detail }));
-    (code, enhanced, foreign(), option::of(foreign())).prop_map(|(code, enhanced, text, tls)| Last { code, enhanced, text, tls })
+    (code, enhanced, foreign(), option::of(foreign())).prop_map(|(code, enhanced, text, tls)| Last {
+        code,
+        enhanced,
+        text,
+        tls,
+        ..Last::default()
+    })
 }
 
 fn whom() -> impl Strategy<Value = Address> {

@@ -96,6 +96,13 @@ fn reason(told: &Told<'_>) -> Vec<String> {
 /// What a person can do about it.
 fn advice(kind: Kind, last: Option<&Last>) -> Option<String> {
     let last = last.filter(|_| kind == Kind::Failure)?;
+    if last.unknown > 0 {
+        let times = if last.unknown == 1 { "once".to_owned() } else { format!("{} times", last.unknown) };
+        return Some(format!(
+            "It may have arrived all the same: {times} the message was sent whole, and the server did not say whether it took it. \
+             Ask the recipient before you send it again."
+        ));
+    }
     if let Some(tls) = &last.tls {
         let how = tls_failure(tls).map(|failure| format!(" What can be done: {}.", failure.advice())).unwrap_or_default();
         return Some(format!(

@@ -215,3 +215,17 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn space_is_put_between_addresses_and_nowhere_else() {
+    for (list, expected) in [
+        ("a@x,b@x;c@x", "a@x, b@x; c@x"),
+        ("a@x, b@x,\tc@x,", "a@x, b@x,\tc@x,"),
+        ("\"a,b\" <c@x>,(d,e) f@x,g: h@x,i@x;", "\"a,b\" <c@x>, (d,e) f@x, g: h@x, i@x;"),
+        ("\"a,b", "\"a,b"),
+        (",,a@x", ", , a@x"),
+        ("", ""),
+    ] {
+        assert_eq!(spaced(list), expected);
+    }
+}

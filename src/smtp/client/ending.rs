@@ -1,6 +1,6 @@
 //! How does a session end, and what does that mean for its recipients? (RFC 5321 3.8, 4.2; RFC 3207 6)
 
-use super::{Problem, Session, State, TOO_MANY};
+use super::{Problem, Session, State, TOO_MANY, UNCONFIRMED};
 use crate::{
     error::Exit,
     mail::{
@@ -13,6 +13,7 @@ use crate::{
         action::Action,
         advice, command,
         sasl::{Kind, SaslError},
+        transaction::Certainty,
     },
 };
 
@@ -63,16 +64,73 @@ impl Session {
         if !about_to_speak || self.parser.is_empty() {
             return;
         }
-        self.doubt(TOO_MANY);
+        match &mut self.state {
+            // What is too many now is looked at on the way out.
+            State::Parting => {}
+            State::Mail(transaction) if transaction.is_between_batches() => {
+                transaction.lost(Exit::Protocol, &mut self.out);
+                self.close_if_over();
+                let (fate, exit, because) = (Fate::Deferred, Exit::Protocol, TOO_MANY.to_owned());
+                self.problem = Some(Problem { fate, exit, because, hint: None, reply: None, trouble: None });
+            }
+            _ => self.doubt(TOO_MANY),
+        }
     }
 
-    /// Replies and commands don't match: which reply was the answer to the message, or to that of an earlier batch, nobody can say.
+    /// Replies and commands don't match: which reply was the answer to the message, or to that of an earlier batch, nobody can say, but
+    /// where the dialogue was in step at that time.
     pub(super) fn doubt(&mut self, what: &str) {
         self.violated(what, None);
-        for outcome in self.outcomes.iter_mut().flatten().filter(|o| o.fate == Fate::Accepted) {
-            outcome.fate = Fate::Unknown;
-            outcome.exit = Exit::TempFail;
+        for (outcome, certainty) in self.outcomes.iter_mut().flatten().zip(&self.certainty) {
+            if outcome.fate == Fate::Accepted && *certainty != Certainty::Certain {
+                outcome.fate = Fate::Unknown;
+                outcome.exit = Exit::TempFail;
+            }
         }
+    }
+
+    /// A reply too many, when all is answered; see [`Certainty`] for what it changes.
+    pub(super) fn overhear(&mut self, reply: &Reply) {
+        self.overheard += 1;
+        // A server may say one for each recipient; no end of them is waited for.
+        let is_endless = self.overheard > self.certainty.len().max(1);
+        if self.is_disputable() && (reply.code != 250 || is_endless) {
+            self.doubt(TOO_MANY);
+        }
+    }
+
+    /// What comes when all is answered is no reply at all.
+    pub(super) fn overhear_noise(&mut self) {
+        if self.is_disputable() {
+            return self.doubt(UNCONFIRMED);
+        }
+        self.state = State::Ended;
+        self.out.silence();
+    }
+
+    /// The server is gone, or goes, without a goodbye.
+    pub(super) fn leave_unconfirmed(&mut self) {
+        let is_half_said = !self.parser.is_empty() && self.is_disputable();
+        if self.is_unsure() || is_half_said {
+            return self.doubt(UNCONFIRMED);
+        }
+        self.state = State::Ended;
+        self.out.silence();
+    }
+
+    /// Whether a success counts only once the server has said goodbye.
+    pub(super) fn is_unsure(&self) -> bool {
+        self.accepted().any(|certainty| certainty == Certainty::Unsure)
+    }
+
+    /// Whether there is a success of which more replies than there should be may change what is known.
+    fn is_disputable(&self) -> bool {
+        self.accepted().any(|certainty| certainty != Certainty::Certain)
+    }
+
+    fn accepted(&self) -> impl Iterator<Item = Certainty> {
+        let outcomes = self.outcomes.iter().flatten().zip(&self.certainty);
+        outcomes.filter(|(outcome, _)| outcome.fate == Fate::Accepted).map(|(_, certainty)| *certainty)
     }
 
     pub(super) fn close_if_over(&mut self) {
@@ -87,7 +145,7 @@ impl Session {
             self.problem = Some(Problem { fate, exit, because: problem.to_owned(), hint: None, reply: None, trouble: None });
         }
         let in_step = transaction.is_in_step();
-        self.unsure = transaction.is_unsure();
+        self.certainty = transaction.certainty();
         self.open = transaction.is_open();
         self.mails += transaction.mails();
         self.outcomes = Some(outcomes);
@@ -161,6 +219,7 @@ impl Session {
         if let State::Mail(transaction) = &mut self.state {
             transaction.lost(problem.exit, &mut self.out);
             self.outcomes = Some(transaction.outcomes());
+            self.certainty = transaction.certainty();
         }
         let in_step = matches!(
             self.state,
@@ -194,16 +253,15 @@ impl Session {
         self.out.silence();
     }
 
-    /// Rests until the next message, or says QUIT; neither where half a reply is there that nothing asked for.
+    /// Rests until the next message, or says QUIT, as it does where there was a reply too many, or half of one.
     pub(super) fn part(&mut self) {
-        if !self.parser.is_empty() {
-            return self.doubt(TOO_MANY);
-        }
-        if self.may_rest() {
+        let is_in_step = self.overheard == 0 && self.parser.is_empty();
+        if is_in_step && self.may_rest() {
             self.state = State::Idle;
             return;
         }
-        self.state = if self.unsure { State::Leaving } else { State::Ended };
+        let wants_goodbye = self.is_unsure() || (!is_in_step && self.is_disputable());
+        self.state = if wants_goodbye { State::Leaving } else { State::Ended };
         self.farewell();
     }
 

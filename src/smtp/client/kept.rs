@@ -37,6 +37,7 @@ impl Session {
         self.begun = false;
         self.outcomes = None;
         self.problem = None;
+        self.certainty.clear();
         self.spent = !self.is_idle();
         if self.is_idle() {
             self.state = State::Waking;
@@ -55,7 +56,7 @@ impl Session {
     /// A message is over, and the dialogue in step: may another follow?
     pub(super) fn may_rest(&self) -> bool {
         let has_room = self.server.mail_max.is_none_or(|most| self.mails < most);
-        self.plan.keep && has_room && !self.unsure && !self.dismissed
+        self.plan.keep && has_room && !self.is_unsure() && !self.dismissed
     }
 
     /// Nothing came in the meantime: the message may begin, once the server has forgotten the one before.

@@ -28,6 +28,28 @@ impl Awaited {
     }
 }
 
+/// How far it is known that a reply is the one to the message, and not one that stands a place too early because somebody before it said
+/// one too many: then a refusal behind it would be the true answer, and the success a forged one.
+///
+/// The rule does not ask when a reply too many arrives. A `Certain` success stands, whatever follows. For the others the answer is among
+/// what the server says until its goodbye (it may have said too much, but it left nothing out): where all of that is 250 the message was
+/// taken, whichever of them is the answer, and where anything else is among it nobody can say. So a server that says 250 twice for each
+/// message does not get it again and again, and none can pass the 250 of a RCPT off as that of a message which it refuses.
+///
+/// The goodbye costs a round trip. It is waited for where a reply too many was seen, and always where the success is `Unsure`; one that is
+/// `Likely` counts without, so there alone it can depend on time whether a refusal, behind a success that reads like one, is seen. In any
+/// case such a connection serves no other message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::smtp) enum Certainty {
+    /// The first reply after the message had left, with no other outstanding: the 354, or the replies to the envelope, kept both in step.
+    Certain,
+    /// The message left in one flight with its envelope, and the reply reads like none that came before it. Or it is not the first of
+    /// those that LMTP gives for one message.
+    Likely,
+    /// It reads like a reply to MAIL or RCPT.
+    Unsure,
+}
+
 /// What a refusal of MAIL for good is called.
 pub(super) fn exit_of_mail(reply: &Reply) -> Exit {
     match reply.code {

@@ -1,5 +1,6 @@
 //! What has been decided of each recipient, and by which reply? (RFC 5321 4.2; the first word stands)
 
+use super::Certainty;
 use crate::{
     error::Exit,
     mail::{
@@ -16,6 +17,7 @@ struct Decision {
     fate: Fate,
     exit: Exit,
     reply: Option<Reply>,
+    certainty: Certainty,
 }
 
 impl Ledger {
@@ -36,8 +38,9 @@ impl Ledger {
 
     /// Decides over one recipient.
     pub(super) fn decide(&mut self, index: usize, fate: Fate, exit: Exit, reply: Option<&Reply>) {
+        let certainty = Certainty::Certain;
         if let Some(slot) = self.0.get_mut(index) {
-            slot.get_or_insert_with(|| Decision { fate, exit, reply: reply.map(Reply::shortened) });
+            slot.get_or_insert_with(|| Decision { fate, exit, reply: reply.map(Reply::shortened), certainty });
         }
     }
 
@@ -55,13 +58,22 @@ impl Ledger {
     }
 
     /// Decides over one recipient by the reply that ended the content; `permanent` is what a refusal for good means.
-    pub(super) fn settle(&mut self, index: usize, reply: &Reply, permanent: Exit) {
+    pub(super) fn settle(&mut self, index: usize, reply: &Reply, permanent: Exit, certainty: Certainty) {
+        let is_open = self.is_open(index);
         let (fate, exit) = match reply.code / 100 {
             2 => (Fate::Accepted, Exit::Ok),
             4 => (Fate::Deferred, Exit::TempFail),
             _ => (Fate::Refused, permanent),
         };
         self.decide(index, fate, exit, Some(reply));
+        if let Some(Some(decision)) = self.0.get_mut(index).filter(|_| is_open) {
+            decision.certainty = certainty;
+        }
+    }
+
+    /// How certain each decision is, in the order of the recipients.
+    pub(super) fn certainty(&self) -> Vec<Certainty> {
+        self.0.iter().map(|decision| decision.as_ref().map_or(Certainty::Certain, |decision| decision.certainty)).collect()
     }
 
     /// One outcome for each of `recipients`; who is still open may be tried again.
@@ -70,7 +82,7 @@ impl Ledger {
         let outcome = |(recipient, decision): (&Recipient, &Option<Decision>)| {
             let recipient = recipient.address.clone();
             match decision.clone() {
-                Some(Decision { fate, exit, reply }) => Outcome { recipient, fate, exit, reply },
+                Some(Decision { fate, exit, reply, .. }) => Outcome { recipient, fate, exit, reply },
                 None => Outcome { recipient, fate: Fate::Deferred, exit: Exit::TempFail, reply: None },
             }
         };

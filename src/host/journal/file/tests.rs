@@ -32,13 +32,31 @@ fn place() -> PathBuf {
 #[test]
 fn a_full_device_is_said_so() {
     let full = File::options().append(true).open("/dev/full").unwrap();
-    let why = put(&full, b"{}\n").unwrap_err();
+    let why = put(full, b"{}\n").unwrap_err();
     assert_eq!(why.kind(), ErrorKind::StorageFull);
     let text = failed(Path::new("/x/log.jsonl"), &why).render("sendmail");
     assert_eq!(
         text,
         "sendmail: writing the send log /x/log.jsonl: No space left on device\nsendmail: hint: make room on that file system\n"
     );
+}
+
+#[test]
+fn eight_threads_write_whole_lines_and_none_is_lost() {
+    let scratch = tempfile::tempdir().unwrap();
+    let log = scratch.path().join("log.jsonl");
+    let line = |thread: usize, n: usize| format!("{{\"{thread}\":\"{}\"}}\n", "x".repeat(n));
+    std::thread::scope(|scope| {
+        for thread in 0..8 {
+            let log = &log;
+            scope.spawn(move || (0..50).for_each(|n| append(log, line(thread, n).as_bytes()).unwrap()));
+        }
+    });
+    let mut written: Vec<String> = std::fs::read_to_string(&log).unwrap().split_inclusive('\n').map(str::to_owned).collect();
+    let mut wanted: Vec<String> = (0..8).flat_map(|thread| (0..50).map(move |n| line(thread, n))).collect();
+    written.sort();
+    wanted.sort();
+    assert_eq!(written, wanted);
 }
 
 #[test]

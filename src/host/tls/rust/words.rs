@@ -1,25 +1,32 @@
 //! How are rustls's words told to people and the log? (IANA TLS parameters; RFC 8446 section 6)
 
+use std::fmt::Debug;
+
 use rustls::{AlertDescription, CertificateError, CipherSuite, InvalidMessage, NamedGroup, PeerIncompatible, ProtocolVersion};
 
 use crate::{host::tls::words, mail::policy::Start};
 
 /// `TLSv1.3`, `TLSv1.2`.
 pub(super) fn version_name(version: ProtocolVersion) -> String {
-    format!("{version:?}").replace('_', ".")
+    name(version.as_str(), &version).replace('_', ".")
 }
 
 /// rustls marks the suites of TLS 1.3 in the name, IANA does not.
 pub(super) fn cipher_name(suite: CipherSuite) -> String {
-    let name = format!("{suite:?}");
+    let name = name(suite.as_str(), &suite);
     name.strip_prefix("TLS13_").map_or_else(|| name.clone(), |rest| format!("TLS_{rest}"))
 }
 
 pub(super) fn group_name(group: NamedGroup) -> String {
     match group {
         NamedGroup::X25519 => "x25519".to_owned(),
-        other => format!("{other:?}"),
+        other => name(other.as_str(), &other),
     }
+}
+
+/// rustls's name, or the number of what it has no name for. (Its `Debug` writes both, but lies with what no send runs.)
+fn name(known: Option<&str>, value: &dyn Debug) -> String {
+    known.map_or_else(|| format!("{value:?}"), str::to_owned)
 }
 
 /// Why a handshake failed, for a person.
