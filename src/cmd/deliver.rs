@@ -350,7 +350,10 @@ impl<'a> Delivery<'a> {
             remark: line.after.remark.as_deref(),
         };
         self.record(account, &report.outcomes, problem.as_ref(), log, begun);
-        let Report { outcomes, retry_in_plaintext, dsn, .. } = report;
+        let Report { mut outcomes, retry_in_plaintext, dsn, .. } = report;
+        // One that a fallback, or a host of a service, spoke for is reported as that one's.
+        let server: Option<Arc<str>> = account.target.host().map(Arc::from);
+        outcomes.iter_mut().for_each(|outcome| outcome.server.clone_from(&server));
         if !dsn {
             self.unreported.extend(outcomes.iter().filter(|outcome| outcome.fate == Fate::Accepted).cloned());
         }
@@ -482,6 +485,7 @@ fn undecided(envelope: &Envelope, exit: Exit) -> Vec<Outcome> {
         fate: Fate::Deferred,
         exit,
         reply: None,
+        server: None,
     };
     envelope.recipients.iter().map(outcome).collect()
 }

@@ -139,6 +139,22 @@ fn who_asked_hears_that_a_server_without_reports_has_the_message() {
 }
 
 #[test]
+fn a_report_names_the_server_that_spoke_which_may_be_a_fallback() {
+    let (grey, refuses, good) = (kit::sink(&["rcpt-451"]), kit::sink(&["rcpt-550-all"]), kit::sink(&[]));
+    let (relay, backup) = (kit::Door::to(&grey), kit::Door::to(&refuses));
+    let account = format!("[accounts.backup]\nhost = \"LocalHost\"\nport = {}\ntls = {{ policy = \"off\" }}", backup.port);
+    let sealpost = client(relay.port, "mode = \"always\"", &format!("fallback = [\"backup\"]\n{account}"));
+    let _alone = alone(&sealpost);
+    silent(&kit::send(&sealpost, &["-odi", "-f", "cron@client.test", "nobody@sink.test"]));
+    relay.lead_to(&good);
+    drain(&sealpost);
+    let [report] = kit::arrive(&good, 1).try_into().unwrap();
+    let report = text(kept(&report));
+    assert_eq!(values(&report, "Remote-MTA"), ["dns; localhost"], "{report}");
+    assert!(report.contains("localhost said:") && report.contains("smtp; 550 5.1.1"), "{report}");
+}
+
+#[test]
 fn a_report_that_is_refused_itself_is_kept_and_ends_there() {
     let sink = kit::sink(&["rcpt-550-all"]);
     let sealpost = client(sink.address.port(), "mode = \"always\"", "");

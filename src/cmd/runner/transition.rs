@@ -56,10 +56,10 @@ pub(super) fn relayed(entry: &Entry, unreported: &[Outcome]) -> Vec<(usize, Opti
     if unreported.is_empty() || !recipients.iter().any(is_owed) {
         return Vec::new();
     }
-    let replies: HashMap<&Address, _> = unreported.iter().map(|outcome| (&outcome.recipient, outcome.reply.as_ref())).collect();
+    let replies: HashMap<&Address, _> = unreported.iter().map(|outcome| (&outcome.recipient, Last::of_outcome(outcome))).collect();
     let stands = recipients.iter().zip(&entry.state.recipients).enumerate();
     let owed = stands.filter(|(_, (recipient, standing))| standing.is_waiting() && is_owed(recipient));
-    owed.filter_map(|(place, (recipient, _))| Some((place, replies.get(&recipient.address)?.map(Last::of)))).collect()
+    owed.filter_map(|(place, (recipient, _))| Some((place, replies.get(&recipient.address)?.clone()))).collect()
 }
 
 /// How it stands after an attempt, and when it is tried again.
