@@ -78,8 +78,7 @@ pub struct Delivery<'a> {
     /// Records that wait for [`Delivery::publish`], for a caller who keeps the message and for a queue that does; `None`: each is written
     /// at once.
     pub late: Option<Vec<record::Either>>,
-    /// Whom a server took that sends no reports itself (RFC 3461 5.2.2): if they are owed one, it is ours to send.
-    pub unreported: Vec<Outcome>,
+    unreported: Vec<Outcome>,
     /// The message says `TLS-Required: No`.
     tls_waived: bool,
     /// Connections are kept for the next message; one is there.
@@ -164,7 +163,7 @@ impl<'a> Delivery<'a> {
                 break;
             }
         }
-        tally.finish(&rest)
+        tally.finish(&rest, std::mem::take(&mut self.unreported))
     }
 
     /// A fallback has its own idea of who may be the sender.
@@ -353,7 +352,9 @@ impl<'a> Delivery<'a> {
         let Report { mut outcomes, retry_in_plaintext, dsn, .. } = report;
         // One that a fallback, or a host of a service, spoke for is reported as that one's.
         let server: Option<Arc<str>> = account.target.host().map(Arc::from);
-        outcomes.iter_mut().for_each(|outcome| outcome.server.clone_from(&server));
+        for outcome in &mut outcomes {
+            outcome.server.clone_from(&server);
+        }
         if !dsn {
             self.unreported.extend(outcomes.iter().filter(|outcome| outcome.fate == Fate::Accepted).cloned());
         }

@@ -50,7 +50,7 @@ pub(super) fn meanwhile(entry: &Entry, outcomes: &[Outcome]) -> State {
 }
 
 /// Whom of those that a server without reports took the sender is to hear of.
-pub(super) fn relayed(entry: &Entry, unreported: &[Outcome]) -> Vec<(usize, Option<Last>)> {
+pub(in crate::cmd) fn relayed(entry: &Entry, unreported: &[Outcome]) -> Vec<(usize, Option<Last>)> {
     let Envelope { sender, recipients, .. } = &entry.head.envelope;
     let is_owed = |recipient: &Recipient| is_owed(sender, entry.head.envelope.notify(recipient), Kind::Relayed);
     if unreported.is_empty() || !recipients.iter().any(is_owed) {
