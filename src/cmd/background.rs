@@ -4,7 +4,10 @@ use std::{
     env,
     ffi::{OsStr, OsString},
     fs,
-    os::fd::{AsFd, OwnedFd},
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::process::CommandExt as _,
+    },
     path::{Path, PathBuf},
     process::{Command, Stdio},
     thread,
@@ -32,7 +35,8 @@ pub const WORD: &str = "run-the-queue-in-the-background";
 const PATIENCE: &str = "600";
 
 /// Starts a run, unless one is there already; it is the leader from its first moment on, by a lock that is handed to it. It reads its
-/// configuration itself, from the same place: `config` is `-C`.
+/// configuration itself, from the same place: `config` is `-C`. When this returns it is out of the caller's process group already: who
+/// kills what a job has left behind (`kill -9 0`) does not mean it.
 ///
 /// # Errors
 /// The lock can't be had, or no process be started; what waits goes on waiting.
@@ -42,7 +46,7 @@ pub fn start(spool: &Spool, config: Option<&Path>) -> Result<(), Error> {
     let mut why = None;
     for program in programs() {
         let lock = lock.try_clone().map_err(|error| failed(&error))?;
-        match command(&program, config).stdin(Stdio::from(lock)).spawn() {
+        match command(&program).arg(PATIENCE).args(config).stdin(Stdio::from(lock)).process_group(0).spawn() {
             // It outlives us; whoever adopts it hears of its end.
             Ok(_) => return Ok(()),
             Err(error) => why = Some(error),
@@ -63,14 +67,9 @@ fn programs() -> Vec<PathBuf> {
     [Some(PathBuf::from("/proc/self/exe")), env::current_exe().ok(), own].into_iter().flatten().collect()
 }
 
-fn command(program: &Path, config: Option<&Path>) -> Command {
+fn command(program: &Path) -> Command {
     let mut command = Command::new(program);
-    std::os::unix::process::CommandExt::arg0(&mut command, "sealpost");
-    command.arg(WORD).arg(PATIENCE);
-    if let Some(config) = config {
-        command.arg(config);
-    }
-    command.stdout(Stdio::null()).stderr(Stdio::null());
+    command.arg0("sealpost").arg(WORD).stdout(Stdio::null()).stderr(Stdio::null());
     command
 }
 
@@ -78,13 +77,20 @@ fn command(program: &Path, config: Option<&Path>) -> Command {
 pub fn run(words: &[OsString]) -> Exit {
     close_what_is_not_ours();
     // A terminal that goes, or asks, is no business of ours.
-    let _ = rustix::process::setsid();
+    if rustix::process::setsid().is_err() && is_passed_on(words) {
+        return Exit::Ok;
+    }
     signals::outlive_file_size_limit();
     let patience = words.first().and_then(|word| word.to_str()?.parse().ok()).map(Duration::from_secs);
     match drain(patience.unwrap_or_default(), words.get(1).map(OsString::as_os_str)) {
         Ok(()) => Exit::Ok,
         Err(error) => error.exit(),
     }
+}
+
+/// Who leads a process group, as each that is started does, can begin no session (setsid(2)); a child can, and has the lock with the rest.
+fn is_passed_on(words: &[OsString]) -> bool {
+    programs().iter().any(|program| command(program).args(words).spawn().is_ok())
 }
 
 fn drain(patience: Duration, named: Option<&OsStr>) -> Result<(), Error> {
