@@ -238,6 +238,16 @@ pub enum Target {
 }
 
 impl Target {
+    /// The host alone: its name in lower case, or its address, in brackets where it is of IPv6; `None` where none is named.
+    pub fn host(&self) -> Option<String> {
+        match self {
+            Self::Name(name, _) => Some(name.to_ascii_lowercase()),
+            Self::Address(IpAddr::V4(address), _) => Some(address.to_string()),
+            Self::Address(IpAddr::V6(address), _) => Some(format!("[{address}]")),
+            Self::Unix(_) | Self::Service(_) => None,
+        }
+    }
+
     /// Whether it is on this machine by its very name (RFC 6761 6.3), `localhost.localdomain` of old included. Where the name leads
     /// is seen when somebody has connected.
     pub(super) fn is_local(&self) -> bool {
