@@ -93,6 +93,7 @@ const SELDOM: &[&[&str]] = &[
     &["sealpost", "host", "service"],
     &["sealpost", "host", "world", "system"],
     &["sealpost", "host", "world", "visitor"],
+    &["sealpost", "mail", "authors"],
     &["sealpost", "mail", "bounce"],
     &["sealpost", "mail", "retry"],
     &["sealpost", "host", "terminal"],

@@ -116,20 +116,43 @@ fn a_strict_provider_gets_its_customers_address_in_envelope_and_header() {
 }
 
 #[test]
+fn a_name_of_this_machine_that_the_account_covers_stays_and_who_wrote_keeps_its_name() {
+    let covers = "from = \"shop@x.example\"\nmatch = [\"*@client.test\"]\nrewrite_from = true";
+    for (account, args, message, expected) in [
+        (covers, &["root"][..], CRON, "From: root@client.test (Cron Daemon)"),
+        ("from = \"root@client.test\"\nrewrite_from = true", &["root"], CRON, "From: root@client.test (Cron Daemon)"),
+        ("from = \"shop@x.example\"\nrewrite_from = true", &["root"], CRON, "From: shop@x.example (Cron Daemon)"),
+        (covers, &["-F", "Jay", "-f", "jay@y.example", "root"], "Subject: s\n\nhi\n", "From: Jay <shop@x.example>"),
+        (covers, &["-F", "Jay", "-f", "jay@client.test", "root"], "Subject: s\n\nhi\n", "From: Jay <jay@client.test>"),
+        (covers, &["-F", "Jay", "root"], "From: who knows\n\nhi\n", "From: Jay <shop@x.example>"),
+    ] {
+        let (run, mails) = send("", account, "", args, message);
+        let data = String::from_utf8(mails[0].data.clone()).unwrap();
+        assert!(run.code == 0 && data.contains(&format!("{expected}\r\n")), "{expected}: {run:?} {data}");
+    }
+    let (_, mails) = send("", "rewrite_from = true", "", &["root"], "From: Ann <ann@y.example>\n\nhi\n");
+    let data = String::from_utf8(mails[0].data.clone()).unwrap();
+    let own = format!("From: Ann <{}@client.test>\r\nReply-To: Ann <ann@y.example>\r\n", login());
+    assert!(data.contains(&own), "without `from` the caller has its own address: {data}");
+}
+
+#[test]
 fn answers_go_to_the_author_who_was_replaced() {
     let message = "From: Ann <ann@y.example>\nSender: web@y.example\nTo: you@z.example\nSubject: s\n\nhi\n";
     let account = "from = \"shop@x.example\"\nmatch = [\"*@x.example\"]\nrewrite_from = true";
     let (run, mails) = send("", account, "", &["-t"], message);
     let data = String::from_utf8(mails[0].data.clone()).unwrap();
     assert_eq!(run.code, 0, "{run:?}");
-    assert!(data.contains("<shop@x.example>") || data.contains("From: shop@x.example"), "{data}");
-    assert!(data.contains("\r\nReply-To: Ann <ann@y.example>\r\n") && !data.contains("Sender:"), "{data}");
-    let (_, mails) = send("", account, "", &["-t"], &message.replace("ann@y", "ann@x"));
-    let data = String::from_utf8(mails[0].data.clone()).unwrap();
     assert!(
-        data.contains("From: Ann <ann@x.example>") && data.contains("Sender: web@y.example") && !data.contains("Reply-To"),
+        data.contains("From: Ann <shop@x.example>\r\nReply-To: Ann <ann@y.example>\r\n") && !data.contains("Sender:"),
         "{data}"
     );
+    for (sender, stays) in [("web@x.example", true), ("web@y.example", false)] {
+        let (_, mails) = send("", account, "", &["-t"], &message.replace("ann@y", "ann@x").replace("web@y.example", sender));
+        let data = String::from_utf8(mails[0].data.clone()).unwrap();
+        assert!(data.contains("From: Ann <ann@x.example>") && !data.contains("Reply-To"), "{data}");
+        assert_eq!(data.contains("Sender: web@x.example"), stays, "{data}");
+    }
 }
 
 #[test]

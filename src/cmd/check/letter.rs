@@ -75,7 +75,7 @@ impl Letter {
             date: &|| world.now().strftime("%a, %d %b %Y %H:%M:%S %z").to_string(),
             message_id: &|| message_id.clone(),
             from: &|| addressing::author(world, None, &own),
-            replace_from: None,
+            authority: None,
             qualify: &|value| list::qualify_header(value, domain.name()),
             unstructured: &words::unstructured,
             phrase: &words::phrase,
