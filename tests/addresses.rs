@@ -76,7 +76,7 @@ fn an_alias_file_that_can_not_be_read_holds_back_only_those_whom_it_may_be_about
     let text = std::fs::read_to_string(&config).unwrap();
     let missing = sealpost.scratch.path().join("missing").display().to_string();
     std::fs::write(&config, text.replace("aliases = \"\"", &format!("aliases = {missing:?}"))).unwrap();
-    let session = b"EHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<root>\r\nRCPT TO:<you@y.example>\r\nDATA\r\n.\r\nQUIT\r\n";
+    let session = b"MAIL FROM:<>\r\nRCPT TO:<root>\r\nRCPT TO:<you@y.example>\r\nDATA\r\n.\r\nQUIT\r\n";
     let run = sealpost.send(&["-bs"], session);
     assert!(run.stdout.contains("\r\n451 ") && run.stdout.contains("\r\n354 "), "{run:?}");
     for (to, code) in [("you@y.example", 0), ("\\root", 0), ("root", 78), ("root@client.test", 78), ("you@y.example, root", 78)] {

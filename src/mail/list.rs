@@ -109,15 +109,17 @@ pub fn qualify_header(value: &str, domain: &str) -> Option<String> {
     (done > 0).then_some(qualified)
 }
 
-/// The value of an address header that names one mailbox, with `address` in place of its own; name, comments and group stay.
+/// The value of an address header that names one mailbox, with `address` in place of its own; name and comments stay.
 ///
-/// `None` where there is nothing that stays, where it names another number, or where a part of it is not understood.
+/// `None` where there is nothing that stays, where it names another number or a group, or where a part of it is not understood.
 pub fn readdress(value: &str, address: &Address) -> Option<String> {
     let (list, places) = Parser::new(value).run();
     let &[(start, end)] = places.as_slice() else { return None };
     let (before, after) = (value.get(..start)?, value.get(end..)?);
+    let mut lexer = Lexer::new(before);
+    let in_group = std::iter::from_fn(|| lexer.next()).any(|token| token.kind == Kind::Mark(b':'));
     let named = !(matches!(before.trim(), "" | "<") && matches!(after.trim(), "" | ">"));
-    (named && list.faults.is_empty()).then(|| format!("{before}{address}{after}"))
+    (named && !in_group && list.faults.is_empty()).then(|| format!("{before}{address}{after}"))
 }
 
 /// The list with a space behind every comma and semicolon between addresses that has none, so that it can be folded there.
