@@ -137,6 +137,30 @@ fn a_name_of_this_machine_that_the_account_covers_stays_and_who_wrote_keeps_its_
 }
 
 #[test]
+fn names_of_this_machine_are_completed_in_the_header_as_far_as_that_is_wished() {
+    let message = "From: Web <www-data@localhost>\nTo: root, root@localhost\nCc: you@y.example\nSubject: s\n\nhi\n";
+    for (qualify, from, to) in [
+        ("", "Web <www-data@localhost>", "root@client.test, root@localhost"),
+        ("qualify = \"bare\"", "Web <www-data@localhost>", "root@client.test, root@localhost"),
+        ("qualify = \"local\"", "Web <www-data@client.test>", "root@client.test, root@client.test"),
+        ("qualify = \"off\"", "Web <www-data@localhost>", "root, root@localhost"),
+    ] {
+        let (run, mails) = send(qualify, "", "", &["-t"], message);
+        let data = String::from_utf8(mails[0].data.clone()).unwrap();
+        let expected = format!("From: {from}\r\nTo: {to}\r\nCc: you@y.example\r\n");
+        assert!(run.code == 0 && data.contains(&expected), "{qualify}: {run:?} {data}");
+        assert_eq!(recipients(&mails), "root@client.test you@y.example", "{qualify}");
+    }
+    // What the provider is to take is what the header will say.
+    let account = "from = \"shop@x.example\"\nmatch = [\"*@client.test\"]\nrewrite_from = true";
+    for (qualify, from) in [("local", "www-data@client.test"), ("bare", "shop@x.example")] {
+        let (_, mails) = send(&format!("qualify = \"{qualify}\""), account, "", &["-t"], message);
+        let data = String::from_utf8(mails[0].data.clone()).unwrap();
+        assert!(data.contains(&format!("From: Web <{from}>\r\n")), "{qualify}: {data}");
+    }
+}
+
+#[test]
 fn answers_go_to_the_author_who_was_replaced() {
     let message = "From: Ann <ann@y.example>\nSender: web@y.example\nTo: you@z.example\nSubject: s\n\nhi\n";
     let account = "from = \"shop@x.example\"\nmatch = [\"*@x.example\"]\nrewrite_from = true";

@@ -15,7 +15,6 @@ use crate::{
         address::{Address, ReversePath, Spec},
         authors::Authority,
         header::Field,
-        list,
         message::Completion,
         words,
     },
@@ -64,7 +63,7 @@ impl Completer<'_> {
             message_id: &message_id,
             from: &from,
             authority,
-            qualify: &|value| list::qualify_header(value, self.domain.name()),
+            qualify: &|value| self.domain.qualified(value),
             unstructured: &words::unstructured,
             phrase: &words::phrase,
             gateway: self.gateway,
@@ -81,11 +80,14 @@ impl Completer<'_> {
 
     /// Whether the account may use an author, as the header will name it: its own address for this caller, or what `match` covers.
     fn covers(&self, account: &Account, own: &Address, author: &Spec) -> bool {
-        let author = match author {
-            Spec::Bare(_) if self.gateway => return false,
-            author => author.qualify(self.domain.name()).map(|address| address.to_string()),
+        let named = match author {
+            // Then nothing is qualified.
+            Spec::Bare(_) if self.gateway => None,
+            Spec::Full(address) if self.gateway => Some(address.clone()),
+            author => self.domain.named(author),
         };
-        author.is_ok_and(|author| author.eq_ignore_ascii_case(&own.to_string()) || account.covers(&author))
+        let named = named.map(|address| address.to_string());
+        named.is_some_and(|author| author.eq_ignore_ascii_case(&own.to_string()) || account.covers(&author))
     }
 }
 

@@ -85,22 +85,30 @@ pub fn parse_word(word: &str) -> List {
     parse(word)
 }
 
-/// The value of an address header with `@domain` behind every bare name, every other octet as it was.
+/// The value of an address header with `@domain` behind every bare name and, with `localhost`, in place of that one and of
+/// `localhost.localdomain`; every other octet as it was.
 ///
 /// `None` where nothing is to be added, or where a part of the value is not understood.
-pub fn qualify_header(value: &str, domain: &str) -> Option<String> {
+pub fn qualify_header(value: &str, domain: &str, localhost: bool) -> Option<String> {
     let (list, places) = Parser::new(value).run();
     if !list.faults.is_empty() {
         return None;
     }
     let mut qualified = String::new();
     let mut done = 0;
-    for (mailbox, &(_, end)) in list.mailboxes.iter().zip(&places) {
-        if mailbox.spec.domain().is_some() || mailbox.verbatim {
+    for (mailbox, &(start, end)) in list.mailboxes.iter().zip(&places) {
+        let here = localhost && mailbox.spec.domain().is_some_and(address::is_localhost);
+        if mailbox.verbatim || !(here || mailbox.spec.domain().is_none()) {
             continue;
         }
-        let address = mailbox.spec.qualify(domain).ok()?;
-        qualified.push_str(value.get(done..end)?);
+        let address = Spec::Bare(mailbox.spec.local().clone()).qualify(domain).ok()?;
+        if here && address::is_localhost(address.domain()) {
+            continue;
+        }
+        qualified.push_str(value.get(done..if here { start } else { end })?);
+        if here {
+            qualified.push_str(address.local());
+        }
         qualified.push('@');
         qualified.push_str(address.domain());
         done = end;

@@ -1,8 +1,7 @@
 //! What is added to a header, and what leaves it, before it may be sent? (RFC 5322 3.6; sendmail(8))
 
 use super::{
-    address::Spec,
-    aliases::Hosts,
+    address::{self, Spec},
     authors::Authority,
     fold,
     header::{self, Field, Header},
@@ -188,7 +187,7 @@ impl<'a> Claims<'a> {
         let [Some((first, _)), _] = &self.authors else { return None };
         let from = &parts.all.get(*first)?.field;
         let authors = list::parse_bytes(from.value);
-        let reachable = |spec: &Spec| spec.domain().is_some_and(|domain| !Hosts::is_localhost(domain));
+        let reachable = |spec: &Spec| spec.domain().is_some_and(|domain| !address::is_localhost(domain));
         if authors.mailboxes.is_empty() || !authors.faults.is_empty() || !authors.mailboxes.iter().all(|a| reachable(&a.spec)) {
             return None;
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::address::{Address, Key, Spec};
+use super::address::{self, Address, Key, Spec};
 use super::aliases::{Aliases, Hosts};
 use super::envelope::{Notify, Recipient};
 use super::list::{self, List, Mailbox};
@@ -81,7 +81,7 @@ impl<'a> Recipients<'a> {
 
     /// The complete address; what is at `localhost` would mean the smarthost itself there, so it counts as bare.
     fn qualified(&self, spec: &Spec) -> Result<Address, Error> {
-        let here = spec.domain().is_some_and(Hosts::is_localhost);
+        let here = spec.domain().is_some_and(address::is_localhost);
         let bare = if here { Spec::Bare(spec.local().clone()) } else { spec.clone() };
         bare.qualify(self.mail_domain).map_err(|error| {
             Error::new(
