@@ -8,6 +8,7 @@ use std::{
 
 pub use find::{Location, Passed, Standing, dns, find, load, load_any, load_standing, load_traced, parse, usual};
 pub use oauth::{ClientSecret, Endpoint, Keep, OAuth};
+pub use qualify::Qualify;
 pub use queue::{Mode, Queue, SOCKET, Serve};
 pub use senders::Senders;
 pub(super) use single::is_loopback;
@@ -33,6 +34,7 @@ mod login;
 mod names;
 mod oauth;
 mod page;
+mod qualify;
 mod queue;
 mod read;
 mod section;
@@ -52,6 +54,8 @@ pub struct Config {
     pub default_account: Option<String>,
     /// `mail_domain`; `None`: /etc/mailname, else the host's full name.
     pub mail_domain: Option<String>,
+    /// `qualify`.
+    pub qualify: Qualify,
     /// Where aliases are.
     pub aliases: Aliases,
     /// `catch_all`: who gets the mail of bare names that are no alias.
