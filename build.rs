@@ -105,6 +105,7 @@ const SELDOM: &[&[&str]] = &[
     &["sealpost", "host", "sandbox"],
     &["sealpost", "host", "service"],
     &["sealpost", "host", "world", "seen"],
+    &["sealpost", "mail", "authors"],
     &["sealpost", "mail", "bounce"],
     &["sealpost", "mail", "mime"],
     &["sealpost", "mail", "retry"],

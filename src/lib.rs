@@ -8,6 +8,7 @@ pub mod error;
 pub mod mail {
     pub mod address;
     pub mod aliases;
+    pub mod authors;
     pub mod bounce;
     pub mod content;
     pub mod envelope;
@@ -24,6 +25,7 @@ pub mod mail {
     pub mod qp;
     pub mod queued;
     pub mod recipients;
+    pub mod resent;
     pub mod retry;
     pub mod scan;
     pub mod tls;

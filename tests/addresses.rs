@@ -76,7 +76,7 @@ fn an_alias_file_that_can_not_be_read_holds_back_only_those_whom_it_may_be_about
     let text = std::fs::read_to_string(&config).unwrap();
     let missing = sealpost.scratch.path().join("missing").display().to_string();
     std::fs::write(&config, text.replace("aliases = \"\"", &format!("aliases = {missing:?}"))).unwrap();
-    let session = b"EHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<root>\r\nRCPT TO:<you@y.example>\r\nDATA\r\n.\r\nQUIT\r\n";
+    let session = b"MAIL FROM:<>\r\nRCPT TO:<root>\r\nRCPT TO:<you@y.example>\r\nDATA\r\n.\r\nQUIT\r\n";
     let run = sealpost.send(&["-bs"], session);
     assert!(run.stdout.contains("\r\n451 ") && run.stdout.contains("\r\n354 "), "{run:?}");
     for (to, code) in [("you@y.example", 0), ("\\root", 0), ("root", 78), ("root@client.test", 78), ("you@y.example, root", 78)] {
@@ -116,20 +116,67 @@ fn a_strict_provider_gets_its_customers_address_in_envelope_and_header() {
 }
 
 #[test]
+fn a_name_of_this_machine_that_the_account_covers_stays_and_who_wrote_keeps_its_name() {
+    let covers = "from = \"shop@x.example\"\nmatch = [\"*@client.test\"]\nrewrite_from = true";
+    for (account, args, message, expected) in [
+        (covers, &["root"][..], CRON, "From: root@client.test (Cron Daemon)"),
+        ("from = \"root@client.test\"\nrewrite_from = true", &["root"], CRON, "From: root@client.test (Cron Daemon)"),
+        ("from = \"shop@x.example\"\nrewrite_from = true", &["root"], CRON, "From: shop@x.example (Cron Daemon)"),
+        (covers, &["-F", "Jay", "-f", "jay@y.example", "root"], "Subject: s\n\nhi\n", "From: Jay <shop@x.example>"),
+        (covers, &["-F", "Jay", "-f", "jay@client.test", "root"], "Subject: s\n\nhi\n", "From: Jay <jay@client.test>"),
+        (covers, &["-F", "Jay", "root"], "From: who knows\n\nhi\n", "From: Jay <shop@x.example>"),
+    ] {
+        let (run, mails) = send("", account, "", args, message);
+        let data = String::from_utf8(mails[0].data.clone()).unwrap();
+        assert!(run.code == 0 && data.contains(&format!("{expected}\r\n")), "{expected}: {run:?} {data}");
+    }
+    let (_, mails) = send("", "rewrite_from = true", "", &["root"], "From: Ann <ann@y.example>\n\nhi\n");
+    let data = String::from_utf8(mails[0].data.clone()).unwrap();
+    let own = format!("From: Ann <{}@client.test>\r\nReply-To: Ann <ann@y.example>\r\n", login());
+    assert!(data.contains(&own), "without `from` the caller has its own address: {data}");
+}
+
+#[test]
+fn names_of_this_machine_are_completed_in_the_header_as_far_as_that_is_wished() {
+    let message = "From: Web <www-data@localhost>\nTo: root, root@localhost\nCc: you@y.example\nSubject: s\n\nhi\n";
+    for (qualify, from, to) in [
+        ("", "Web <www-data@localhost>", "root@client.test, root@localhost"),
+        ("qualify = \"bare\"", "Web <www-data@localhost>", "root@client.test, root@localhost"),
+        ("qualify = \"local\"", "Web <www-data@client.test>", "root@client.test, root@client.test"),
+        ("qualify = \"off\"", "Web <www-data@localhost>", "root, root@localhost"),
+    ] {
+        let (run, mails) = send(qualify, "", "", &["-t"], message);
+        let data = String::from_utf8(mails[0].data.clone()).unwrap();
+        let expected = format!("From: {from}\r\nTo: {to}\r\nCc: you@y.example\r\n");
+        assert!(run.code == 0 && data.contains(&expected), "{qualify}: {run:?} {data}");
+        assert_eq!(recipients(&mails), "root@client.test you@y.example", "{qualify}");
+    }
+    // What the provider is to take is what the header will say.
+    let account = "from = \"shop@x.example\"\nmatch = [\"*@client.test\"]\nrewrite_from = true";
+    for (qualify, from) in [("local", "www-data@client.test"), ("bare", "shop@x.example")] {
+        let (_, mails) = send(&format!("qualify = \"{qualify}\""), account, "", &["-t"], message);
+        let data = String::from_utf8(mails[0].data.clone()).unwrap();
+        assert!(data.contains(&format!("From: Web <{from}>\r\n")), "{qualify}: {data}");
+    }
+}
+
+#[test]
 fn answers_go_to_the_author_who_was_replaced() {
     let message = "From: Ann <ann@y.example>\nSender: web@y.example\nTo: you@z.example\nSubject: s\n\nhi\n";
     let account = "from = \"shop@x.example\"\nmatch = [\"*@x.example\"]\nrewrite_from = true";
     let (run, mails) = send("", account, "", &["-t"], message);
     let data = String::from_utf8(mails[0].data.clone()).unwrap();
     assert_eq!(run.code, 0, "{run:?}");
-    assert!(data.contains("<shop@x.example>") || data.contains("From: shop@x.example"), "{data}");
-    assert!(data.contains("\r\nReply-To: Ann <ann@y.example>\r\n") && !data.contains("Sender:"), "{data}");
-    let (_, mails) = send("", account, "", &["-t"], &message.replace("ann@y", "ann@x"));
-    let data = String::from_utf8(mails[0].data.clone()).unwrap();
     assert!(
-        data.contains("From: Ann <ann@x.example>") && data.contains("Sender: web@y.example") && !data.contains("Reply-To"),
+        data.contains("From: Ann <shop@x.example>\r\nReply-To: Ann <ann@y.example>\r\n") && !data.contains("Sender:"),
         "{data}"
     );
+    for (sender, stays) in [("web@x.example", true), ("web@y.example", false)] {
+        let (_, mails) = send("", account, "", &["-t"], &message.replace("ann@y", "ann@x").replace("web@y.example", sender));
+        let data = String::from_utf8(mails[0].data.clone()).unwrap();
+        assert!(data.contains("From: Ann <ann@x.example>") && !data.contains("Reply-To"), "{data}");
+        assert_eq!(data.contains("Sender: web@x.example"), stays, "{data}");
+    }
 }
 
 #[test]

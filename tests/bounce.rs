@@ -67,7 +67,7 @@ impl Case {
                 Recipient { address: address("ann@example.net"), original: Some(address("root@example.com")), notify: None },
                 Recipient { address: address("jörg@müller.example"), original: None, notify: None },
             ],
-            last: Last { code: Some(550), enhanced, text: text.to_owned(), tls: None, unknown: 0 },
+            last: Last { code: Some(550), enhanced, text: text.to_owned(), tls: None, ..Last::default() },
             start: start.into(),
         }
     }

@@ -14,8 +14,11 @@ fuzz_target!(|bytes: &[u8]| {
     }
     if let Ok(text) = std::str::from_utf8(bytes) {
         let _ = list::parse_word(text);
-        if let Some(qualified) = list::qualify_header(text, "client.test") {
-            assert_eq!(list::qualify_header(&qualified, "client.test"), None, "{qualified:?} is not qualified yet");
+        for localhost in [false, true] {
+            if let Some(qualified) = list::qualify_header(text, "client.test", localhost) {
+                let again = list::qualify_header(&qualified, "client.test", localhost);
+                assert_eq!(again, None, "{qualified:?} is not qualified yet");
+            }
         }
     }
 });

@@ -14,6 +14,7 @@ fuzz_target!(|input: (u8, bool, Vec<u8>)| {
         auth: None,
         requiretls: true,
         lone_lf: false,
+        hello_first: true,
         consult: true,
         private: true,
         message_size: 10_000,

@@ -7,11 +7,11 @@ use crate::{
     error::{Error, Exit},
     host::{
         alias_file,
-        config::{Account, Config, FromPolicy},
+        config::{Account, Config, FromPolicy, Qualify},
         world::World,
     },
     mail::{
-        address::{Address, ReversePath, Spec},
+        address::{self, Address, ReversePath, Spec},
         aliases::{Aliases, Hosts},
         envelope::{Recipient, parse_sender},
         list::{self, List, Mailbox},
@@ -45,6 +45,25 @@ impl<'a> MailDomain<'a> {
             let configured = self.config.mail_domain.clone();
             configured.or_else(|| self.world.mail_name()).unwrap_or_else(|| self.world.host_name())
         })
+    }
+
+    /// The value of an address header with what `qualify` wants completed; `None` where nothing is to be.
+    pub fn qualified(&self, value: &str) -> Option<String> {
+        match self.config.qualify {
+            Qualify::Off => None,
+            Qualify::Bare => list::qualify_header(value, self.name(), false),
+            Qualify::Local => list::qualify_header(value, self.name(), true),
+        }
+    }
+
+    /// An address as [`MailDomain::qualified`] leaves it; `None` for a name that stays bare.
+    pub fn named(&self, spec: &Spec) -> Option<Address> {
+        let local = spec.domain().is_none_or(|domain| self.config.qualify == Qualify::Local && address::is_localhost(domain));
+        match spec {
+            Spec::Full(address) if !local => Some(address.clone()),
+            Spec::Bare(_) if self.config.qualify == Qualify::Off => None,
+            spec => Spec::Bare(spec.local().clone()).qualify(self.name()).ok(),
+        }
     }
 
     /// The caller's login.
@@ -242,7 +261,7 @@ impl Directory {
         {
             return Err(error.clone());
         }
-        let bare = |mailbox: &Mailbox| mailbox.spec.domain().is_none_or(Hosts::is_localhost);
+        let bare = |mailbox: &Mailbox| mailbox.spec.domain().is_none_or(address::is_localhost);
         let needs_domain = mailboxes.iter().any(bare) || !self.aliases.is_empty();
         Ok(Recipients::new(if needs_domain { domain.name() } else { "" }, &self.hosts, &self.aliases))
     }

@@ -35,7 +35,8 @@ pub const WORD: &str = "run-the-queue-in-the-background";
 const PATIENCE: &str = "600";
 
 /// Starts a run, unless one is there already; it is the leader from its first moment on, by a lock that is handed to it. It reads its
-/// configuration itself, from the same place: `config` is `-C`.
+/// configuration itself, from the same place: `config` is `-C`. When this returns it is out of the caller's process group already: who
+/// kills what a job has left behind (`kill -9 0`) does not mean it.
 ///
 /// # Errors
 /// The lock can't be had, or no process be started; what waits goes on waiting.
@@ -44,7 +45,7 @@ pub fn start(spool: &Spool, config: Option<&Path>) -> Result<(), Error> {
     let lock = lead.into_file();
     let words = [Some(WORD.as_ref()), Some(PATIENCE.as_ref()), config.map(Path::as_os_str)];
     again(|command| {
-        command.args(words.iter().flatten()).stdin(Stdio::from(lock.try_clone()?));
+        command.args(words.iter().flatten()).stdin(Stdio::from(lock.try_clone()?)).process_group(0);
         Ok(())
     })
     .map_err(|error| failed(&error))
@@ -85,13 +86,24 @@ fn programs() -> Vec<PathBuf> {
 pub fn run(words: &[OsString]) -> Exit {
     close_what_is_not_ours();
     // A terminal that goes, or asks, is no business of ours.
-    let _ = rustix::process::setsid();
+    if rustix::process::setsid().is_err() && is_passed_on(words) {
+        return Exit::Ok;
+    }
     signals::outlive_file_size_limit();
     let patience = words.first().and_then(|word| word.to_str()?.parse().ok()).map(Duration::from_secs);
     match drain(patience.unwrap_or_default(), words.get(1).map(OsString::as_os_str)) {
         Ok(()) => Exit::Ok,
         Err(error) => error.exit(),
     }
+}
+
+/// Who leads a process group, as each that is started does, can begin no session (setsid(2)); a child can, and has the lock with the rest.
+fn is_passed_on(words: &[OsString]) -> bool {
+    let started = again(|command| {
+        command.arg(WORD).args(words).stdin(Stdio::inherit());
+        Ok(())
+    });
+    started.is_ok()
 }
 
 fn drain(patience: Duration, named: Option<&OsStr>) -> Result<(), Error> {

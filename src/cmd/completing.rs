@@ -12,9 +12,9 @@ use crate::{
         world::World,
     },
     mail::{
-        address::{Address, ReversePath},
+        address::{Address, ReversePath, Spec},
+        authors::Authority,
         header::Field,
-        list,
         message::Completion,
         words,
     },
@@ -44,22 +44,26 @@ impl Completer<'_> {
     pub fn complete(&self, draft: Draft, account: &Account, sender: &ReversePath) -> Result<(Message, String), Error> {
         let made_id = OnceCell::new();
         let message_id = || made_id.get_or_init(|| format!("<{}@{}>", self.id, self.domain.name())).clone();
-        let seen_id = draft.fields().find(|f| f.is("Message-ID")).map(|f| f.text().trim().to_owned());
+        let seen_id = draft.fields().find(|f| f.is("Message-ID") && !f.value.is_empty()).map(|f| f.text().trim().to_owned());
         let own = match sender {
             ReversePath::Address(address) => address.clone(),
             ReversePath::Null => self.domain.own_address()?,
         };
         let author = |address: &Address| addressing::author(self.world, self.full_name, address);
-        let from = || author(&own);
-        let allowed = if account.rewrite_from { self.domain.address_at(account)? } else { None };
-        let replaced = allowed.filter(|allowed| !covered(&draft, account, allowed)).map(|allowed| author(&allowed));
+        let allowed = if account.rewrite_from { Some(self.allowed(account)?) } else { None };
+        let covers = |spec: &Spec| allowed.as_ref().is_none_or(|allowed| self.covers(account, allowed, spec));
+        let authority = allowed.as_ref().map(|address| Authority { covers: &covers, address, author: &author });
+        let from = || match &allowed {
+            Some(allowed) if !covers(&Spec::Full(own.clone())) => author(allowed),
+            _ => author(&own),
+        };
         let completion = Completion {
             trace: self.trace,
             date: &|| date(self.world),
             message_id: &message_id,
             from: &from,
-            replace_from: replaced.as_deref(),
-            qualify: &|value| list::qualify_header(value, self.domain.name()),
+            authority,
+            qualify: &|value| self.domain.qualified(value),
             unstructured: &words::unstructured,
             phrase: &words::phrase,
             gateway: self.gateway,
@@ -67,6 +71,23 @@ impl Completer<'_> {
         let message = draft.complete(&completion)?;
         let id = seen_id.or_else(|| made_id.get().cloned()).unwrap_or_default();
         Ok((message, id))
+    }
+
+    /// The address that an account with `rewrite_from` has for this caller.
+    fn allowed(&self, account: &Account) -> Result<Address, Error> {
+        self.domain.address_at(account)?.map_or_else(|| self.domain.own_address(), Ok)
+    }
+
+    /// Whether the account may use an author, as the header will name it: its own address for this caller, or what `match` covers.
+    fn covers(&self, account: &Account, own: &Address, author: &Spec) -> bool {
+        let named = match author {
+            // Then nothing is qualified.
+            Spec::Bare(_) if self.gateway => None,
+            Spec::Full(address) if self.gateway => Some(address.clone()),
+            author => self.domain.named(author),
+        };
+        let named = named.map(|address| address.to_string());
+        named.is_some_and(|author| author.eq_ignore_ascii_case(&own.to_string()) || account.covers(&author))
     }
 }
 
@@ -78,13 +99,4 @@ pub fn date(world: &dyn World) -> String {
 /// The author field of a draft.
 pub fn from_field(draft: &Draft) -> Option<&[u8]> {
     draft.fields().find(|f: &Field<'_>| f.is("From")).map(|f| f.value)
-}
-
-/// Whether the account may use every author of the From field: its own address for this caller, or what `match` covers.
-fn covered(draft: &Draft, account: &Account, own: &Address) -> bool {
-    let authors = from_field(draft).map(list::parse_bytes).unwrap_or_default();
-    authors.mailboxes.iter().all(|author| {
-        let author = author.spec.to_string();
-        author.eq_ignore_ascii_case(&own.to_string()) || account.covers(&author)
-    })
 }

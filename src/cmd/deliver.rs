@@ -79,8 +79,7 @@ pub struct Delivery<'a> {
     /// Records that wait for [`Delivery::publish`], for a caller who keeps the message and for a queue that does; `None`: each is written
     /// at once.
     pub late: Option<Vec<record::Either>>,
-    /// Whom a server took that sends no reports itself (RFC 3461 5.2.2): if they are owed one, it is ours to send.
-    pub unreported: Vec<Outcome>,
+    unreported: Vec<Outcome>,
     /// The message says `TLS-Required: No`.
     tls_waived: bool,
     /// Connections are kept for the next message; one is there.
@@ -165,7 +164,7 @@ impl<'a> Delivery<'a> {
                 break;
             }
         }
-        tally.finish(&rest)
+        tally.finish(&rest, std::mem::take(&mut self.unreported))
     }
 
     /// A fallback has its own idea of who may be the sender.
@@ -351,7 +350,12 @@ impl<'a> Delivery<'a> {
             remark: line.after.remark.as_deref(),
         };
         self.record(account, &report.outcomes, problem.as_ref(), log, begun);
-        let Report { outcomes, retry_in_plaintext, dsn, .. } = report;
+        let Report { mut outcomes, retry_in_plaintext, dsn, .. } = report;
+        // One that a fallback, or a host of a service, spoke for is reported as that one's.
+        let server: Option<Arc<str>> = account.target.host().map(Arc::from);
+        for outcome in &mut outcomes {
+            outcome.server.clone_from(&server);
+        }
         if !dsn {
             self.unreported.extend(outcomes.iter().filter(|outcome| outcome.fate == Fate::Accepted).cloned());
         }
@@ -483,6 +487,7 @@ fn undecided(envelope: &Envelope, exit: Exit) -> Vec<Outcome> {
         fate: Fate::Deferred,
         exit,
         reply: None,
+        server: None,
     };
     envelope.recipients.iter().map(outcome).collect()
 }

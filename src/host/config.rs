@@ -8,6 +8,7 @@ use std::{
 
 pub use find::{Location, Passed, Standing, dns, find, load, load_any, load_standing, load_traced, parse, usual};
 pub use oauth::{ClientSecret, Endpoint, Keep, OAuth};
+pub use qualify::Qualify;
 pub use queue::{Mode, Queue, SOCKET, Serve};
 pub use senders::Senders;
 pub(super) use single::is_loopback;
@@ -33,6 +34,7 @@ mod login;
 mod names;
 mod oauth;
 mod page;
+mod qualify;
 mod queue;
 mod read;
 mod section;
@@ -52,6 +54,8 @@ pub struct Config {
     pub default_account: Option<String>,
     /// `mail_domain`; `None`: /etc/mailname, else the host's full name.
     pub mail_domain: Option<String>,
+    /// `qualify`.
+    pub qualify: Qualify,
     /// Where aliases are.
     pub aliases: Aliases,
     /// `catch_all`: who gets the mail of bare names that are no alias.
@@ -238,6 +242,16 @@ pub enum Target {
 }
 
 impl Target {
+    /// The host alone: its name in lower case, or its address, in brackets where it is of IPv6; `None` where none is named.
+    pub fn host(&self) -> Option<String> {
+        match self {
+            Self::Name(name, _) => Some(name.to_ascii_lowercase()),
+            Self::Address(IpAddr::V4(address), _) => Some(address.to_string()),
+            Self::Address(IpAddr::V6(address), _) => Some(format!("[{address}]")),
+            Self::Unix(_) | Self::Service(_) => None,
+        }
+    }
+
     /// Whether it is on this machine by its very name (RFC 6761 6.3), `localhost.localdomain` of old included. Where the name leads
     /// is seen when somebody has connected.
     pub(super) fn is_local(&self) -> bool {

@@ -218,7 +218,7 @@ impl Draft {
             date: &nothing,
             message_id: &nothing,
             from: &nothing,
-            replace_from: None,
+            authority: None,
             qualify: &|_| None,
             unstructured: &str::to_owned,
             phrase: &str::to_owned,

@@ -301,6 +301,11 @@ impl fmt::Display for AddressError {
 
 impl std::error::Error for AddressError {}
 
+/// Whether this is a name that means nothing to any other machine.
+pub fn is_localhost(domain: &str) -> bool {
+    ["localhost", "localhost.localdomain"].iter().any(|name| name.eq_ignore_ascii_case(domain))
+}
+
 /// Whether this is the `:include:` of aliases(5).
 pub(super) fn is_include(text: &str) -> bool {
     text.get(..9).is_some_and(|head| head.eq_ignore_ascii_case(":include:"))

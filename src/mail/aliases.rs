@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use super::address::{AddressError, Local, Spec};
+use super::address::{self, AddressError, Local, Spec};
 use super::list::{self, Mailbox};
 
 /// The names whose entries get the mail of bare names that are no alias themselves: msmtp's and dma's.
@@ -26,17 +26,12 @@ impl Hosts {
 
     /// Whether aliases apply to addresses at this domain.
     pub fn has(&self, domain: &str) -> bool {
-        Self::is_localhost(domain) || self.names.iter().any(|name| name.eq_ignore_ascii_case(domain))
+        address::is_localhost(domain) || self.names.iter().any(|name| name.eq_ignore_ascii_case(domain))
     }
 
     /// Whether aliases may apply to this mailbox.
     pub fn has_mailbox(&self, mailbox: &Mailbox) -> bool {
         !mailbox.verbatim && mailbox.spec.domain().is_none_or(|domain| self.has(domain))
-    }
-
-    /// Whether this is a name that means nothing to any other machine.
-    pub fn is_localhost(domain: &str) -> bool {
-        ["localhost", "localhost.localdomain"].iter().any(|name| name.eq_ignore_ascii_case(domain))
     }
 }
 
@@ -153,7 +148,7 @@ impl Aliases {
             return None;
         }
         // An address in the domain of this host may be somebody's whom only the smarthost knows.
-        let bare = mailbox.spec.domain().is_none_or(Hosts::is_localhost);
+        let bare = mailbox.spec.domain().is_none_or(address::is_localhost);
         let own = key(mailbox.spec.local());
         let mut names = [own.as_str()].into_iter().chain(CATCH_ALL.into_iter().filter(|_| bare));
         let (name, entries) = names.find_map(|name| self.table.get_key_value(name))?;

@@ -5,7 +5,7 @@
 mod lexer;
 
 use self::lexer::{Kind, Lexer, Token};
-use super::address::{self, AddressError, Spec};
+use super::address::{self, Address, AddressError, Spec};
 
 /// Elements taken from one text, and tokens from one element; far more than any header holds, few enough to bound memory.
 const ELEMENTS_MAX: usize = 100_000;
@@ -85,28 +85,49 @@ pub fn parse_word(word: &str) -> List {
     parse(word)
 }
 
-/// The value of an address header with `@domain` behind every bare name, every other octet as it was.
+/// The value of an address header with `@domain` behind every bare name and, with `localhost`, in place of that one and of
+/// `localhost.localdomain`; every other octet as it was.
 ///
 /// `None` where nothing is to be added, or where a part of the value is not understood.
-pub fn qualify_header(value: &str, domain: &str) -> Option<String> {
-    let (list, ends) = Parser::new(value).run();
+pub fn qualify_header(value: &str, domain: &str, localhost: bool) -> Option<String> {
+    let (list, places) = Parser::new(value).run();
     if !list.faults.is_empty() {
         return None;
     }
     let mut qualified = String::new();
     let mut done = 0;
-    for (mailbox, &end) in list.mailboxes.iter().zip(&ends) {
-        if mailbox.spec.domain().is_some() || mailbox.verbatim {
+    for (mailbox, &(start, end)) in list.mailboxes.iter().zip(&places) {
+        let here = localhost && mailbox.spec.domain().is_some_and(address::is_localhost);
+        if mailbox.verbatim || !(here || mailbox.spec.domain().is_none()) {
             continue;
         }
-        let address = mailbox.spec.qualify(domain).ok()?;
-        qualified.push_str(value.get(done..end)?);
+        let address = Spec::Bare(mailbox.spec.local().clone()).qualify(domain).ok()?;
+        if here && address::is_localhost(address.domain()) {
+            continue;
+        }
+        qualified.push_str(value.get(done..if here { start } else { end })?);
+        if here {
+            qualified.push_str(address.local());
+        }
         qualified.push('@');
         qualified.push_str(address.domain());
         done = end;
     }
     qualified.push_str(value.get(done..)?);
     (done > 0).then_some(qualified)
+}
+
+/// The value of an address header that names one mailbox, with `address` in place of its own; name and comments stay.
+///
+/// `None` where there is nothing that stays, where it names another number or a group, or where a part of it is not understood.
+pub fn readdress(value: &str, address: &Address) -> Option<String> {
+    let (list, places) = Parser::new(value).run();
+    let &[(start, end)] = places.as_slice() else { return None };
+    let (before, after) = (value.get(..start)?, value.get(end..)?);
+    let mut lexer = Lexer::new(before);
+    let in_group = std::iter::from_fn(|| lexer.next()).any(|token| token.kind == Kind::Mark(b':'));
+    let named = !(matches!(before.trim(), "" | "<") && matches!(after.trim(), "" | ">"));
+    (named && !in_group && list.faults.is_empty()).then(|| format!("{before}{address}{after}"))
 }
 
 /// The list with a space behind every comma and semicolon between addresses that has none, so that it can be folded there.
@@ -137,8 +158,8 @@ enum Angle {
 struct Parser<'a> {
     text: &'a str,
     list: List,
-    /// For each mailbox, where its addr-spec ends in the text.
-    ends: Vec<usize>,
+    /// For each mailbox, from where to where in the text its addr-spec is, a source route included.
+    places: Vec<(usize, usize)>,
     /// An open group: where it began, and how many mailboxes there were.
     group: Option<(usize, usize)>,
     /// The tokens outside `<>`, and those inside.
@@ -157,7 +178,7 @@ impl<'a> Parser<'a> {
         Self {
             text,
             list: List::default(),
-            ends: Vec::new(),
+            places: Vec::new(),
             group: None,
             words: Vec::new(),
             inner: Vec::new(),
@@ -168,7 +189,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn run(mut self) -> (List, Vec<usize>) {
+    fn run(mut self) -> (List, Vec<(usize, usize)>) {
         let mut lexer = Lexer::new(self.text);
         while let Some(token) = lexer.next() {
             if self.list.mailboxes.len() + self.list.faults.len() >= ELEMENTS_MAX {
@@ -182,7 +203,7 @@ impl<'a> Parser<'a> {
         }
         self.finish();
         self.withdraw_open_group();
-        (self.list, self.ends)
+        (self.list, self.places)
     }
 
     fn take(&mut self, token: Token) {
@@ -232,7 +253,7 @@ impl<'a> Parser<'a> {
         };
         if let Err(error) = outcome {
             self.list.mailboxes.truncate(had);
-            self.ends.truncate(had);
+            self.places.truncate(had);
             self.fault(start, end, error);
         }
         self.clear();
@@ -249,15 +270,17 @@ impl<'a> Parser<'a> {
         if angle {
             let display = self.display();
             let tokens = std::mem::take(&mut self.inner);
-            return self.push(without_route(&tokens)?, display);
+            let start = tokens.first().map_or(start, |first| first.start);
+            return self.push(start, without_route(&tokens)?, display);
         }
         let tokens = std::mem::take(&mut self.words);
         let runs: Vec<&[Token]> = tokens.chunk_by(|a, b| self.joined(*a, *b)).collect();
         if let [run] = runs.as_slice() {
-            return self.push(run, None);
+            return self.push(start, run, None);
         }
         for run in runs {
-            self.push(run, None).map_err(|_| AddressError::Space)?;
+            let start = run.first().map_or(start, |first| first.start);
+            self.push(start, run, None).map_err(|_| AddressError::Space)?;
             if self.list.mailboxes.last().is_none_or(|m| m.spec.domain().is_none()) {
                 return Err(AddressError::Space);
             }
@@ -265,8 +288,8 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    /// Adds the mailbox that these tokens spell.
-    fn push(&mut self, tokens: &[Token], display: Option<String>) -> Result<(), AddressError> {
+    /// Adds the mailbox that these tokens spell, and whose place begins at `start`.
+    fn push(&mut self, start: usize, tokens: &[Token], display: Option<String>) -> Result<(), AddressError> {
         let last = tokens.last().ok_or(AddressError::Nobody)?;
         if !tokens.iter().zip(tokens.iter().skip(1)).all(|(a, b)| self.joined(*a, *b)) {
             return Err(AddressError::Space);
@@ -275,7 +298,7 @@ impl<'a> Parser<'a> {
         let plain = text.strip_prefix('\\');
         let spec = Spec::parse(plain.unwrap_or(&text))?;
         self.list.mailboxes.push(Mailbox { display, spec, verbatim: plain.is_some() });
-        self.ends.push(last.end);
+        self.places.push((start, last.end));
         Ok(())
     }
 
@@ -307,7 +330,7 @@ impl<'a> Parser<'a> {
         let Some((start, members)) = self.group else { return };
         if self.list.mailboxes.len() > members {
             self.list.mailboxes.truncate(members);
-            self.ends.truncate(members);
+            self.places.truncate(members);
             self.fault(start, self.text.len(), AddressError::Unclosed(':'));
         }
     }

@@ -1,12 +1,13 @@
 //! What is added to a header, and what leaves it, before it may be sent? (RFC 5322 3.6; sendmail(8))
 
 use super::{
-    address::Spec,
-    aliases::Hosts,
+    address::{self, Spec},
+    authors::Authority,
     fold,
     header::{self, Field, Header},
     list,
     phrase::encode_list,
+    resent::{Latest, is_one_of},
 };
 use crate::error::{Error, Exit};
 
@@ -24,8 +25,8 @@ pub struct Completion<'a> {
     pub message_id: &'a dyn Fn() -> String,
     /// The value of `From` and `Resent-From`.
     pub from: &'a dyn Fn() -> String,
-    /// The value that `From` has to have, whatever it was (`rewrite_from`).
-    pub replace_from: Option<&'a str>,
+    /// Whom the header may say that it is from, where that is not for the caller to choose (`rewrite_from`).
+    pub authority: Option<Authority<'a>>,
     /// An address list with its bare names qualified; `None` where there was none.
     pub qualify: &'a dyn Fn(&str) -> Option<String>,
     /// Encoded words for the text of an unstructured field that is not ASCII (RFC 2047).
@@ -54,38 +55,37 @@ pub struct Completed {
 /// # Errors
 /// `EX_DATAERR`: a line over 998 octets that can't be folded, or so many `Received` that it is a loop.
 pub fn complete(header: &Header, with: &Completion<'_>) -> Result<Completed, Error> {
-    let hops = header.fields().filter(|f| f.is("Received")).count();
-    if hops > MOST_HOPS {
-        return Err(Error::new(
-            Exit::DataErr,
-            "checking the header",
-            format!("mail loop: {hops} Received fields, at most {MOST_HOPS} are taken"),
-        )
-        .hint("an alias or a forward sends this message round in a circle; look where the last Received fields point"));
-    }
+    refuse_loop(header)?;
     let mut text = Vec::with_capacity(1024);
     if let Some(trace) = with.trace {
         fold::field("Received", trace, &mut text);
     }
+    let parts = Parts::of(header);
     if !with.gateway {
-        add_missing(header, with, &mut text);
+        add_missing(&parts, with, &mut text);
     }
     let signed = header.fields().any(|f| f.is("DKIM-Signature"));
-    let mut replacement = with.replace_from;
-    // With another author a Sender would name a third one, whom the smarthost may know as little (RFC 5322 3.6.2).
-    let stays = |f: &Field<'_>| !leaves(f) && (with.replace_from.is_none() || !f.is("Sender"));
-    for field in header.fields().filter(stays) {
-        if field.is("From") && (with.replace_from.is_some() || (field.value.is_empty() && !with.gateway)) {
-            if let Some(value) = replacement.take() {
-                fold::field("From", value, &mut text);
-                if !with.gateway && !header.fields().any(|f| f.is("Reply-To")) {
-                    reply_to(&field, with, &mut text);
-                }
+    let claims = Claims::of(&parts, with.authority);
+    let answers = if with.gateway || parts.has("Reply-To") { None } else { claims.answers(&parts, with) };
+    for (at, part) in parts.all.iter().enumerate() {
+        let field = &part.field;
+        if leaves(field) || claims.forbid(at, part) || (answers.is_some() && field.is("Reply-To")) {
+            continue;
+        }
+        if let Some(value) = claims.instead(at) {
+            let encoded = if value.is_ascii() || with.gateway { None } else { encode_list(value, with.phrase) };
+            fold::field(field.name, encoded.as_deref().unwrap_or(value), &mut text);
+            if let Some(authors) = answers.as_ref().filter(|_| field.is("From")) {
+                fold::field("Reply-To", authors, &mut text);
             }
-        } else if with.gateway || signed {
+        } else if with.gateway {
+            text.extend_from_slice(field.raw);
+        } else if parts.is_vain(part) {
+            // One that says something was added.
+        } else if signed {
             text.extend_from_slice(field.raw);
         } else {
-            amend(&field, with, &mut text);
+            amend(field, with, &mut text);
         }
     }
     let text = fold::shorten(text, &|name, value| foldable(name, value, with)).map_err(|name| {
@@ -98,6 +98,115 @@ pub fn complete(header: &Header, with: &Completion<'_>) -> Result<Completed, Err
     Ok(Completed { text, eight_bit, typed, tls_waived: waives_tls(header) })
 }
 
+fn refuse_loop(header: &Header) -> Result<(), Error> {
+    let hops = header.fields().filter(|f| f.is("Received")).count();
+    if hops <= MOST_HOPS {
+        return Ok(());
+    }
+    Err(Error::new(
+        Exit::DataErr,
+        "checking the header",
+        format!("mail loop: {hops} Received fields, at most {MOST_HOPS} are taken"),
+    )
+    .hint("an alias or a forward sends this message round in a circle; look where the last Received fields point"))
+}
+
+/// One field, and whether it is of this journey of the message.
+struct Part<'h> {
+    field: Field<'h>,
+    /// No Resent- field of an older resending.
+    counts: bool,
+}
+
+/// The fields of a header, and whether the message is sent again: then only the latest Resent fields are ours (RFC 5322 3.6.6).
+struct Parts<'h> {
+    all: Vec<Part<'h>>,
+    resent: bool,
+}
+
+impl<'h> Parts<'h> {
+    fn of(header: &'h Header) -> Self {
+        let mut latest = Latest::default();
+        let mut part = |field: Field<'h>| {
+            let again = latest.take(field.name).is_some();
+            Part { counts: again || field.name.get(..7).is_none_or(|start| !start.eq_ignore_ascii_case("resent-")), field }
+        };
+        let all = header.fields().map(&mut part).collect();
+        Self { all, resent: latest.is_there() }
+    }
+
+    /// The fields of this name that count.
+    fn named(&self, name: &str) -> impl Iterator<Item = &Part<'h>> {
+        self.all.iter().filter(move |part| part.counts && part.field.is(name))
+    }
+
+    /// Whether the field is there and says something.
+    fn has(&self, name: &str) -> bool {
+        self.named(name).any(|part| !part.field.value.is_empty())
+    }
+
+    /// The fields that are added where they are missing: date, author and name.
+    fn made(&self) -> [&'static str; 3] {
+        if self.resent { ["Resent-Date", "Resent-From", "Resent-Message-ID"] } else { ["Date", "From", "Message-ID"] }
+    }
+
+    /// Whether it should say something and does not: then one that does is added.
+    fn is_vain(&self, part: &Part<'_>) -> bool {
+        part.counts && part.field.value.is_empty() && is_one_of(part.field.name, &self.made())
+    }
+}
+
+/// What the fields that say who sent the message have to say, where that is not for the caller to choose.
+struct Claims<'a> {
+    authority: Option<Authority<'a>>,
+    /// For From and Resent-From: the index of the first field, and what it says in place of all of this name.
+    authors: [Option<(usize, String)>; 2],
+}
+
+/// Who wrote it, and who sent it for that one: of the message, and of the latest resending (RFC 5322 3.6.2, 3.6.6).
+const CLAIMS: [(&str, &str); 2] = [("From", "Sender"), ("Resent-From", "Resent-Sender")];
+
+impl<'a> Claims<'a> {
+    fn of(parts: &Parts<'_>, authority: Option<Authority<'a>>) -> Self {
+        let author = |(from, _): (&str, &str)| {
+            let values: Vec<&[u8]> = parts.named(from).map(|part| part.field.value).collect();
+            let value = authority?.instead(&values)?;
+            let first = parts.all.iter().position(|part| part.counts && part.field.is(from))?;
+            Some((first, value))
+        };
+        Self { authority, authors: CLAIMS.map(author) }
+    }
+
+    /// What the field at this index says now.
+    fn instead(&self, at: usize) -> Option<&str> {
+        self.authors.iter().flatten().find(|(first, _)| *first == at).map(|(_, value)| value.as_str())
+    }
+
+    /// Where answers go in place of the authors who were replaced: to them, where they have addresses that mean something elsewhere.
+    fn answers(&self, parts: &Parts<'_>, with: &Completion<'_>) -> Option<String> {
+        let [Some((first, _)), _] = &self.authors else { return None };
+        let from = &parts.all.get(*first)?.field;
+        let authors = list::parse_bytes(from.value);
+        let reachable = |spec: &Spec| spec.domain().is_some_and(|domain| !address::is_localhost(domain));
+        if authors.mailboxes.is_empty() || !authors.faults.is_empty() || !authors.mailboxes.iter().all(|a| reachable(&a.spec)) {
+            return None;
+        }
+        let value = from.text();
+        Some(if value.is_ascii() { value } else { encode_list(&value, with.phrase).unwrap_or(value) })
+    }
+
+    /// Whether the field has to leave: one more author, or a sender whom the provider may know as little as the author who was
+    /// replaced.
+    fn forbid(&self, at: usize, part: &Part<'_>) -> bool {
+        let Some(authority) = self.authority.filter(|_| part.counts) else { return false };
+        CLAIMS.iter().zip(&self.authors).any(|((from, sender), author)| match author {
+            _ if part.field.is(sender) => author.is_some() || !authority.allows(part.field.value),
+            Some((first, _)) => part.field.is(from) && *first != at,
+            None => false,
+        })
+    }
+}
+
 /// Whether the header says `TLS-Required: No`, once and nothing else: the grammar of RFC 8689 3 has neither comments nor lists, and
 /// what is not sure to be meant so must not weaken anything.
 fn waives_tls(header: &Header) -> bool {
@@ -105,40 +214,23 @@ fn waives_tls(header: &Header) -> bool {
     values.next().is_some_and(|value| value.eq_ignore_ascii_case(b"No")) && values.next().is_none()
 }
 
-/// Adds what RFC 5322 3.6 wants; of a message that is sent again only the newest Resent fields are ours (3.6.6).
-fn add_missing(header: &Header, with: &Completion<'_>, text: &mut Vec<u8>) {
-    let resent = header.fields().any(|f| f.name.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("resent-")));
-    let [date, from, message_id] =
-        if resent { ["Resent-Date", "Resent-From", "Resent-Message-ID"] } else { ["Date", "From", "Message-ID"] };
-    let has = |name| header.fields().any(|f| f.is(name));
-    if !has(date) {
+/// Adds what RFC 5322 3.6 wants.
+fn add_missing(parts: &Parts<'_>, with: &Completion<'_>, text: &mut Vec<u8>) {
+    let [date, from, message_id] = parts.made();
+    if !parts.has(date) {
         fold::field(date, &(with.date)(), text);
     }
-    let has_from = header.fields().any(|f| f.is(from) && !f.value.is_empty());
-    if !has_from && (resent || with.replace_from.is_none() || !has(from)) {
-        match with.replace_from {
-            Some(value) if !resent => fold::field(from, value, text),
-            _ => fold::field(from, &(with.from)(), text),
-        }
+    // An empty one that is claimed says in its own place what it has to.
+    let claimed = with.authority.is_some() && parts.named(from).next().is_some();
+    if !parts.has(from) && !claimed {
+        fold::field(from, &(with.from)(), text);
     }
-    if !has(message_id) {
+    if !parts.has(message_id) {
         fold::field(message_id, &(with.message_id)(), text);
     }
 }
 
-/// Lets answers go to the authors whom `from` named, where they have addresses that mean something elsewhere.
-fn reply_to(from: &Field<'_>, with: &Completion<'_>, text: &mut Vec<u8>) {
-    let authors = list::parse_bytes(from.value);
-    let reachable = |spec: &Spec| spec.domain().is_some_and(|domain| !Hosts::is_localhost(domain));
-    if authors.mailboxes.is_empty() || !authors.faults.is_empty() || !authors.mailboxes.iter().all(|a| reachable(&a.spec)) {
-        return;
-    }
-    let value = from.text();
-    let encoded = if value.is_ascii() { None } else { encode_list(&value, with.phrase) };
-    fold::field("Reply-To", encoded.as_deref().unwrap_or(&value), text);
-}
-
-/// Fields that never leave: they would tell of blind recipients, or of a transport or mailbox before ours.
+/// Fields that never stay: they would tell of blind recipients, or of a transport or mailbox before ours.
 fn leaves(field: &Field<'_>) -> bool {
     ["Bcc", "Resent-Bcc", "Return-Path", "Content-Length"].iter().any(|name| field.is(name))
 }

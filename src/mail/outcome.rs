@@ -1,5 +1,7 @@
 //! What became of each recipient, and what does the caller's exit code say of it? (RFC 5321 4.2, 3463; sysexits)
 
+use std::sync::Arc;
+
 use super::address::Address;
 use crate::error::Exit;
 
@@ -129,6 +131,8 @@ pub struct Outcome {
     pub exit: Exit,
     /// The reply that decided, where one did.
     pub reply: Option<Reply>,
+    /// The server that was spoken to, by its host name or address, where somebody is to know; the session itself does not.
+    pub server: Option<Arc<str>>,
 }
 
 impl Outcome {
@@ -184,7 +188,7 @@ mod tests {
     fn what_is_concluded_is_for_later_or_failed_and_the_exit_code_says_which() {
         for fate in [Fate::Accepted, Fate::Deferred, Fate::Refused, Fate::Unknown] {
             for exit in [Exit::Ok, Exit::TempFail, Exit::NoHost, Exit::Protocol, Exit::NoPerm] {
-                let mut outcome = Outcome { recipient: Address::parse("a@b.test").unwrap(), fate, exit, reply: None };
+                let mut outcome = Outcome { recipient: Address::parse("a@b.test").unwrap(), fate, exit, reply: None, server: None };
                 outcome.conclude();
                 assert_eq!(outcome.exit, exit);
                 assert!(outcome.fate != Fate::Deferred || exit == Exit::TempFail, "{fate:?}, {exit:?}");

@@ -20,6 +20,8 @@ pub struct Last {
     pub text: String,
     /// Why TLS was not as it had to be, where that was it.
     pub tls: Option<String>,
+    /// Whose reply it is: host name or address, where it is known.
+    pub server: Option<String>,
     /// How many attempts so far, this one or earlier ones, may have reached the recipient without a word of it: each may be a duplicate.
     pub unknown: u32,
 }
@@ -34,6 +36,12 @@ impl Last {
     pub fn of(reply: &Reply) -> Self {
         let short = reply.shortened();
         Self { code: Some(short.code), enhanced: short.enhanced, text: short.text(), ..Self::default() }
+    }
+
+    /// The reply that decided over a recipient, where one did.
+    pub fn of_outcome(outcome: &Outcome) -> Option<Self> {
+        let server = outcome.server.as_deref().map(str::to_owned);
+        outcome.reply.as_ref().map(|reply| Self { server, ..Self::of(reply) })
     }
 
     /// Whether it means "never": what a recipient that failed for another reason heard was a "later", so it was given up.
@@ -161,8 +169,8 @@ fn in_vain(last: Last) -> Last {
 }
 
 fn heard(outcome: &Outcome, problem: Option<&Last>) -> Last {
-    match (&outcome.reply, problem) {
-        (Some(reply), _) => Last { tls: problem.and_then(|problem| problem.tls.clone()), ..Last::of(reply) },
+    match (Last::of_outcome(outcome), problem) {
+        (Some(last), _) => Last { tls: problem.and_then(|problem| problem.tls.clone()), ..last },
         (None, Some(problem)) if outcome.fate == Fate::Unknown => {
             Last { enhanced: Some(LOST), text: format!("{}: it may have arrived", problem.text), ..problem.clone() }
         }

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::address::{Address, Key, Spec};
+use super::address::{self, Address, Key, Spec};
 use super::aliases::{Aliases, Hosts};
 use super::envelope::{Notify, Recipient};
 use super::list::{self, List, Mailbox};
+use super::resent::{DESTINATION, Latest, is_one_of};
 use crate::error::{Error, Exit};
 
 /// What the RCPT of one recipient asked for (RFC 3461 4).
@@ -80,7 +81,7 @@ impl<'a> Recipients<'a> {
 
     /// The complete address; what is at `localhost` would mean the smarthost itself there, so it counts as bare.
     fn qualified(&self, spec: &Spec) -> Result<Address, Error> {
-        let here = spec.domain().is_some_and(Hosts::is_localhost);
+        let here = spec.domain().is_some_and(address::is_localhost);
         let bare = if here { Spec::Bare(spec.local().clone()) } else { spec.clone() };
         bare.qualify(self.mail_domain).map_err(|error| {
             Error::new(
@@ -105,68 +106,25 @@ impl fmt::Display for ResentToNobody {
 
 impl std::error::Error for ResentToNobody {}
 
-/// Whom a header names, as `-t` means it: To, Cc and Bcc; where there are Resent- fields, their To, Cc and Bcc instead.
+/// Whom a header names, as `-t` means it: To, Cc and Bcc; where there are Resent- fields, their To, Cc and Bcc instead, those of the
+/// [latest](Latest) block.
 ///
-/// Of several Resent- blocks only the topmost, the latest, counts. It ends where a field of it comes again (a recipient field
-/// that follows itself at once is taken as one field in two lines) or a trace field follows. Takes names and raw values,
-/// folds included, in the order of the header; a name may have white space before the colon.
+/// Takes names and raw values, folds included, in the order of the header; a name may have white space before the colon.
 pub fn header_recipients<'h>(fields: impl IntoIterator<Item = (&'h str, &'h [u8])>) -> Result<List, ResentToNobody> {
-    let mut named = List::default();
-    let mut resent = ResentBlock::default();
+    let (mut original, mut again) = (List::default(), None);
+    let mut latest = Latest::default();
     for (name, value) in fields {
         let name = name.trim_end_matches([' ', '\t']);
-        match name.get(..7) {
-            Some(prefix) if prefix.eq_ignore_ascii_case("Resent-") => resent.take(name.get(7..).unwrap_or_default(), value),
-            _ if is_one_of(name, &["Received", "Return-Path"]) => resent.end(),
-            _ if is_one_of(name, &DESTINATION) => named.extend(list::parse_bytes(value)),
+        match latest.take(name) {
+            Some(name) if is_one_of(name, &DESTINATION) => again.get_or_insert_with(List::default).extend(list::parse_bytes(value)),
+            None if is_one_of(name, &DESTINATION) => original.extend(list::parse_bytes(value)),
             _ => {}
         }
     }
-    match (resent.names.is_empty(), resent.has_destination) {
-        (true, _) => Ok(named),
-        (false, true) => Ok(resent.list),
-        (false, false) => Err(ResentToNobody),
+    match (latest.is_there(), again) {
+        (false, _) => Ok(original),
+        (true, again) => again.ok_or(ResentToNobody),
     }
-}
-
-const DESTINATION: [&str; 3] = ["To", "Cc", "Bcc"];
-
-#[derive(Default)]
-struct ResentBlock<'h> {
-    /// The fields of the block so far, without `Resent-`; at most one of each.
-    names: Vec<&'h str>,
-    has_destination: bool,
-    list: List,
-    ended: bool,
-}
-
-impl<'h> ResentBlock<'h> {
-    fn take(&mut self, name: &'h str, value: &[u8]) {
-        let destination = is_one_of(name, &DESTINATION);
-        let same_again = destination && self.names.last().is_some_and(|last| last.eq_ignore_ascii_case(name));
-        if !same_again && self.names.iter().any(|known| known.eq_ignore_ascii_case(name)) {
-            self.ended = true;
-        }
-        if self.ended {
-            return;
-        }
-        if !same_again {
-            self.names.push(name);
-        }
-        if destination {
-            self.has_destination = true;
-            self.list.extend(list::parse_bytes(value));
-        }
-    }
-
-    /// A trace field: what comes below belongs to an earlier journey.
-    fn end(&mut self) {
-        self.ended = !self.names.is_empty();
-    }
-}
-
-fn is_one_of(name: &str, names: &[&str]) -> bool {
-    names.iter().any(|known| known.eq_ignore_ascii_case(name))
 }
 
 #[cfg(test)]

@@ -52,9 +52,11 @@ pub struct Settings {
     pub auth: Option<Auth>,
     /// REQUIRETLS is offered under TLS (RFC 8689).
     pub requiretls: bool,
-    /// A peer that ends DATA itself with LF alone may end the message with `LF . LF`: only for local programs on a pipe, where
-    /// nobody else can put lines between theirs.
+    /// A peer that ends DATA itself with LF alone may end the message with `LF . LF`: only for local programs on a pipe or socket,
+    /// where nobody else can put lines between theirs.
     pub lone_lf: bool,
+    /// MAIL is taken only of a peer that said who it is (RFC 5321 4.1.4); programs that know sendmail's `-bs` may not.
+    pub hello_first: bool,
     /// MAIL and RCPT are answered by whoever holds the connection.
     pub consult: bool,
     /// XSEALPOST is offered: what sealpost's own command line asks of a service on the same machine.

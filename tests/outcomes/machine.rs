@@ -220,6 +220,7 @@ impl Connection {
             auth: logs_in.then_some(server::Auth { login, entropy, in_clear: true }),
             requiretls: false,
             lone_lf: false,
+            hello_first: true,
             consult: false,
             private: false,
             message_size: 1000,

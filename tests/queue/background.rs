@@ -1,6 +1,6 @@
 //! A run behind the caller's back: nothing of the caller's is kept open, and its configuration is the caller's.
 
-use std::{fs, process::Command};
+use std::{fs, os::unix::process::CommandExt as _, process::Command};
 
 use crate::{
     common::{MESSAGE, PASSWORD, USER, binary, needs::has, run},
@@ -23,6 +23,21 @@ fn whoever_waits_for_the_callers_descriptors_to_close_does_not_wait_for_a_run() 
     assert_eq!(files(&sealpost, "queue").len(), 1);
     door.is(Mood::Open);
     arrive(&sink, 1);
+}
+
+#[test]
+fn whoever_kills_all_that_its_job_left_does_not_kill_a_run() {
+    let sink = kit::sink(&[]);
+    let sealpost = client(sink.address.port(), "mode = \"always\"", "");
+    let config = sealpost.scratch.path().join("config.toml");
+    for _ in 0..10 {
+        let script = format!("{:?} sendmail -C {config:?} ok@sink.test && kill -9 0", binary());
+        let mut command = Command::new("sh");
+        command.args(["-c", &script]).env("HOME", sealpost.scratch.path()).process_group(0);
+        let ended = run(command, MESSAGE.as_bytes());
+        assert_eq!((ended.code, ended.stderr.as_str()), (-1, ""), "{ended:?}");
+        arrive(&sink, 1);
+    }
 }
 
 #[test]

@@ -114,10 +114,11 @@ fn nobody_is_told_who_has_no_address_or_wants_to_hear_nothing() {
 
 #[test]
 fn who_asked_hears_that_a_server_without_reports_has_the_message() {
-    // Once, and only where the server does not report itself.
-    for (faults, reports) in [(&["no-dsn"][..], 1), (&[], 0)] {
-        let sink = kit::sink(faults);
-        let sealpost = client(sink.address.port(), "mode = \"always\"", "");
+    // Once, and only where the server does not report itself; whether it went at once or from the queue.
+    let cases = [("no-dsn", 1), ("no-8bitmime", 0)].into_iter().flat_map(|case| ["always", "fallback"].map(|mode| (case, mode)));
+    for ((fault, reports), mode) in cases {
+        let sink = kit::sink(&[fault]);
+        let sealpost = client(sink.address.port(), &format!("mode = \"{mode}\""), "");
         let _alone = alone(&sealpost);
         silent(&kit::send(&sealpost, &["-odi", "-N", "success", "-V", "lot 7", "ann@sink.test"]));
         drain(&sealpost);
@@ -136,6 +137,34 @@ fn who_asked_hears_that_a_server_without_reports_has_the_message() {
         assert_eq!((files(&sealpost, "queue").len(), files(&sealpost, "failed").len()), (0, 0));
         assert_eq!(sealpost.log().iter().filter(|record| record["event"] == "bounce").count(), reports);
     }
+}
+
+#[test]
+fn who_waits_is_no_reason_to_keep_back_the_report_on_who_has_it() {
+    let sink = kit::sink(&["no-dsn", "rcpt-451"]);
+    let sealpost = client(sink.address.port(), "mode = \"fallback\"", "");
+    let _alone = alone(&sealpost);
+    silent(&kit::send(&sealpost, &["-N", "success", "late@sink.test", "ann@sink.test"]));
+    assert_eq!(files(&sealpost, "queue").len(), 2, "the message, and the report");
+    let waiting: Vec<_> = files(&sealpost, "queue").iter().map(|file| text(&fs::read(file).unwrap())).collect();
+    let report = waiting.iter().find(|file| file.contains("Action: relayed")).expect("a report");
+    assert_eq!(values(report, "Final-Recipient"), ["rfc822; ann@sink.test"], "{report}");
+}
+
+#[test]
+fn a_report_names_the_server_that_spoke_which_may_be_a_fallback() {
+    let (grey, refuses, good) = (kit::sink(&["rcpt-451"]), kit::sink(&["rcpt-550-all"]), kit::sink(&[]));
+    let (relay, backup) = (kit::Door::to(&grey), kit::Door::to(&refuses));
+    let account = format!("[accounts.backup]\nhost = \"LocalHost\"\nport = {}\ntls = {{ policy = \"off\" }}", backup.port);
+    let sealpost = client(relay.port, "mode = \"always\"", &format!("fallback = [\"backup\"]\n{account}"));
+    let _alone = alone(&sealpost);
+    silent(&kit::send(&sealpost, &["-odi", "-f", "cron@client.test", "nobody@sink.test"]));
+    relay.lead_to(&good);
+    drain(&sealpost);
+    let [report] = kit::arrive(&good, 1).try_into().unwrap();
+    let report = text(kept(&report));
+    assert_eq!(values(&report, "Remote-MTA"), ["dns; localhost"], "{report}");
+    assert!(report.contains("localhost said:") && report.contains("smtp; 550 5.1.1"), "{report}");
 }
 
 #[test]

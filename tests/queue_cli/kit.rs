@@ -80,7 +80,7 @@ pub(crate) fn refused(text: &str) -> Standing {
 
 fn heard(code: u16, text: &str) -> Last {
     let enhanced = Enhanced { class: u8::try_from(code / 100).unwrap(), subject: 2, detail: 1 };
-    Last { code: Some(code), enhanced: Some(enhanced), text: text.to_owned(), tls: None, unknown: 0 }
+    Last { code: Some(code), enhanced: Some(enhanced), text: text.to_owned(), tls: None, ..Last::default() }
 }
 
 pub(crate) fn problem(text: &str, tls: Option<&str>) -> Last {

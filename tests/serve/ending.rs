@@ -82,13 +82,22 @@ fn a_service_that_hangs_up_on_who_speaks_smtp_through_sendmail_is_no_success() {
 }
 
 #[test]
+fn a_program_that_knows_neither_ehlo_nor_crlf_is_heard_through_sendmail() {
+    let service = Service::new(nowhere(), "").start();
+    let dialogue = b"MAIL FROM:<root>\nRCPT TO:<you@sink.test>\nDATA\nSubject: x\n\nhi\n.\nQUIT\n";
+    let spoken = spoken(&service, dialogue, "221 ", || ());
+    assert_eq!((spoken.status.code(), service.waiting()), (Some(0), 1));
+}
+
+#[test]
 fn a_caller_with_too_few_descriptors_is_told_to_try_again_and_never_that_its_mail_is_hopeless() {
     let service = Service::new(nowhere(), "").start();
     let mut codes = Vec::new();
     for files in 4..16 {
         let mut command = Command::new("bash");
         command.args(["-c", "ulimit -n $0; exec \"$@\"", &files.to_string()]).arg(crate::common::binary());
-        command.args(["sendmail", "you@sink.test"]).env_clear().env("HOME", "/nonexistent");
+        // A name of this machine: who has no descriptor left can't know whom it stands for.
+        command.args(["sendmail", "root"]).env_clear().env("HOME", "/nonexistent");
         command.env("SEALPOST_SOCKET", service.socket());
         let sent = crate::common::run(command, b"Subject: x\n\nhi\n");
         assert!([0, 75].contains(&sent.code), "{files}: {sent:?}");

@@ -30,11 +30,13 @@ fn a_last() -> impl Strategy<Value = Last> {
     let code = proptest::option::of(200_u16..600);
     let enhanced = proptest::option::of((2_u8..6, any::<u16>(), any::<u16>()));
     let words = (any::<String>(), proptest::option::of(any::<String>()));
-    (code, enhanced, words, any::<u32>()).prop_map(|(code, enhanced, (text, tls), unknown)| Last {
+    let server = proptest::option::of(any::<String>());
+    (code, enhanced, words, (server, any::<u32>())).prop_map(|(code, enhanced, (text, tls), (server, unknown))| Last {
         code,
         enhanced: enhanced.map(|(class, subject, detail)| Enhanced { class, subject, detail }),
         text,
         tls,
+        server,
         unknown,
     })
 }

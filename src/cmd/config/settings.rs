@@ -57,6 +57,7 @@ pub(super) fn of(config: &Config) -> Vec<Setting> {
     let mut list = List { table: String::new(), account: None, settings: Vec::new() };
     list.add("default_account", &config.default_account, "choose with -a");
     list.add("mail_domain", &config.mail_domain, "/etc/mailname, else the host's full name");
+    list.add("qualify", config.qualify.as_str(), "");
     match &config.aliases {
         Aliases::Default => list.add("aliases", Value::Null, "/etc/aliases, where it exists"),
         Aliases::None => list.add("aliases", "", "none"),

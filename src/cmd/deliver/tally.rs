@@ -23,6 +23,8 @@ pub struct Delivered {
     pub setback: Option<Error>,
     /// The accounts that would be of no more use to the next message, by name, and why; in the order in which they were tried.
     pub troubles: Vec<(String, Trouble)>,
+    /// Whom a server took that sends no reports itself (RFC 3461 5.2.2): if somebody is owed one, it is ours to send.
+    pub unreported: Vec<Outcome>,
     /// How many accounts were tried.
     tried: usize,
 }
@@ -31,7 +33,7 @@ impl Delivered {
     /// What a single session came to, that no other is to follow.
     pub(in crate::cmd) fn of_session(account: &Account, report: Report) -> Self {
         let problem = problem_of(account, &report);
-        Self { outcomes: report.outcomes, problem, setback: None, troubles: Vec::new(), tried: 1 }
+        Self { outcomes: report.outcomes, problem, setback: None, troubles: Vec::new(), unreported: Vec::new(), tried: 1 }
     }
 
     /// Why nobody who is left can be sent to, where it is that no account's server promises TLS for the rest of the way (RFC 8689
@@ -99,14 +101,14 @@ impl Tally {
         &self.settled
     }
 
-    /// One outcome for each recipient; `rest` are those who are left.
-    pub(super) fn finish(mut self, rest: &Envelope) -> Delivered {
+    /// One outcome for each recipient; `rest` are those who are left, `unreported` those of whom nobody sends a report.
+    pub(super) fn finish(mut self, rest: &Envelope, unreported: Vec<Outcome>) -> Delivered {
         if self.tried == 0 {
             self.deferred = undecided(rest, Exit::TempFail);
         }
         self.settled.extend(self.deferred);
         let Self { settled: outcomes, problem, setback, troubles, tried, .. } = self;
-        Delivered { outcomes, problem, setback, troubles, tried }
+        Delivered { outcomes, problem, setback, troubles, unreported, tried }
     }
 }
 

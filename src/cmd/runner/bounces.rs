@@ -12,7 +12,6 @@ use crate::{
     host::{
         config::Account,
         journal::{Event, Happening, Id, Record, Span, Status, id::RANDOM},
-        memory,
         spool::{Claim, Entry, Head},
     },
     mail::{
@@ -68,13 +67,11 @@ impl<'a> Runner<'a> {
         let date =
             |time: Timestamp| time.to_zoned_datetime(now.time_zone().clone()).strftime("%a, %d %b %Y %H:%M:%S %z").to_string();
         let account = config.account(&head.account);
-        let server = account.map(memory::name);
-        let server = server.as_deref().map(|name| name.rsplit_once(':').map_or(name, |(host, _)| host));
         let tried = state.tried.map(date);
         let mut recipients = Vec::with_capacity(about.len());
         for (place, last) in about {
             let Some(recipient) = head.envelope.recipients.get(*place) else { continue };
-            let server = server.filter(|_| last.as_ref().is_some_and(|last| last.code.is_some()));
+            let server = last.as_ref().filter(|last| last.code.is_some()).and_then(|last| last.server.as_deref());
             recipients.push(Told { recipient, last: last.as_ref(), server, tried: tried.as_deref() });
         }
         let domain = MailDomain::new(world, config);

@@ -39,6 +39,14 @@ pub struct Done {
 }
 
 impl<'a> Runner<'a> {
+    /// Queues the report on those whom an attempt before the queue reached; see [`transition::relayed`].
+    ///
+    /// # Errors
+    /// It can't be written.
+    pub(in crate::cmd) fn report_relayed(&self, claim: &Claim<'a>, relayed: &[(usize, Option<Last>)]) -> Result<(), Error> {
+        self.report(claim, Kind::Relayed, relayed).map(drop)
+    }
+
     /// Writes down how a message stands; what can't be written is a debt, and keeps the message locked meanwhile.
     pub(super) fn settle(&self, mut claim: Box<Claim<'a>>, step: Step) {
         let done = Done { id: claim.id, fared: fared(&step.state) };

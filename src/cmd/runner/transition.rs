@@ -51,16 +51,16 @@ pub(super) fn meanwhile(entry: &Entry, outcomes: &[Outcome]) -> State {
 }
 
 /// Whom of those that a server without reports took the sender is to hear of.
-pub(super) fn relayed(entry: &Entry, unreported: &[Outcome]) -> Vec<(usize, Option<Last>)> {
+pub(in crate::cmd) fn relayed(entry: &Entry, unreported: &[Outcome]) -> Vec<(usize, Option<Last>)> {
     let Envelope { sender, recipients, .. } = &entry.head.envelope;
     let is_owed = |recipient: &Recipient| is_owed(sender, entry.head.envelope.notify(recipient), Kind::Relayed);
     if unreported.is_empty() || !recipients.iter().any(is_owed) {
         return Vec::new();
     }
-    let replies: HashMap<&Address, _> = unreported.iter().map(|outcome| (&outcome.recipient, outcome.reply.as_ref())).collect();
+    let replies: HashMap<&Address, _> = unreported.iter().map(|outcome| (&outcome.recipient, Last::of_outcome(outcome))).collect();
     let stands = recipients.iter().zip(&entry.state.recipients).enumerate();
     let owed = stands.filter(|(_, (recipient, standing))| standing.is_waiting() && is_owed(recipient));
-    owed.filter_map(|(place, (recipient, _))| Some((place, replies.get(&recipient.address)?.map(Last::of)))).collect()
+    owed.filter_map(|(place, (recipient, _))| Some((place, replies.get(&recipient.address)?.clone()))).collect()
 }
 
 /// How it stands after an attempt, and when it is tried again.

@@ -142,7 +142,7 @@ impl<'a> Runner<'a> {
         for warning in std::mem::take(&mut delivery.warnings) {
             self.complain(None, &warning);
         }
-        let relayed = transition::relayed(&entry, &delivery.unreported);
+        let relayed = transition::relayed(&entry, &delivered.unreported);
         // As long as it is open the message is locked.
         drop(content);
         let is_narrowed = self.learn(account, &delivered, lane);

@@ -21,6 +21,7 @@ use crate::{
         address::Address,
         content::Content as _,
         outcome::{Fate, Outcome, exit_code, exit_code_kept},
+        queued::Last,
         trouble::Trouble,
     },
 };
@@ -49,6 +50,10 @@ impl Desk<'_> {
         let delivered = self.attempt(config, &mut ready, Some(&rests), Some(&mut keep));
         let exit = exit_code(&delivered.outcomes);
         if exit == Exit::Ok {
+            if let Some(fault) = fault {
+                // It was sent, and a report that was asked for will not come.
+                complain(self.program, self.asked.errors, &fault);
+            }
             if let Some(spool) = spool {
                 self.after_success(&spool, &pauses, account);
             }
@@ -69,17 +74,32 @@ impl Desk<'_> {
     fn keep(&self, config: &Config, dir: &Path, delivered: &Delivered, ready: &mut Ready<'_>) -> Result<bool, Error> {
         let any = |is: fn(&Outcome) -> bool| delivered.outcomes.iter().any(is);
         let waits = any(|outcome| matches!(outcome.fate, Fate::Deferred | Fate::Unknown));
-        if !waits && !any(|outcome| outcome.fate == Fate::Refused) {
+        let fails = any(|outcome| outcome.fate == Fate::Refused);
+        if !waits && !fails && delivered.unreported.is_empty() {
             return Ok(false);
         }
         let mut entry = self.entry(ready);
+        let relayed = transition::relayed(&entry, &delivered.unreported);
+        if !waits && !fails && relayed.is_empty() {
+            return Ok(false);
+        }
         entry.state = transition::after(self.world, &config.queue, &entry, delivered).state;
         // The caller gets the code of who was refused.
         entry.state.told = true;
         let spool = Spool::make(dir)?;
         let mut claim = spool.add(self.id, entry, &mut ready.message)?;
+        if !relayed.is_empty()
+            && let Err(error) = self.report_relayed(config, &spool, &claim, &relayed)
+        {
+            // What waits is safe all the same.
+            complain(self.program, self.asked.errors, &error);
+        }
         if !waits {
-            claim.shift(Place::Failed)?;
+            if fails {
+                claim.shift(Place::Failed)?;
+            } else {
+                claim.finish()?;
+            }
             return Ok(false);
         }
         drop(claim);
@@ -119,6 +139,20 @@ impl Desk<'_> {
         if has_due(spool, self.world.timestamp()) {
             self.start_run(spool);
         }
+    }
+
+    /// Queues the report for a sender who asked for one on success, where the server that took the message sends none.
+    fn report_relayed<'s>(
+        &self,
+        config: &'s Config,
+        spool: &'s Spool,
+        claim: &Claim<'s>,
+        relayed: &[(usize, Option<Last>)],
+    ) -> Result<(), Error> {
+        let setting = Setting { world: self.world, config, spool, journal: &self.journal, narrator: &self.narrator };
+        Runner::new(setting, Wish::default())?.report_relayed(claim, relayed)?;
+        self.start_run(spool);
+        Ok(())
     }
 
     fn entry(&self, ready: &Ready<'_>) -> Entry {

@@ -109,6 +109,7 @@ fn settings(desk: &Desk<'_>, config: &Config) -> Settings {
         auth: None,
         requiretls: false,
         lone_lf: true,
+        hello_first: false,
         consult: true,
         private: false,
         message_size: config.limits.message_size,

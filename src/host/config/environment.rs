@@ -35,7 +35,7 @@ const fn variable_of(table: &'static Table, key: &'static str, names: &'static [
 }
 
 /// `SEALPOST_PASSWORD` stands for `password_env`: the secret is fetched from where it is, when it is needed.
-const VARIABLES: [Variable; 54] = [
+const VARIABLES: [Variable; 55] = [
     variable_of(&keys::ACCOUNT, "host", &["SEALPOST_HOST", "SMTP_HOST", "SMTP_SERVER", "SMTP_HOSTNAME", "SMTP_ADDRESS"]),
     variable_of(&keys::ACCOUNT, "port", &["SEALPOST_PORT", "SMTP_PORT"]),
     variable_of(&keys::ACCOUNT, "protocol", &["SEALPOST_PROTOCOL"]),
@@ -74,6 +74,7 @@ const VARIABLES: [Variable; 54] = [
     variable_of(&keys::TLS, "on_downgrade", &["SEALPOST_TLS_ON_DOWNGRADE"]),
     variable_of(&keys::TLS, "requiretls", &["SEALPOST_TLS_REQUIRETLS"]),
     variable_of(&keys::TOP, "mail_domain", &["SEALPOST_MAIL_DOMAIN"]),
+    variable_of(&keys::TOP, "qualify", &["SEALPOST_QUALIFY"]),
     variable_of(&keys::TOP, "aliases", &["SEALPOST_ALIASES"]),
     variable_of(&keys::TOP, "catch_all", &["SEALPOST_CATCH_ALL"]),
     variable_of(&keys::LOG, "file", &["SEALPOST_LOG_FILE"]),

@@ -14,6 +14,7 @@ pub(super) const TOP: Table = Table {
     keys: &[
         "default_account",
         "mail_domain",
+        "qualify",
         "aliases",
         "catch_all",
         "log",

@@ -8,7 +8,7 @@ use std::{
 use toml::de::DeTable;
 
 use super::{
-    Aliases, Config, Dns, Limits, Log, Memory, Notation, Origin, Timeouts, account, choose, keys, names,
+    Aliases, Config, Dns, Limits, Log, Memory, Notation, Origin, Qualify, Timeouts, account, choose, keys, names,
     page::Page,
     queue,
     section::Section,
@@ -55,6 +55,7 @@ pub(super) fn config(page: &Page<'_>, table: &DeTable<'_>, origin: Origin, world
     Ok(Config {
         default_account: default_account(&top, &names)?,
         mail_domain: top.parsed("mail_domain", values::domain)?.map(|found| found.value),
+        qualify: Qualify::read(&top)?,
         aliases: aliases(&top)?,
         catch_all: top.parsed("catch_all", values::address)?.map(|found| found.value),
         log,

@@ -61,6 +61,7 @@ fn every_key_of_the_manual_is_understood() {
     let config = read(include_str!("tests/whole.toml")).unwrap();
     assert_eq!(config.default_account.as_deref(), Some("relay"));
     assert_eq!(config.mail_domain.as_deref(), Some("example.com"));
+    assert_eq!(config.qualify, Qualify::Local);
     assert_eq!(config.aliases, Aliases::File("/etc/aliases".into()));
     assert_eq!(config.log, Log { file: Some("/var/log/sealpost/log.jsonl".into()), syslog: false, notation: Notation::Postfix });
     assert_eq!(config.memory, Memory::File("/var/lib/sealpost/memory.json".into()));

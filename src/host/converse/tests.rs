@@ -64,6 +64,7 @@ fn server() -> Server {
         auth: None,
         requiretls: false,
         lone_lf: false,
+        hello_first: true,
         consult: true,
         private: true,
         message_size: 1 << 20,

@@ -119,7 +119,7 @@ fn reply(code: u16, enhanced: (u8, u16, u16), text: &str) -> Reply {
 }
 
 fn outcome(address: &str, fate: Fate, exit: Exit, reply: Option<Reply>) -> Outcome {
-    Outcome { recipient: Address::parse(address).unwrap(), fate, exit, reply }
+    Outcome { recipient: Address::parse(address).unwrap(), fate, exit, reply, server: None }
 }
 
 fn facts() -> Facts {

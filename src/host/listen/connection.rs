@@ -308,6 +308,7 @@ fn machine(shared: &Shared) -> io::Result<server::Settings> {
         auth: settings.login.clone().map(|login| server::Auth { login, entropy, in_clear }),
         requiretls: settings.requiretls,
         lone_lf: false,
+        hello_first: true,
         consult: false,
         private: false,
         message_size: settings.message_size,

@@ -262,6 +262,8 @@ struct LastLine {
     enhanced: Option<(u8, u16, u16)>,
     text: String,
     tls: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    server: Option<String>,
     #[serde(default, skip_serializing_if = "is_none")]
     unknown: u32,
 }
@@ -381,13 +383,20 @@ impl StateLine {
 impl From<&Last> for LastLine {
     fn from(last: &Last) -> Self {
         let enhanced = last.enhanced.map(|e| (e.class, e.subject, e.detail));
-        Self { code: last.code, enhanced, text: last.text.clone(), tls: last.tls.clone(), unknown: last.unknown }
+        Self {
+            code: last.code,
+            enhanced,
+            text: last.text.clone(),
+            tls: last.tls.clone(),
+            server: last.server.clone(),
+            unknown: last.unknown,
+        }
     }
 }
 
 impl From<LastLine> for Last {
     fn from(line: LastLine) -> Self {
         let enhanced = line.enhanced.map(|(class, subject, detail)| Enhanced { class, subject, detail });
-        Self { code: line.code, enhanced, text: line.text, tls: line.tls, unknown: line.unknown }
+        Self { code: line.code, enhanced, text: line.text, tls: line.tls, server: line.server, unknown: line.unknown }
     }
 }

@@ -33,7 +33,7 @@ fn finish(draft: Draft) -> Result<Message, Error> {
         date: &|| "D".to_owned(),
         message_id: &|| "<M>".to_owned(),
         from: &|| "F".to_owned(),
-        replace_from: None,
+        authority: None,
         qualify: &|_| None,
         unstructured: &str::to_owned,
         phrase: &str::to_owned,

@@ -22,7 +22,7 @@ fn last(code: u16, enhanced: &str, text: &str) -> Last {
     let mut numbers = enhanced.split('.').map(|number| number.parse::<u16>().unwrap());
     let mut next = || numbers.next().unwrap();
     let enhanced = Enhanced { class: u8::try_from(next()).unwrap(), subject: next(), detail: next() };
-    Last { code: (code > 0).then_some(code), enhanced: Some(enhanced), text: text.to_owned(), tls: None, unknown: 0 }
+    Last { code: (code > 0).then_some(code), enhanced: Some(enhanced), text: text.to_owned(), tls: None, ..Last::default() }
 }
 
 /// What tests vary in a report.

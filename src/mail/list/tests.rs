@@ -162,16 +162,30 @@ fn bare_names_in_a_header_are_qualified_and_every_other_octet_stays() {
         (" a@b,\n root,  c  (d)", Some(" a@b,\n root@x.y,  c@x.y  (d)")),
         ("Team: a, b@c;", Some("Team: a@x.y, b@c;")),
         ("jörg, root", Some("jörg@x.y, root@x.y")),
-        ("a@b", None),
+        ("a@b, root@localhost", None),
         ("", None),
         (r"\root", None),
         ("root, bad addr", None),
         ("Cron Daemon", None),
         ("undisclosed-recipients:;", None),
     ] {
-        assert_eq!(qualify_header(value, "x.y").as_deref(), expected, "{value:?}");
+        assert_eq!(qualify_header(value, "x.y", false).as_deref(), expected, "{value:?}");
     }
-    assert_eq!(qualify_header("root", "no domain"), None);
+    assert_eq!(qualify_header("root", "no domain", true), None);
+}
+
+#[test]
+fn who_is_at_localhost_is_qualified_where_that_is_wished() {
+    for (value, expected) in [
+        ("root@localhost", Some("root@x.y")),
+        ("Web <www-data @ LocalHost.localdomain> (c), root, a@b", Some("Web <www-data@x.y> (c), root@x.y, a@b")),
+        ("<@r:\"a b\"@localhost>", Some("<\"a b\"@x.y>")),
+        ("root@localhost.example, \\root@localhost", None),
+        ("root@localhost, bad addr", None),
+    ] {
+        assert_eq!(qualify_header(value, "x.y", true).as_deref(), expected, "{value:?}");
+    }
+    assert_eq!(qualify_header("root@localhost", "localhost", true), None);
 }
 
 /// Text out of the pieces that address lists, and attacks on them, are made of.
@@ -199,10 +213,12 @@ proptest! {
     }
 
     #[test]
-    fn a_header_qualified_once_is_qualified(value in list_like()) {
-        if let Some(once) = qualify_header(&value, "x.y") {
-            prop_assert_eq!(once.replace("@x.y", ""), value.replace("@x.y", ""));
-            prop_assert_eq!(qualify_header(&once, "x.y"), None);
+    fn a_header_qualified_once_is_qualified(value in list_like(), localhost in any::<bool>()) {
+        if let Some(once) = qualify_header(&value, "x.y", localhost) {
+            if !localhost {
+                prop_assert_eq!(once.replace("@x.y", ""), value.replace("@x.y", ""));
+            }
+            prop_assert_eq!(qualify_header(&once, "x.y", localhost), None);
             prop_assert!(parse(&once).faults.is_empty());
         }
     }

@@ -5,18 +5,19 @@ use std::cell::RefCell;
 use proptest::prelude::*;
 
 use super::*;
-use crate::mail::header::Opening;
+use crate::mail::{address::Address, header::Opening};
 
 /// What the caller gives, and which of it was asked for.
 struct Caller {
     asked: RefCell<Vec<&'static str>>,
     gateway: bool,
-    replace_from: Option<&'static str>,
+    /// Only addresses at x, and bare names, may stand in From.
+    strict: bool,
 }
 
 impl Caller {
     fn new() -> Self {
-        Self { asked: RefCell::default(), gateway: false, replace_from: None }
+        Self { asked: RefCell::default(), gateway: false, strict: false }
     }
 
     fn complete(&self, input: &[u8]) -> Result<Completed, Error> {
@@ -30,6 +31,9 @@ impl Caller {
             self.asked.borrow_mut().push(what);
             value.to_owned()
         };
+        let address = Address::parse("shop@x").unwrap();
+        let covers = |spec: &Spec| spec.domain().is_none_or(|domain| domain == "x");
+        let authority = Authority { covers: &covers, address: &address, author: &|address| format!("Me <{address}>") };
         complete(
             &start.header,
             &Completion {
@@ -37,7 +41,7 @@ impl Caller {
                 date: &|| give("date", "DATE"),
                 message_id: &|| give("id", "<ID>"),
                 from: &|| give("from", "Me <me@x>"),
-                replace_from: self.replace_from,
+                authority: self.strict.then_some(authority),
                 qualify: &|list| list.contains("root").then(|| list.replace("root", "root@x")),
                 unstructured,
                 phrase: &|text| format!("[{}]", text.replace('ü', "ue")),
@@ -65,6 +69,11 @@ fn what_is_missing_is_added_at_the_top_and_nothing_twice() {
         ("date: d\nFROM: a@x\nmessage-id: <m>\n\n", "date: d\nFROM: a@x\nmessage-id: <m>\n"),
         ("Subject: s\nfrom:\nTo: b@x\n\n", "Date: DATE\nFrom: Me <me@x>\nMessage-ID: <ID>\nSubject: s\nTo: b@x\n"),
         ("From: \n \nDate: d\n\n", "From: Me <me@x>\nMessage-ID: <ID>\nDate: d\n"),
+        ("Date:\nmessage-id: \nFrom:\nReply-To:\n\n", "Date: DATE\nFrom: Me <me@x>\nMessage-ID: <ID>\nReply-To:\n"),
+        (
+            "DKIM-Signature: v=1\nFrom: a@x\nDate:\nMessage-ID: <m>\n\n",
+            "Date: DATE\nDKIM-Signature: v=1\nFrom: a@x\nMessage-ID: <m>\n",
+        ),
         (
             "From: a@x\nFrom: b@x\nDate: bad\nDate: worse\nMessage-ID: no\n\n",
             "From: a@x\nFrom: b@x\nDate: bad\nDate: worse\nMessage-ID: no\n",
@@ -78,6 +87,16 @@ fn what_is_missing_is_added_at_the_top_and_nothing_twice() {
         (
             "Resent-From: c@x\nResent-Date: d\nResent-Message-ID: <m>\nTo: b@x\n\n",
             "Resent-From: c@x\nResent-Date: d\nResent-Message-ID: <m>\nTo: b@x\n",
+        ),
+        (
+            "Resent-To: b@x\nResent-From:\nFrom: \nDate: d\n\n",
+            "Resent-Date: DATE\nResent-From: Me <me@x>\nResent-Message-ID: <ID>\nResent-To: b@x\nFrom: \nDate: d\n",
+        ),
+        // what an older resending said is not ours
+        (
+            "Resent-To: b@x\nReceived: y\nResent-Date:\nResent-From: old@x\nResent-Message-ID: <old>\n\n",
+            "Resent-Date: DATE\nResent-From: Me <me@x>\nResent-Message-ID: <ID>\nResent-To: b@x\nReceived: y\nResent-Date:\n\
+             Resent-From: old@x\nResent-Message-ID: <old>\n",
         ),
     ];
     for (input, want) in table {
@@ -134,36 +153,73 @@ fn bare_names_are_qualified_in_address_fields_only() {
     assert_eq!(caller.complete(b"To: root\n\n").unwrap().text, b"To: root\r\n");
 }
 
-#[test]
-fn from_is_replaced_in_its_place_or_added() {
-    let caller = Caller { replace_from: Some("New <n@x>"), ..Caller::new() };
-    let out = |input: &str| latin(&caller.complete(input.as_bytes()).unwrap().text);
-    assert_eq!(
-        out("Date: d\nFrom: a@x,\n b@x\nFrom: c@x\nMessage-ID: <m>\n\n"),
-        "Date: d\nFrom: New <n@x>\nReply-To: a@x, b@x\nMessage-ID: <m>\n"
-    );
-    assert_eq!(out("Date: d\nFrom:\nMessage-ID: <m>\n\n"), "Date: d\nFrom: New <n@x>\nMessage-ID: <m>\n");
-    assert_eq!(out("Date: d\nMessage-ID: <m>\n\n"), "From: New <n@x>\nDate: d\nMessage-ID: <m>\n");
-    assert!(caller.asked.borrow().is_empty());
+/// What a strict provider's account makes of a header that has a date and a name.
+fn strict(input: &str) -> String {
+    let caller = Caller { strict: true, ..Caller::new() };
+    let text = latin(&caller.complete(format!("Date: d\nMessage-ID: <m>\n{input}\n").as_bytes()).unwrap().text);
+    text.replacen("Date: d\nMessage-ID: <m>\n", "", 1)
 }
 
 #[test]
-fn answers_still_go_to_the_author_who_was_replaced_and_no_third_one_is_named() {
-    let caller = Caller { replace_from: Some("n@x"), ..Caller::new() };
-    let out = |input: &str| {
-        let text = latin(&caller.complete(format!("Date: d\nMessage-ID: <m>\n{input}\n").as_bytes()).unwrap().text);
-        text.strip_prefix("Date: d\nMessage-ID: <m>\n").unwrap().to_owned()
-    };
-    assert_eq!(out("From: A <a@y>\nSender: s@y\n"), "From: n@x\nReply-To: A <a@y>\n");
-    assert_eq!(out("From: A <a@y>\nReply-To: list@y\n"), "From: n@x\nReply-To: list@y\n");
-    assert_eq!(out("From: J\u{fc}rgen <j@y>\n"), "From: n@x\nReply-To: [Juergen] <j@y>\n");
-    for nobody in ["root (Cron Daemon)", "root@localhost", "a@y, root", "<>", "a@y b", ""] {
-        assert_eq!(out(&format!("From: {nobody}\n")), "From: n@x\n", "{nobody}");
+fn an_author_who_may_not_stand_in_from_is_replaced_in_its_place_and_once() {
+    for (input, expected) in [
+        ("From: root (Cron Daemon)\n", "From: root@x (Cron Daemon)\n"),
+        ("From: A <a@x>,\n b@x\n", "From: A <a@x>,\n b@x\n"),
+        ("From: A <a@y>\nTo: b@y\n", "From: A <shop@x>\nReply-To: A <a@y>\nTo: b@y\n"),
+        ("From: J\u{fc} <j@y>\n", "From: [Jue] <shop@x>\nReply-To: [Jue] <j@y>\n"),
+        ("From: a@x,\n b@y\n", "From: Me <shop@x>\nReply-To: a@x, b@y\n"),
+        ("From: a@x\nTo: b@y\nFrom: b@y\n", "From: Me <shop@x>\nReply-To: a@x\nTo: b@y\n"),
+        ("From:\nTo: b@y\n", "From: Me <shop@x>\nTo: b@y\n"),
+        ("From: who knows\n", "From: Me <shop@x>\n"),
+        ("To: b@y\n", "From: Me <me@x>\nTo: b@y\n"),
+        ("DKIM-Signature: v=1\nFrom: a@y\nTo: b\n", "DKIM-Signature: v=1\nFrom: Me <shop@x>\nReply-To: a@y\nTo: b\n"),
+    ] {
+        assert_eq!(strict(input), expected, "{input}");
     }
-    assert_eq!(
-        completed("From: a@x\nSender: s@y\nDate: d\nMessage-ID: <m>\n\n"),
-        "From: a@x\nSender: s@y\nDate: d\nMessage-ID: <m>\n"
-    );
+    let gateway = Caller { strict: true, gateway: true, ..Caller::new() };
+    assert_eq!(latin(&gateway.complete(b"From: a@y\nSender: s@y\n\n").unwrap().text), "From: Me <shop@x>\n");
+}
+
+#[test]
+fn answers_still_go_to_the_author_who_was_replaced() {
+    for (input, expected) in [
+        ("From: a@y\nReply-To: list@y\n", "From: Me <shop@x>\nReply-To: list@y\n"),
+        ("Reply-To:\nFrom: a@y\n", "From: Me <shop@x>\nReply-To: a@y\n"),
+        ("From: a@x\nReply-To:\n", "From: a@x\nReply-To:\n"),
+    ] {
+        assert_eq!(strict(input), expected, "{input}");
+    }
+    for nobody in ["root@localhost", "a@y, root", "<>", "a@y b", ""] {
+        assert!(!strict(&format!("From: {nobody}\n")).contains("Reply-To"), "{nobody}");
+    }
+}
+
+#[test]
+fn a_sender_of_whom_the_provider_knows_nothing_leaves() {
+    for (input, expected) in [
+        ("From: a@y\nSender: b@x\n", "From: Me <shop@x>\nReply-To: a@y\n"),
+        ("From: a@x\nSender: s@y\n", "From: a@x\n"),
+        ("From: a@x\nSender: b@x\n", "From: a@x\nSender: b@x\n"),
+    ] {
+        assert_eq!(strict(input), expected, "{input}");
+    }
+    assert_eq!(completed(&format!("{FULL}Sender: s@y\n\n")), format!("{FULL}Sender: s@y\n"));
+}
+
+#[test]
+fn who_sends_a_message_again_is_held_to_the_same_and_older_journeys_stay_as_they_are() {
+    let made = "Resent-Date: DATE\nResent-Message-ID: <ID>\n";
+    for (input, expected) in [
+        ("Resent-From: R <r@y>\nResent-Sender: s@y\nFrom: a@x\n", "Resent-From: R <shop@x>\nFrom: a@x\n"),
+        ("Resent-From: r@x\nResent-Sender: s@y\nFrom: a@x\n", "Resent-From: r@x\nFrom: a@x\n"),
+        ("Resent-From: r@x\nFrom: A <a@y>\n", "Resent-From: r@x\nFrom: A <shop@x>\nReply-To: A <a@y>\n"),
+        (
+            "Resent-From: r@y\nReceived: x\nResent-From: o@y\nResent-Sender: p@y\nFrom: a@x\n",
+            "Resent-From: Me <shop@x>\nReceived: x\nResent-From: o@y\nResent-Sender: p@y\nFrom: a@x\n",
+        ),
+    ] {
+        assert_eq!(strict(input), format!("{made}{expected}"), "{input}");
+    }
 }
 
 #[test]
@@ -238,7 +294,7 @@ fn a_value_with_line_breaks_stays_one_field() {
         date: &evil,
         message_id: &evil,
         from: &evil,
-        replace_from: None,
+        authority: None,
         qualify: &none,
         unstructured: &same,
         phrase: &same,

@@ -12,7 +12,7 @@ fn outcome(n: usize, fate: Fate, reply: Option<Reply>) -> Outcome {
         Fate::Refused => Exit::NoUser,
         _ => Exit::TempFail,
     };
-    Outcome { recipient: recipient(n).address, fate, exit, reply }
+    Outcome { recipient: recipient(n).address, fate, exit, reply, server: None }
 }
 
 fn reply(code: u16, text: &str) -> Reply {

@@ -275,8 +275,13 @@ impl Session {
             Some(problem) => (problem.fate, problem.exit, problem.reply.clone()),
             None => (Fate::Deferred, Exit::TempFail, None),
         };
-        let outcome =
-            |address: &crate::mail::address::Address| Outcome { recipient: address.clone(), fate, exit, reply: reply.clone() };
+        let outcome = |address: &crate::mail::address::Address| Outcome {
+            recipient: address.clone(),
+            fate,
+            exit,
+            reply: reply.clone(),
+            server: None,
+        };
         self.envelope.recipients.iter().map(|recipient| outcome(&recipient.address)).collect()
     }
 }

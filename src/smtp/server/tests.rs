@@ -18,6 +18,7 @@ fn settings() -> Settings {
         auth: None,
         requiretls: false,
         lone_lf: false,
+        hello_first: true,
         consult: false,
         private: false,
         message_size: 100,
@@ -280,6 +281,22 @@ fn a_local_program_may_speak_with_lf_alone_but_only_if_it_does_so_from_the_start
         c: x\n.\nQUIT\n
         - body "x\n.\nQUIT\n"
         "#,
+    );
+}
+
+#[test]
+fn a_local_program_need_not_say_who_it_is() {
+    play(
+        Settings { hello_first: false, ..settings() },
+        r"
+        C: MAIL FROM:<a@b>
+        S: 250 2.1.0 ok
+        C: RCPT TO:<c@d>
+        S: 250 2.1.5 ok
+        C: DATA
+        S: 354 end with a dot on a line of its own
+        - begin <a@b> to c@d
+        ",
     );
 }
 

@@ -46,7 +46,11 @@ impl Transaction {
 
 impl Server {
     pub(super) fn mail(&mut self, mail: Mail) {
-        let Some((hello, _)) = self.hello.clone() else { return self.mistake("503 5.5.1 say EHLO first") };
+        let hello = match &self.hello {
+            Some((hello, _)) => hello.clone(),
+            None if self.settings.hello_first => return self.mistake("503 5.5.1 say EHLO first"),
+            None => String::new(),
+        };
         if self.transaction.is_some() {
             return self.mistake("503 5.5.1 one sender is enough");
         }

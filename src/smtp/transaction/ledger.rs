@@ -82,8 +82,8 @@ impl Ledger {
         let outcome = |(recipient, decision): (&Recipient, &Option<Decision>)| {
             let recipient = recipient.address.clone();
             match decision.clone() {
-                Some(Decision { fate, exit, reply, .. }) => Outcome { recipient, fate, exit, reply },
-                None => Outcome { recipient, fate: Fate::Deferred, exit: Exit::TempFail, reply: None },
+                Some(Decision { fate, exit, reply, .. }) => Outcome { recipient, fate, exit, reply, server: None },
+                None => Outcome { recipient, fate: Fate::Deferred, exit: Exit::TempFail, reply: None, server: None },
             }
         };
         lines.map(outcome).collect()
