@@ -18,6 +18,8 @@ mod mutation;
 mod power;
 #[path = "spool/story.rs"]
 mod story;
+#[path = "spool/sweep.rs"]
+mod sweep;
 #[path = "common/text.rs"]
 mod text;
 #[path = "spool/trace.rs"]

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeSet, os::unix::net::UnixStream, sync::Barrier, thread};
 
-use crate::kit::{Client, Service, arrive, sink, text};
+use crate::{
+    client::Client,
+    kit::{Service, arrive, sink, text},
+};
 
 #[test]
 fn fifty_at_once_hand_in_ten_messages_each_and_none_is_lost_or_doubled() {

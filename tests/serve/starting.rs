@@ -3,8 +3,9 @@
 use std::{fs, net::TcpStream, os::unix::net::UnixStream, path::Path, process::Command};
 
 use crate::{
+    client::Client,
     common::{binary, run, say},
-    kit::{Client, Service, arrive, can_be_others, free_port, sink},
+    kit::{Service, arrive, can_be_others, free_port, sink},
 };
 
 /// Passes listening sockets as systemd does: the first argument is a path, the second a port, then the command.

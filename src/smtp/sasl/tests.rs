@@ -3,17 +3,19 @@
 use proptest::prelude::*;
 
 use super::{
-    gssapi::{Context, Holder, NoTicket, Step as Stride, Tickets},
     verifier::{Entropy, Lie, Login, Step, Verifier},
     *,
 };
 use crate::mail::{
     policy::{
-        AuthPermit, Demand, Met, Next, OnDowngrade, Policy, Prior, Reach, Request, SecretRule, Start, Tlsa, Trust, after_ehlo,
-        judge, may_authenticate,
+        AuthPermit, Demand, Met, OnDowngrade, Policy, Reach, Request, SecretRule, Start, Tlsa, Trust, judge, may_authenticate,
     },
     tls::{Failure, Finding, Standing, Verdict},
 };
+
+mod choice;
+mod mask;
+mod ticket;
 
 const ENTROPY: Entropy = Entropy { nonce: [7; 18], salt: [9; 16] };
 
@@ -79,115 +81,6 @@ fn meet(mechanism: Mechanism, mine: &Credentials, login: Login, lie: Option<Lie>
     let mut client = begin(mechanism, mine, &permit(true)).unwrap();
     let binding = mechanism.binds().then_some(CHANNEL);
     talk(&mut client, Verifier::new(mechanism, login, ENTROPY, binding, lie).unwrap(), eager)
-}
-
-/// Offered, the account's choice, its secret, whether the server is verified, whether TLS can be bound to, what is chosen.
-type Case<'a> = (&'a [&'a str], Choice, Kind, bool, bool, Result<Mechanism, SaslError>);
-
-#[test]
-fn the_strongest_mechanism_that_server_secret_and_connection_allow_is_chosen() {
-    use Kind::{Nothing, Password, Ticket, Token};
-    use Mechanism::*;
-    let (auto, only) = (Choice::Auto, Choice::Only);
-    let none = |offered: &str, lacks| Err(SaslError::NotOffered { offered: offered.to_owned(), lacks });
-    let all = Mechanism::BEST_FIRST.map(Mechanism::name);
-    let hidden = SaslError::NotPermitted;
-    let cases: [Case; 38] = [
-        (&all, auto, Password, true, true, Ok(ScramSha256Plus)),
-        (&all, auto, Password, true, false, Ok(ScramSha256)),
-        (&all, auto, Password, false, true, Ok(ScramSha256Plus)),
-        (&all, auto, Token, true, true, Ok(OauthBearer)),
-        (&all, auto, Token, false, true, Err(hidden(OauthBearer))),
-        (&["SCRAM-SHA-256", "SCRAM-SHA-1-PLUS"], auto, Password, true, true, Ok(ScramSha1Plus)),
-        (&["SCRAM-SHA-1", "PLAIN", "CRAM-MD5"], auto, Password, true, true, Ok(ScramSha1)),
-        (&["PLAIN", "LOGIN", "SCRAM-SHA-256"], auto, Password, true, false, Ok(ScramSha256)),
-        (&["CRAM-MD5", "LOGIN", "plain"], auto, Password, true, false, Ok(Plain)),
-        (&["CRAM-MD5", "LOGIN"], auto, Password, true, false, Ok(Login)),
-        (&["CRAM-MD5"], auto, Password, true, false, Ok(CramMd5)),
-        // What is shown to nobody unverified makes room for what shows nothing.
-        (&["LOGIN", "PLAIN", "CRAM-MD5"], auto, Password, false, false, Ok(CramMd5)),
-        (&["LOGIN", "PLAIN", "scram-sha-256"], auto, Password, false, false, Ok(ScramSha256)),
-        (&["LOGIN", "PLAIN"], auto, Password, false, false, Err(hidden(Plain))),
-        (&["LOGIN", "XOAUTH2"], auto, Token, true, false, Ok(Xoauth2)),
-        (&["LOGIN", "XOAUTH2"], auto, Password, true, false, Ok(Login)),
-        (&["XOAUTH2"], auto, Password, true, false, none("XOAUTH2", Some(Token))),
-        (&["PLAIN"], auto, Token, true, false, none("PLAIN", Some(Password))),
-        (&["GSSAPI", "EXTERNAL"], auto, Password, true, false, none("GSSAPI EXTERNAL", None)),
-        (&[], auto, Password, true, false, none("", None)),
-        // Bound to what can't be bound to.
-        (&["SCRAM-SHA-256-PLUS"], auto, Password, true, false, Err(SaslError::Unbindable(ScramSha256Plus))),
-        (&["SCRAM-SHA-256-PLUS", "PLAIN"], auto, Password, false, false, Err(hidden(Plain))),
-        (
-            &["SCRAM-SHA-256-PLUS", "PLAIN"],
-            only(ScramSha256Plus),
-            Password,
-            true,
-            false,
-            Err(SaslError::Unbindable(ScramSha256Plus)),
-        ),
-        // One that is named is taken, or none.
-        (&all, only(ScramSha1), Password, true, true, Ok(ScramSha1)),
-        (&all, only(CramMd5), Password, false, true, Ok(CramMd5)),
-        (&["PLAIN", "SCRAM-SHA-256"], only(Plain), Password, true, false, Ok(Plain)),
-        (&["PLAIN", "SCRAM-SHA-256"], only(Plain), Password, false, false, Err(hidden(Plain))),
-        (&["PLAIN"], only(ScramSha256), Password, true, false, none("PLAIN", None)),
-        (&["OAUTHBEARER", "XOAUTH2"], only(Xoauth2), Token, true, false, Ok(Xoauth2)),
-        (&["OAUTHBEARER"], only(OauthBearer), Token, false, false, Err(hidden(OauthBearer))),
-        // A certificate shows no secret.
-        (&["PLAIN", "EXTERNAL"], only(External), Nothing, true, false, Ok(External)),
-        (&["PLAIN", "EXTERNAL"], only(External), Nothing, false, false, Ok(External)),
-        (&["PLAIN"], only(External), Nothing, true, false, none("PLAIN", None)),
-        // Nor does a ticket.
-        (&["PLAIN", "GSSAPI"], only(Gssapi), Ticket, true, false, Ok(Gssapi)),
-        (&["PLAIN", "gssapi"], only(Gssapi), Ticket, false, false, Ok(Gssapi)),
-        (&["PLAIN", "SCRAM-SHA-256"], only(Gssapi), Ticket, true, true, none("PLAIN SCRAM-SHA-256", None)),
-        (&["GSSAPI"], auto, Token, true, false, none("GSSAPI", None)),
-        (
-            &["GSSAPI"],
-            only(Gssapi),
-            Password,
-            true,
-            false,
-            Err(SaslError::Unfit("the mechanism takes a Kerberos ticket and no secret")),
-        ),
-    ];
-    for (offered, choice, kind, verified, bindable, expected) in cases {
-        let permit = permit(verified);
-        let chosen = choose(&Terms { offered, choice, kind, permit: &permit, bindable });
-        assert_eq!(chosen, expected, "{offered:?} {choice:?} {kind:?} verified: {verified} bindable: {bindable}");
-    }
-}
-
-#[test]
-fn what_is_in_the_clear_shows_no_certificate() {
-    let demand = Demand {
-        policy: Policy::Off,
-        trust: Trust::System,
-        start: Start::Starttls,
-        on_downgrade: OnDowngrade::Warn,
-        tlsa: Tlsa::Unasked,
-        request: Request::Nothing,
-    };
-    let Next::Clear(met) = after_ehlo(demand, false, &Prior::default()) else { panic!() };
-    let rule = SecretRule { allow_unverified: false, explicit_mechanism: true };
-    let permit = may_authenticate(&met, Reach::Local, rule).unwrap();
-    let choice = Choice::Only(Mechanism::External);
-    let terms = Terms { offered: &["EXTERNAL"], choice, kind: Kind::Nothing, permit: &permit, bindable: false };
-    assert!(matches!(choose(&terms), Err(SaslError::Unfit(_))));
-}
-
-#[test]
-fn an_exchange_that_would_show_the_secret_can_not_even_be_made_without_permission() {
-    for mechanism in Mechanism::BEST_FIRST {
-        let mine = match mechanism.takes() {
-            Kind::Password => credentials("u", "p"),
-            Kind::Token => secret("u", Secret::token("t".to_owned())),
-            Kind::Ticket => Credentials { choice: Choice::Only(mechanism), ..secret("u", pretend::secret(1)) },
-            Kind::Nothing => Credentials { choice: Choice::Only(mechanism), ..secret("u", Secret::nothing()) },
-        };
-        assert_eq!(begin(mechanism, &mine, &permit(false)).is_ok(), !mechanism.shows_secret(), "{mechanism:?}");
-        assert!(begin(mechanism, &mine, &permit(true)).is_ok(), "{mechanism:?}");
-    }
 }
 
 #[test]
@@ -294,120 +187,6 @@ fn external_says_who_or_leaves_it_to_the_certificate_and_nothing_more() {
     }
 }
 
-/// Tickets of nobody: a token is its text, and what is wrapped stands in brackets.
-mod pretend {
-    use std::{sync::Arc, time::Duration};
-
-    use super::*;
-
-    /// Every context takes this many tokens of the server's, "yes" each.
-    struct Pretend(Holder, u8);
-
-    struct Conversation(u8);
-
-    pub(super) fn secret(steps: u8) -> Secret {
-        let holder = Holder { principal: "u@REALM".to_owned(), lifetime: Duration::from_secs(60) };
-        Secret::tickets_of(Arc::new(Pretend(holder, steps)))
-    }
-
-    impl Tickets for Pretend {
-        fn holder(&self) -> &Holder {
-            &self.0
-        }
-
-        fn present(&self, host: Option<&str>) -> Result<(Box<dyn Context>, Message), NoTicket> {
-            let none = || NoTicket { because: "no ticket for a socket".to_owned(), hint: "get one", lasting: true };
-            let first = format!("for {}", host.ok_or_else(none)?).into_bytes();
-            Ok((Box::new(Conversation(self.1)), Zeroizing::new(first)))
-        }
-    }
-
-    impl Context for Conversation {
-        fn step(&mut self, token: &[u8]) -> Result<Stride, String> {
-            if token != b"yes" {
-                return Err("wrong key".to_owned());
-            }
-            self.0 -= 1;
-            let said = |text: &str| Zeroizing::new(text.as_bytes().to_vec());
-            Ok(if self.0 == 0 { Stride::Done(said("")) } else { Stride::Continue(said("more")) })
-        }
-
-        fn unwrap(&mut self, token: &[u8]) -> Result<Message, String> {
-            let text = token.strip_prefix(b"[").and_then(|token| token.strip_suffix(b"]")).ok_or("not wrapped")?;
-            Ok(Zeroizing::new(text.to_vec()))
-        }
-
-        fn wrap(&mut self, text: &[u8]) -> Result<Message, String> {
-            Ok(Zeroizing::new([b"[", text, b"]"].concat()))
-        }
-    }
-}
-
-fn ticketed(user: &str, steps: u8) -> Exchange {
-    let mine = Credentials { choice: Choice::Only(Mechanism::Gssapi), ..secret(user, pretend::secret(steps)) };
-    begin(Mechanism::Gssapi, &mine, &permit(false)).unwrap()
-}
-
-#[test]
-fn a_ticket_is_presented_and_no_security_layer_taken_whatever_else_is_offered() {
-    for (user, steps, layers) in [("", 1, 1), ("cron", 1, 7), ("cron", 2, 3)] {
-        for eager in [true, false] {
-            let mut client = ticketed(user, steps);
-            let first = if eager { client.initial(500) } else { None };
-            assert_eq!(first.unwrap_or_else(|| client.answer(b"").unwrap()).as_slice(), b"for mx.test");
-            for _ in 1..steps {
-                assert_eq!(client.answer(b"yes").unwrap().as_slice(), b"more");
-            }
-            assert_eq!(client.answer(b"yes").unwrap().as_slice(), b"", "nothing to say, and it is said");
-            assert!(client.finished(None).is_err(), "success before the layers were settled");
-            let choice = client.answer(&[b'[', layers, 0xff, 0xff, 0xff, b']']).unwrap();
-            assert_eq!(choice.as_slice(), [b"[\x01\0\0\0", user.as_bytes(), b"]"].concat());
-            assert!(client.answer(b"").is_err(), "all is said");
-            assert_eq!(client.finished(None), Ok(()));
-        }
-    }
-}
-
-#[test]
-fn a_server_that_does_not_prove_itself_or_wants_a_layer_is_not_logged_in_to() {
-    type Lie<'a> = (&'a [&'a [u8]], SaslError);
-    let lies: [Lie; 5] = [
-        (&[b"no"], SaslError::Token("wrong key".to_owned())),
-        (&[b"yes", b"\x01\0\0\0"], SaslError::Token("not wrapped".to_owned())),
-        (&[b"yes", b"[\x02\0\0\0]"], SaslError::Layered),
-        (&[b"yes", b"[\x06\0\x10\0]"], SaslError::Layered),
-        (&[b"yes", b"[\x01\0\0]"], SaslError::Broken("its offer of security layers is not 4 octets long")),
-    ];
-    for (challenges, expected) in lies {
-        let mut client = ticketed("cron", 1);
-        assert!(client.finished(None).is_err(), "success before anything was said");
-        client.initial(500).unwrap();
-        assert!(client.finished(None).is_err(), "success before the server proved anything");
-        let (last, before) = challenges.split_last().unwrap();
-        for challenge in before {
-            client.answer(challenge).unwrap();
-        }
-        assert_eq!(client.answer(last), Err(expected), "{challenges:?}");
-        assert!(client.finished(None).is_err());
-    }
-}
-
-#[test]
-fn without_a_ticket_nothing_is_begun_and_it_is_told_what_to_do() {
-    let mine = secret("u", pretend::secret(1));
-    let mine = Credentials { choice: Choice::Only(Mechanism::Gssapi), server: None, ..mine };
-    let error = begin(Mechanism::Gssapi, &mine, &permit(true)).err().unwrap();
-    assert_eq!((error.to_string().as_str(), error.advice()), ("no ticket for a socket", Some("get one")));
-    assert!(matches!(error, SaslError::NoTicket(NoTicket { lasting: true, .. })));
-}
-
-#[test]
-fn a_token_too_long_for_the_command_waits_for_a_challenge() {
-    let mut client = ticketed("cron", 1);
-    assert!(client.initial(5).is_none());
-    assert_eq!(client.answer(b"").unwrap().as_slice(), b"for mx.test");
-}
-
 #[test]
 fn a_response_too_long_for_the_command_waits_for_a_challenge_and_one_too_long_for_any_line_is_not_begun() {
     let token = |length| secret("u", Secret::token("t".repeat(length)));
@@ -445,12 +224,6 @@ fn login_answers_by_order_whatever_the_prompts() {
     }
 }
 
-#[test]
-fn no_error_shows_the_secret() {
-    let shown = format!("{:?}", credentials("tim", "hunter2"));
-    assert!(!shown.contains("hunter2"), "{shown}");
-}
-
 proptest! {
     #[test]
     fn no_response_makes_the_server_panic_or_grant(responses in proptest::collection::vec(any::<Vec<u8>>(), 1..5)) {
@@ -484,48 +257,4 @@ proptest! {
             prop_assert!(granted);
         }
     }
-}
-
-#[test]
-fn a_mask_hides_the_secret_in_each_of_its_forms_and_nothing_else() {
-    let mask = Mask::new(&credentials("me", "pass-w0rd"));
-    for (text, wanted) in [
-        ("5.7.8 no", "5.7.8 no"),
-        ("\"pass-w0rd\" is wrong, me: pass-w0rd!", "\"***\" is wrong, me: ***!"),
-        ("AUTH PLAIN AG1lAHBhc3MtdzByZA==", "AUTH PLAIN ***=="),
-        ("cGFzcy13MHJk", "***"),
-    ] {
-        assert_eq!(mask.hide(text), wanted);
-    }
-    assert_eq!(format!("{mask:?}"), "***");
-    assert_eq!(Mask::default().hide("pass-w0rd"), "pass-w0rd");
-    assert_eq!(Mask::new(&credentials("me", "")).hide("AG1lAA"), "***");
-    let token = secret("me@a.test", Secret::token("ya29.token".to_owned()));
-    let mask = Mask::new(&token);
-    for (mechanism, shown) in [(Mechanism::Xoauth2, "***"), (Mechanism::OauthBearer, "***")] {
-        let said = begin(mechanism, &token, &permit(true)).unwrap().initial(500).unwrap();
-        let told = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, &said);
-        assert_eq!(mask.hide(&told).trim_end_matches('='), shown);
-    }
-    assert_eq!(mask.hide("ya29.token"), "***");
-    assert_eq!(Mask::new(&secret("me", Secret::nothing())).hide("me"), "me");
-}
-
-#[test]
-fn what_breaks_off_within_the_secret_ends_before_it() {
-    let mask = Mask::new(&credentials("me", "pass-w0rd"));
-    for (text, wanted) in [
-        ("no pass-w0rd", "no ***"),
-        ("pass-w0rd, pass-w0r", "***, ***"),
-        ("no pass", "no ***"),
-        ("no pas", "no pas"),
-        ("passpass-w", "pass***"),
-        ("pass it on", "pass it on"),
-        ("AUTH PLAIN AG1lAHBhc3Mtd", "AUTH PLAIN ***"),
-        ("\u{fffd}pass", "\u{fffd}***"),
-        ("", ""),
-    ] {
-        assert_eq!(mask.hide_broken_off(text), wanted);
-    }
-    assert_eq!(Mask::default().hide_broken_off("pass"), "pass");
 }
