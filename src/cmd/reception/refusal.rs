@@ -36,6 +36,8 @@ impl Refusal {
             (Exit::Usage, Moment::Rcpt) => "501 5.1.3",
             (Exit::DataErr, Moment::Rcpt) => "550 5.1.1",
             (Exit::DataErr | Exit::Usage, Moment::Message) => "554 5.6.0",
+            (Exit::NoUser, Moment::Message) => "550 5.1.1",
+            (Exit::NoHost | Exit::Unavailable | Exit::Protocol, Moment::Message) => "554 5.0.0",
             _ => "451 4.3.0",
         };
         Self { code, error }

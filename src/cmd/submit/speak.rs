@@ -10,7 +10,10 @@ use std::{
 
 use super::{Desk, Ready};
 use crate::{
-    cmd::reception::{Host, Moment, Parcel, Reception, Refusal},
+    cmd::{
+        caller::complain,
+        reception::{Host, Moment, Parcel, Reception, Refusal},
+    },
     error::{Error, Exit},
     host::{config::Config, net::Link},
     smtp::server::{Action, Answer, Query, Seal, Server, Settings, Stored, fault::Faults},
@@ -202,7 +205,15 @@ impl Talk<'_> {
             };
             let (desk, log) = (self.desk, &self.config.log);
             let desk = Desk { id: received.id, ..Desk::new(desk.world, desk.program, desk.asked, log, Instant::now()) };
-            desk.dispatch(self.config, ready).map(|()| received.id).map_err(|error| Refusal::at(Moment::Message, error))
+            match desk.dispatch(self.config, ready) {
+                Ok(()) => Ok(received.id),
+                // It is safe, and a person is to know why it waits: the client must not send it again.
+                Err(error) if error.exit() == Exit::Ok => {
+                    complain(desk.program, desk.asked.errors, &error);
+                    Ok(received.id)
+                }
+                Err(error) => Err(Refusal::at(Moment::Message, error)),
+            }
         });
         match sent {
             Ok(id) => Stored::Kept(id.to_string()),
