@@ -69,6 +69,39 @@ fn a_server_that_does_not_offer_it_gets_nothing_but_bounces() {
     assert!(!delivered(&sink).unwrap().transaction.requiretls);
 }
 
+/// Puts a queue into the configuration.
+fn queueing(sealpost: &Sealpost, mode: &str) {
+    let (path, spool) = (sealpost.scratch.path().join("config.toml"), sealpost.scratch.path().join("spool"));
+    let lines = format!("mode = {mode:?}\ndir = {spool:?}\nretry_first = \"1h\"");
+    let text = std::fs::read_to_string(&path).unwrap().replace("mode = \"off\"", &lines);
+    sealpost.scratch.write("config.toml", text);
+}
+
+/// The next message that arrives.
+fn arrives(sink: &Sink) -> (Delivery, String) {
+    loop {
+        if let Event::Delivered(delivery) = sink.events.recv_timeout(std::time::Duration::from_secs(60)).unwrap() {
+            let sealpost::host::listen::Kept::Memory(octets) = &delivery.kept else { panic!("kept in memory") };
+            let text = String::from_utf8_lossy(octets).replace('\r', "");
+            return (*delivery, text);
+        }
+    }
+}
+
+#[test]
+fn a_queue_tells_the_sender_at_once_of_a_server_that_does_not_offer_it() {
+    for mode in ["fallback", "always"] {
+        let sink = sink(false, Tls::Starttls);
+        let sealpost = sealpost(&[account("relay", &sink, "requiretls = true")], &[&sink]);
+        queueing(&sealpost, mode);
+        let run = sealpost.send(&["-f", "me@client.test", "ok@sink.test"], MESSAGE.as_bytes());
+        assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{run:?}");
+        let (report, text) = arrives(&sink);
+        assert_eq!((report.transaction.sender.as_str(), report.transaction.recipients[0].address.as_str()), ("", "me@client.test"));
+        assert!(text.contains("\nStatus: 5.7.30\n") && text.contains("Action: failed"), "{text}");
+    }
+}
+
 #[test]
 fn a_fallback_that_offers_it_is_tried() {
     let (without, with) = (sink(false, Tls::Starttls), sink(true, Tls::Starttls));

@@ -169,6 +169,14 @@ pub enum Trouble {
     Unusable,
 }
 
+impl Trouble {
+    /// Whether it helps to leave the account alone for a while. A promise that is not to be had is told each message's sender at once, and
+    /// their reports have to go the same way.
+    pub fn is_worth_a_pause(self) -> bool {
+        !matches!(self, Self::Unpromised(_))
+    }
+}
+
 /// The worst fate: what the message as a whole is called.
 pub fn worst(outcomes: &[Outcome]) -> Fate {
     outcomes.iter().map(|o| o.fate).max_by_key(|f| f.gravity()).unwrap_or(Fate::Deferred)
