@@ -232,7 +232,7 @@ fn settings(config: &Config, uid: u32) -> Settings {
         lmtp: false,
         seal: Seal::Never,
         auth: None,
-        requiretls: false,
+        requiretls: crate::cmd::reception::promise(config),
         lone_lf: false,
         consult: true,
         private: true,

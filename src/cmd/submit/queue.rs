@@ -61,6 +61,10 @@ impl Desk<'_> {
         if let Some(fault) = fault {
             return Err(explain(exit, account, &delivered, false).and(&fault));
         }
+        if delivered.unpromised().is_some() {
+            // The sender gets a report.
+            return Ok(());
+        }
         let needs_a_person = |(_, trouble): &(String, Trouble)| matches!(trouble, Trouble::LoginRefused | Trouble::Unusable);
         if exit == Exit::TempFail && !delivered.troubles.iter().any(needs_a_person) {
             return Ok(());

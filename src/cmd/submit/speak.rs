@@ -12,7 +12,7 @@ use super::{Desk, Ready};
 use crate::{
     cmd::{
         caller::complain,
-        reception::{Host, Moment, Parcel, Reception, Refusal},
+        reception::{self, Host, Moment, Parcel, Reception, Refusal},
     },
     error::{Error, Exit},
     host::{config::Config, net::Link},
@@ -117,7 +117,7 @@ fn settings(desk: &Desk<'_>, config: &Config) -> Settings {
         lmtp: false,
         seal: Seal::Never,
         auth: None,
-        requiretls: false,
+        requiretls: reception::promise(config),
         lone_lf: true,
         consult: true,
         private: false,

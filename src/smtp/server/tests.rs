@@ -20,7 +20,7 @@ fn settings() -> Settings {
         lmtp: false,
         seal: Seal::Never,
         auth: None,
-        requiretls: false,
+        requiretls: Promise::Never,
         lone_lf: false,
         consult: false,
         private: false,
