@@ -121,8 +121,10 @@ pub enum Request {
     /// Nothing.
     #[default]
     Nothing,
-    /// `REQUIRETLS`: whoever passes the message on does so under TLS to a verified server, or not at all. Of the account.
+    /// `REQUIRETLS`: whoever passes the message on does so under TLS to a verified server, or not at all. Of the account, or of MAIL.
     Require,
+    /// `REQUIRETLS` where it is to be had: of a report on a message that had it, which is better read without than lost (RFC 8689 5).
+    Prefer,
     /// `TLS-Required: No`: better in plaintext than not at all. Of the message.
     Waive,
 }
@@ -132,7 +134,7 @@ impl Request {
     pub fn as_str(self) -> Option<&'static str> {
         match self {
             Self::Nothing => None,
-            Self::Require => Some("requiretls"),
+            Self::Require | Self::Prefer => Some("requiretls"),
             Self::Waive => Some("tls-required-no"),
         }
     }
@@ -167,14 +169,19 @@ impl Demand {
         self.policy.must_trust() || (self.obeys_dane() && matches!(self.tlsa, Tlsa::Usable | Tlsa::Unasked))
     }
 
-    /// The demand for a message, `waived` telling whether its header says `TLS-Required: No` (RFC 8689 3).
+    /// The demand for a message that asks for this.
     ///
-    /// That sets aside what the other side publishes: TLSA records make nothing mandatory for it. The account's own policy is this
+    /// `TLS-Required: No` in its header (RFC 8689 3) sets aside what the other side publishes: TLSA records make nothing mandatory for it. The account's own policy is this
     /// side's and stays, and the field counts for nothing where the account says REQUIRETLS (RFC 8689 4.1).
     #[must_use]
-    pub fn of_message(self, waived: bool) -> Self {
-        let request = if waived && self.request == Request::Nothing { Request::Waive } else { self.request };
+    pub fn of_message(self, asked: Request) -> Self {
+        let request = if self.request == Request::Nothing { asked } else { self.request };
         Self { request, ..self }
+    }
+
+    /// Whether a connection may ever meet what REQUIRETLS takes: TLS, and a server that is verified.
+    pub fn can_promise(self) -> bool {
+        self.policy.wants_tls() && self.trust != Trust::Any
     }
 
     /// Whether what DNSSEC says of the server, or that it can't be asked, may keep a message from being sent.
@@ -363,7 +370,7 @@ pub fn judge(demand: Demand, verdict: Verdict) -> Result<Met, Finding> {
     }
 }
 
-/// Why a message can't have the promise that its account wants (RFC 8689 4.2.1).
+/// Why a message can't have the promise that it, or its account, wants (RFC 8689 4.2.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unpromised {
     /// The server does not know REQUIRETLS.
@@ -385,8 +392,8 @@ impl Unpromised {
     /// What happened, for a person.
     pub fn because(self) -> &'static str {
         match self {
-            Self::NotOffered => "the account says requiretls, and the server does not offer REQUIRETLS (5.7.30)",
-            Self::Unverified => "the account says requiretls, and the server is not verified (5.7.10)",
+            Self::NotOffered => "requiretls is asked for, and the server does not offer REQUIRETLS (5.7.30)",
+            Self::Unverified => "requiretls is asked for, and the server is not verified (5.7.10)",
         }
     }
 
@@ -406,8 +413,8 @@ impl Unpromised {
 /// Why the message may not be said at all: it would go on from the server without the promise.
 pub fn may_require_tls(demand: Demand, met: &Met, offered: bool, bounce: bool) -> Result<bool, Unpromised> {
     match (demand.request, met.channel) {
-        (Request::Nothing | Request::Waive, _) => Ok(false),
-        (Request::Require, Channel::Verified) if offered => Ok(true),
+        (Request::Require | Request::Prefer, Channel::Verified) if offered => Ok(true),
+        (Request::Nothing | Request::Waive | Request::Prefer, _) => Ok(false),
         // A bounce is not to be lost for want of the promise (RFC 8689 5).
         (Request::Require, Channel::Verified) if bounce => Ok(false),
         (Request::Require, Channel::Verified) => Err(Unpromised::NotOffered),

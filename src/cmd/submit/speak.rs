@@ -10,7 +10,10 @@ use std::{
 
 use super::{Desk, Ready};
 use crate::{
-    cmd::reception::{Host, Moment, Parcel, Reception, Refusal},
+    cmd::{
+        caller::complain,
+        reception::{self, Host, Moment, Parcel, Reception, Refusal},
+    },
     error::{Error, Exit},
     host::{
         config::Config,
@@ -107,7 +110,7 @@ fn settings(desk: &Desk<'_>, config: &Config) -> Settings {
         lmtp: false,
         seal: Seal::Never,
         auth: None,
-        requiretls: false,
+        requiretls: reception::promise(config),
         lone_lf: true,
         hello_first: false,
         consult: true,
@@ -169,7 +172,15 @@ impl Clerk for Taker<'_> {
             };
             let (desk, log) = (self.desk, &self.config.log);
             let desk = Desk { id: received.id, ..Desk::new(desk.world, desk.program, desk.asked, log, Instant::now()) };
-            desk.dispatch(self.config, ready).map(|()| received.id).map_err(|error| Refusal::at(Moment::Message, error))
+            match desk.dispatch(self.config, ready) {
+                Ok(()) => Ok(received.id),
+                // It is safe, and a person is to know why it waits: the client must not send it again.
+                Err(error) if error.exit() == Exit::Ok => {
+                    complain(desk.program, desk.asked.errors, &error);
+                    Ok(received.id)
+                }
+                Err(error) => Err(Refusal::at(Moment::Message, error)),
+            }
         });
         match sent {
             Ok(id) => Stored::Kept(id.to_string()),
