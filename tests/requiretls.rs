@@ -71,8 +71,8 @@ fn a_server_that_does_not_offer_it_gets_nothing_but_bounces() {
 
 /// Puts a queue into the configuration.
 fn queueing(sealpost: &Sealpost, mode: &str) {
-    let (path, spool) = (sealpost.scratch.path().join("config.toml"), sealpost.scratch.path().join("spool"));
-    let lines = format!("mode = {mode:?}\ndir = \"{}\"\nretry_first = \"1h\"", spool.display());
+    let path = sealpost.scratch.path().join("config.toml");
+    let lines = format!("mode = {mode:?}\nretry_first = \"1h\"");
     let text = std::fs::read_to_string(&path).unwrap().replace("mode = \"off\"", &lines);
     sealpost.scratch.write("config.toml", text);
 }

@@ -70,7 +70,10 @@ fn what_can_not_go_now_is_queued_without_a_word_and_goes_later() {
     door.is(Mood::Open);
     later(&sealpost);
     let run = drain(&sealpost);
-    assert_eq!(told(&run.records), [row("send", "sent", 2, true, 0), row("send", "sent", 1, true, 0)]);
+    let mut sent = told(&run.records);
+    // Both are due since the same time.
+    sent.sort_unstable_by_key(|(_, _, attempts, ..)| *attempts);
+    assert_eq!(sent, [row("send", "sent", 1, true, 0), row("send", "sent", 2, true, 0)]);
     let mails = arrived(&sink);
     assert_eq!(mails.iter().map(|mail| kit::field(mail, "Message-ID")).collect::<Vec<_>>(), ["<report.1@client.test>"; 2]);
     // Both on one connection.
