@@ -3,25 +3,23 @@
 use std::{
     net::{IpAddr, SocketAddr},
     path::PathBuf,
-    time::Duration,
 };
 
 pub use find::{Location, Passed, Standing, dns, find, load, load_any, load_standing, load_traced, parse, usual};
+pub use limits::{Limits, Timeouts};
 pub use oauth::{ClientSecret, Endpoint, Keep, OAuth};
 pub use qualify::Qualify;
 pub use queue::{Mode, Queue, SOCKET, Serve};
+pub(super) use secret::WITHOUT_GSSAPI;
+pub use secret::{Auth, SecretSource};
 pub use senders::Senders;
 pub(super) use single::is_loopback;
 pub use single::{host, pin, proxy};
+pub(super) use tls::WITHOUT_NATIVE_TLS;
+pub use tls::{Backend, Tls, Version};
 pub use trace::Trace;
 
-use crate::{
-    mail::{
-        address::Address,
-        policy::{Demand, OnDowngrade, Policy, Request, Start, Tlsa, Trust},
-    },
-    smtp::sasl::{Choice, Kind, Secret},
-};
+use crate::mail::address::Address;
 
 mod account;
 mod auth;
@@ -30,6 +28,7 @@ mod environment;
 mod find;
 pub mod grow;
 mod keys;
+mod limits;
 mod login;
 mod names;
 mod oauth;
@@ -37,11 +36,13 @@ mod page;
 mod qualify;
 mod queue;
 mod read;
+mod secret;
 mod section;
 mod senders;
 mod single;
 mod spelling;
 mod state;
+mod tls;
 mod trace;
 mod values;
 
@@ -150,75 +151,6 @@ pub enum Memory {
     File(PathBuf),
 }
 
-/// `[limits]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Largest message in octets; `u64::MAX`: whatever the server's SIZE allows.
-    pub message_size: u64,
-    /// One budget for resolving and connecting, all addresses together.
-    pub connect: Duration,
-    /// Deadlines per command.
-    pub timeouts: Timeouts,
-    /// Recipients in one transaction (RFC 5321 4.5.3.1.8: a server takes at least 100).
-    pub recipients: usize,
-}
-
-/// How long a whole reply, or a block of data, may take (RFC 5321 4.5.3.2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Timeouts {
-    /// TLS handshake.
-    pub handshake: Duration,
-    /// The 220 at the start.
-    pub greeting: Duration,
-    /// EHLO, HELO, LHLO, STARTTLS, AUTH and the like.
-    pub command: Duration,
-    /// MAIL.
-    pub mail: Duration,
-    /// RCPT.
-    pub rcpt: Duration,
-    /// The 354 after DATA.
-    pub data: Duration,
-    /// Writing one block.
-    pub block: Duration,
-    /// The reply to the final dot or the last chunk.
-    pub end: Duration,
-}
-
-/// The defaults of RFC 5321 4.5.3.2; 2 minutes for the handshake.
-impl Default for Timeouts {
-    fn default() -> Self {
-        let minutes = |n: u64| Duration::from_secs(60 * n);
-        Self {
-            handshake: minutes(2),
-            greeting: minutes(5),
-            command: minutes(5),
-            mail: minutes(5),
-            rcpt: minutes(5),
-            data: minutes(2),
-            block: minutes(3),
-            end: minutes(10),
-        }
-    }
-}
-
-impl Timeouts {
-    /// None of them longer than this.
-    #[must_use]
-    pub fn at_most(self, most: Duration) -> Self {
-        let Self { handshake, greeting, command, mail, rcpt, data, block, end } = self;
-        Self {
-            handshake: handshake.min(most),
-            greeting: greeting.min(most),
-            command: command.min(most),
-            mail: mail.min(most),
-            rcpt: rcpt.min(most),
-            data: data.min(most),
-            block: block.min(most),
-            end: end.min(most),
-        }
-    }
-}
-
 /// SMTP, or LMTP with its reply per recipient (RFC 2033).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
@@ -321,176 +253,6 @@ pub struct Account {
     pub tls: Tls,
     /// `[…auth]`.
     pub auth: Option<Auth>,
-}
-
-/// `[accounts.NAME.tls]`.
-#[derive(Clone, Debug)]
-pub struct Tls {
-    /// Policy, trust, start and downgrade rule.
-    pub demand: Demand,
-    /// Anchors instead of the system's store.
-    pub ca_file: Option<PathBuf>,
-    /// Revocation lists.
-    pub crl_file: Option<PathBuf>,
-    /// SHA-256 digests of the certificate or its `SubjectPublicKeyInfo`.
-    pub pins: Vec<[u8; 32]>,
-    /// Name for SNI and verification; `None`: the host.
-    pub server_name: Option<String>,
-    /// The oldest version that is spoken.
-    pub min_version: Version,
-    /// Which library seals.
-    pub backend: Backend,
-    /// Certificate chain and key to show when the server asks.
-    pub client_identity: Option<(PathBuf, PathBuf)>,
-}
-
-/// A version of TLS.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Version {
-    /// 1.0; not with rustls.
-    Tls10,
-    /// 1.1; not with rustls.
-    Tls11,
-    /// 1.2.
-    Tls12,
-    /// 1.3.
-    Tls13,
-}
-
-impl Version {
-    /// The words of the configuration.
-    pub(super) const WORDS: [(&str, Self); 4] =
-        [("1.0", Self::Tls10), ("1.1", Self::Tls11), ("1.2", Self::Tls12), ("1.3", Self::Tls13)];
-
-    /// The word in the configuration.
-    pub fn as_str(self) -> &'static str {
-        Self::WORDS[self as usize].0
-    }
-}
-
-/// Why `mechanism = "GSSAPI"` can't be had.
-pub(super) const WITHOUT_GSSAPI: &str = "this sealpost was built without GSSAPI (Kerberos)";
-
-/// Why `backend = "native-tls"` can't be had.
-pub(super) const WITHOUT_NATIVE_TLS: &str = "this sealpost was built without native-tls";
-
-/// A library that speaks TLS.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Backend {
-    /// rustls.
-    Rustls,
-    /// The system's own (OpenSSL), by way of native-tls; only in a sealpost that was built with it.
-    NativeTls,
-}
-
-impl Backend {
-    /// The word in the configuration.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Rustls => "rustls",
-            Self::NativeTls => "native-tls",
-        }
-    }
-}
-
-/// `[accounts.NAME.auth]`.
-#[derive(Clone, Debug)]
-pub struct Auth {
-    /// Authentication identity; empty with EXTERNAL where the certificate says it.
-    pub user: String,
-    /// Which mechanism.
-    pub choice: Choice,
-    /// Where the secret lives.
-    pub source: SecretSource,
-    /// Let a reusable secret go to a server whose certificate was not verified.
-    pub allow_unverified: bool,
-}
-
-/// Where a secret lives.
-#[derive(Clone, Debug)]
-pub enum SecretSource {
-    /// In the configuration itself (0600).
-    Inline(Secret),
-    /// First line of a file that only its owner can read.
-    File(PathBuf),
-    /// First line that a command prints.
-    Command(String),
-    /// An environment variable.
-    Environment(String),
-    /// A file of this name in `$CREDENTIALS_DIRECTORY` (systemd.exec(5)).
-    Credential(String),
-    /// The Secret Service, or the keychain of macOS.
-    Keyring,
-    /// `~/.netrc`.
-    Netrc,
-    /// An access token that a command prints.
-    TokenCommand {
-        /// The command.
-        command: String,
-        /// Whether a token that says until when it lasts is kept until then.
-        cache: bool,
-    },
-    /// An access token that we obtain ourselves.
-    OAuth(Box<OAuth>),
-    /// Asked on the terminal.
-    Prompt,
-    /// A Kerberos ticket, wherever the system's library finds it.
-    Ticket,
-    /// There is none: the client certificate speaks for the account.
-    Nowhere,
-}
-
-impl SecretSource {
-    /// What kind of secret comes of it.
-    pub fn kind(&self) -> Kind {
-        match self {
-            Self::Inline(_)
-            | Self::File(_)
-            | Self::Command(_)
-            | Self::Environment(_)
-            | Self::Credential(_)
-            | Self::Keyring
-            | Self::Netrc
-            | Self::Prompt => Kind::Password,
-            Self::TokenCommand { .. } | Self::OAuth(_) => Kind::Token,
-            Self::Ticket => Kind::Ticket,
-            Self::Nowhere => Kind::Nothing,
-        }
-    }
-}
-
-impl Auth {
-    /// Whether the configuration itself holds a secret.
-    pub fn is_written_out(&self) -> bool {
-        match &self.source {
-            SecretSource::Inline(_) => true,
-            SecretSource::OAuth(oauth) => matches!(oauth.client_secret, ClientSecret::Inline(_)),
-            _ => false,
-        }
-    }
-}
-
-impl Tls {
-    /// TLS with a server that an authority vouches for: the system's, or one of `ca_file`.
-    pub(super) fn verified(ca_file: Option<PathBuf>) -> Self {
-        Self {
-            demand: Demand {
-                policy: Policy::Required,
-                trust: Trust::System,
-                start: Start::Implicit,
-                on_downgrade: OnDowngrade::Warn,
-                tlsa: Tlsa::Unasked,
-                request: Request::Nothing,
-            },
-            ca_file,
-            crl_file: None,
-            pins: Vec::new(),
-            server_name: None,
-            min_version: Version::Tls12,
-            backend: Backend::Rustls,
-            client_identity: None,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The reader over text: what is right, and where each fault is shown.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use proptest::prelude::*;
 
@@ -8,8 +8,8 @@ use super::*;
 use crate::{
     error::Error,
     host::world::Pretend,
-    mail::policy::{OnDowngrade, Policy, Request, Start, Tlsa, Trust},
-    smtp::sasl::Mechanism,
+    mail::policy::{Demand, OnDowngrade, Policy, Request, Start, Tlsa, Trust},
+    smtp::sasl::{Choice, Mechanism},
 };
 
 mod documents;
