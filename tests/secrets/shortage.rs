@@ -1,4 +1,4 @@
-//! Is a system that is short of something told from a configuration that is wrong? (EX_TEMPFAIL against EX_CONFIG)
+//! Is a system that is short of something told from a configuration that is wrong? (`EX_TEMPFAIL` against `EX_CONFIG`)
 
 use crate::{
     common::{MESSAGE, PASSWORD, Sealpost, USER, certificate::Authority},
