@@ -40,6 +40,18 @@ fn an_smtp_client_does_not_send_again_what_is_safe_nor_what_was_refused_for_good
 const ALWAYS: &str = "mode = \"always\"";
 
 #[test]
+fn an_smtp_client_that_breaks_off_in_a_message_is_no_success() {
+    let sink = kit::sink(&[]);
+    let sealpost = client(sink.address.port(), "mode = \"off\"", "");
+    let begin = "EHLO x\nMAIL FROM:<me@client.test>\nRCPT TO:<ok@sink.test>\n";
+    for (said, code) in [("", 0), ("DATA\nSubject: half\n", 75), ("BDAT 100 LAST\nSubject: half\n", 75), ("BDAT 3\nx: ", 75)] {
+        let run = sealpost.send(&["-bs"], format!("{begin}{said}").as_bytes());
+        assert_eq!((run.code, arrived(&sink).len()), (code, 0), "{said:?}: {run:?}");
+        assert_eq!(run.stderr.contains("it ended in the middle of a message"), code != 0, "{run:?}");
+    }
+}
+
+#[test]
 fn without_a_queue_nothing_is_made_for_one() {
     let door = Door::to(&kit::sink(&[]));
     door.is(Mood::Down);
