@@ -88,6 +88,7 @@ const SELDOM: &[&[&str]] = &[
     &["sealpost", "host", "config", "grow"],
     &["sealpost", "host", "ledger"],
     &["sealpost", "host", "listen"],
+    &["sealpost", "host", "made"],
     &["sealpost", "host", "probe"],
     &["sealpost", "host", "sandbox"],
     &["sealpost", "host", "service"],

@@ -14,6 +14,7 @@ use crate::{
         config,
         import::{Below, Draft, Kind, Note, Sort, Texts, import},
         secrets,
+        terminal::Watch,
         world::World,
     },
 };
@@ -68,6 +69,8 @@ pub struct Options {
 /// What is there can't be read or carried over, or ours can't be written.
 pub fn run(world: &dyn World, options: &Options, out: &mut dyn Write, talk: &mut dyn Write) -> Result<Exit, Error> {
     secrets::conceal();
+    // Before there are other threads.
+    let watch = Watch::begin();
     let texts = Below(options.root.clone());
     let kind = options.from.as_deref().and_then(|word| Kind::ALL.into_iter().find(|kind| kind.as_str() == word));
     let draft = import(world, &texts, kind, &options.files)?;
@@ -80,7 +83,7 @@ pub fn run(world: &dyn World, options: &Options, out: &mut dyn Write, talk: &mut
     match &path {
         Some(path) => {
             let public = is_public(world, &texts, options, &draft, path);
-            let files = draft.write(path, public, options.force)?;
+            let files = watch.whole(|| draft.write(path, public, options.force))?;
             told += &written(&files, public, &draft);
         }
         None => told += &shown(&draft),

@@ -69,6 +69,25 @@ fn a_link_or_a_directory_in_the_way_is_no_place_to_write() {
 }
 
 #[test]
+fn what_can_t_be_finished_leaves_nothing_and_what_was_there_as_it_was() {
+    let sealpost = ann();
+    // The password has its file by the time that this turns out to be too long a name for one.
+    let long = format!("new/below/{}.toml", "x".repeat(240));
+    let config = sealpost.scratch.path().join(&long);
+    let run = import(&sealpost, &["-o", config.to_str().unwrap()]);
+    assert_eq!((run.code, run.stderr.contains("File name too long")), (73, true), "{}", run.stderr);
+    assert!(!run.stderr.contains("os error") && !sealpost.scratch.path().join("new").exists(), "{}", run.stderr);
+
+    let secret = config.with_file_name("secrets/default");
+    fs::create_dir_all(secret.parent().unwrap()).unwrap();
+    fs::set_permissions(secret.parent().unwrap(), fs::Permissions::from_mode(0o700)).unwrap();
+    fs::write(&secret, "before\n").unwrap();
+    assert_eq!(import(&sealpost, &["-o", config.to_str().unwrap(), "--force"]).code, 73);
+    assert_eq!(fs::read_to_string(&secret).unwrap(), "before\n");
+    assert_eq!(fs::read_dir(secret.parent().unwrap()).unwrap().count(), 1);
+}
+
+#[test]
 fn what_was_imported_is_read_with_its_secret() {
     let sealpost = ann();
     let config = sealpost.scratch.path().join("new/config.toml");
