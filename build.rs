@@ -101,6 +101,7 @@ const SELDOM: &[&[&str]] = &[
     &["sealpost", "host", "config", "trace"],
     &["sealpost", "host", "ledger"],
     &["sealpost", "host", "listen"],
+    &["sealpost", "host", "made"],
     &["sealpost", "host", "probe"],
     &["sealpost", "host", "sandbox"],
     &["sealpost", "host", "service"],

@@ -70,6 +70,7 @@ pub mod host {
     pub mod journal;
     pub mod ledger;
     pub mod listen;
+    mod made;
     pub mod memory;
     pub mod narrate;
     pub mod net;

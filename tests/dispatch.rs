@@ -173,3 +173,33 @@ fn closed_standard_files_change_no_exit_code() {
         assert_eq!(status.code(), Some(exit), "{args}");
     }
 }
+
+#[test]
+fn a_home_that_is_no_absolute_path_is_none_wherever_the_caller_stands() {
+    let scratch = tempfile::tempdir().unwrap();
+    let beside = scratch.path().join("rel/.config/sealpost");
+    std::fs::create_dir_all(&beside).unwrap();
+    std::fs::create_dir_all(scratch.path().join("rel/sealpost")).unwrap();
+    for directory in [beside, scratch.path().join("rel/sealpost")] {
+        std::fs::write(directory.join("config.toml"), "[accounts.planted]\nhost = \"planted.test\"\n").unwrap();
+    }
+    let home = scratch.path().join("home");
+    let home = home.to_str().unwrap();
+    for variables in [
+        &[("HOME", "rel")][..],
+        &[("HOME", "./rel")],
+        &[("HOME", home), ("XDG_CONFIG_HOME", "rel"), ("XDG_STATE_HOME", "rel")],
+        &[("HOME", "rel"), ("XDG_CONFIG_HOME", "rel"), ("XDG_STATE_HOME", "rel")],
+    ] {
+        for args in [&["config", "path"][..], &["config", "show"], &["trust", "list"], &["log"]] {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_sealpost"));
+            command.args(args).env_clear().envs(variables.iter().copied()).current_dir(scratch.path());
+            let output = command.output().unwrap();
+            let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+            assert!(!said.contains("rel/") && !said.contains("planted"), "{variables:?}, {args:?}: {said}");
+        }
+    }
+    // Nothing was made there.
+    assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 1);
+    assert_eq!(std::fs::read_dir(scratch.path().join("rel")).unwrap().count(), 2);
+}

@@ -13,5 +13,13 @@ mod files;
 mod golden;
 #[path = "import/kit.rs"]
 mod kit;
+#[path = "import/peers.rs"]
+mod peers;
+#[path = "differential/postfix.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
+mod postfix;
 #[path = "import/pretend.rs"]
 mod pretend;
+#[path = "callers/recorder.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
+mod recorder;

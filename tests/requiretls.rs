@@ -69,6 +69,73 @@ fn a_server_that_does_not_offer_it_gets_nothing_but_bounces() {
     assert!(!delivered(&sink).unwrap().transaction.requiretls);
 }
 
+/// Puts a queue into the configuration.
+fn queueing(sealpost: &Sealpost, mode: &str) {
+    let path = sealpost.scratch.path().join("config.toml");
+    let lines = format!("mode = {mode:?}\nretry_first = \"1h\"");
+    let text = std::fs::read_to_string(&path).unwrap().replace("mode = \"off\"", &lines);
+    sealpost.scratch.write("config.toml", text);
+}
+
+/// The next message that arrives.
+fn arrives(sink: &Sink) -> (Delivery, String) {
+    loop {
+        if let Event::Delivered(delivery) = sink.events.recv_timeout(std::time::Duration::from_secs(60)).unwrap() {
+            let sealpost::host::listen::Kept::Memory(octets) = &delivery.kept else { panic!("kept in memory") };
+            let text = String::from_utf8_lossy(octets).replace('\r', "");
+            return (*delivery, text);
+        }
+    }
+}
+
+#[test]
+fn a_queue_tells_the_sender_at_once_of_a_server_that_does_not_offer_it() {
+    for mode in ["fallback", "always"] {
+        let sink = sink(false, Tls::Starttls);
+        let sealpost = sealpost(&[account("relay", &sink, "requiretls = true")], &[&sink]);
+        queueing(&sealpost, mode);
+        let run = sealpost.send(&["-f", "me@client.test", "ok@sink.test"], MESSAGE.as_bytes());
+        assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{run:?}");
+        let (report, text) = arrives(&sink);
+        assert_eq!((report.transaction.sender.as_str(), report.transaction.recipients[0].address.as_str()), ("", "me@client.test"));
+        assert!(text.contains("\nStatus: 5.7.30\n") && text.contains("Action: failed"), "{text}");
+    }
+}
+
+/// What `-bs` answers to the end of a message that asks for it.
+fn spoken(sealpost: &Sealpost) -> (String, Run) {
+    let mail = "MAIL FROM:<me@client.test> REQUIRETLS\nRCPT TO:<ok@sink.test>";
+    let run = sealpost.send(&["-bs"], format!("EHLO x\n{mail}\nDATA\n{MESSAGE}.\nQUIT\n").as_bytes());
+    let answer = run.stdout.lines().skip_while(|line| !line.starts_with("354 ")).nth(1).unwrap_or_default().to_owned();
+    (answer, run)
+}
+
+#[test]
+fn a_message_that_asks_for_it_itself_has_it_or_is_refused_at_once() {
+    for mode in ["off", "fallback", "always"] {
+        let (with, without) = (sink(true, Tls::Starttls), sink(false, Tls::Starttls));
+        let first = account("relay", &without, "").replacen("port", "fallback = [\"second\"]\nport", 1);
+        let willing = sealpost(&[first, account("second", &with, "")], &[&without, &with]);
+        let unwilling = sealpost(&[account("relay", &without, "")], &[&without]);
+        if mode != "off" {
+            queueing(&willing, mode);
+            queueing(&unwilling, mode);
+        }
+        let (answer, run) = spoken(&willing);
+        assert!(answer.starts_with("250 ") && run.stdout.contains("250-REQUIRETLS"), "{run:?}");
+        assert!(arrives(&with).0.transaction.requiretls);
+
+        let (answer, run) = spoken(&unwilling);
+        if mode == "off" {
+            assert!(answer.starts_with("554 ") && answer.contains("does not offer REQUIRETLS (5.7.30)"), "{run:?}");
+            assert_eq!((run.field("/status"), run.last()["exit"].as_u64()), ("failed", Some(69)), "{run:?}");
+        } else {
+            assert!(answer.starts_with("250 ") && run.stderr.is_empty(), "{run:?}");
+            assert!(arrives(&without).1.contains("\nStatus: 5.7.30\n"));
+        }
+    }
+}
+
 #[test]
 fn a_fallback_that_offers_it_is_tried() {
     let (without, with) = (sink(false, Tls::Starttls), sink(true, Tls::Starttls));

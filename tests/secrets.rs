@@ -18,5 +18,7 @@ mod kit;
 mod process;
 #[path = "secrets/recipes.rs"]
 mod recipes;
+#[path = "secrets/shortage.rs"]
+mod shortage;
 #[path = "secrets/system_log.rs"]
 mod system_log;

@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use sealpost::smtp::server::{Action, Answer, Seal, Server, Settings, Stored, fault::Faults};
+use sealpost::smtp::server::{Action, Answer, Promise, Seal, Server, Settings, Stored, fault::Faults};
 
 fuzz_target!(|input: (u8, bool, Vec<u8>)| {
     let (step, lmtp, bytes) = input;
@@ -12,7 +12,7 @@ fuzz_target!(|input: (u8, bool, Vec<u8>)| {
         lmtp,
         seal: Seal::Offered,
         auth: None,
-        requiretls: true,
+        requiretls: Promise::Sealed,
         lone_lf: false,
         hello_first: true,
         consult: true,

@@ -80,8 +80,8 @@ pub struct Delivery<'a> {
     /// at once.
     pub late: Option<Vec<record::Either>>,
     unreported: Vec<Outcome>,
-    /// The message says `TLS-Required: No`.
-    tls_waived: bool,
+    /// What the message asks of TLS.
+    asked: Request,
     /// Connections are kept for the next message; one is there.
     keeps: bool,
     kept: Option<Kept>,
@@ -136,7 +136,7 @@ impl<'a> Delivery<'a> {
             resting: None,
             late: None,
             unreported: Vec::new(),
-            tls_waived: false,
+            asked: Request::Nothing,
             keeps: false,
             kept: None,
             is_halted: false,
@@ -150,7 +150,11 @@ impl<'a> Delivery<'a> {
         let fallbacks = account.fallback.iter().filter_map(|name| self.config.account(name));
         let accounts: Vec<&Account> = std::iter::once(account).chain(fallbacks).collect();
         let mut rest = Arc::new(envelope.clone());
-        self.tls_waived = content.facts().tls_waived;
+        self.asked = match envelope.request {
+            // What MAIL says counts more than the header (RFC 8689 4.1).
+            Request::Nothing if content.facts().tls_waived => Request::Waive,
+            request => request,
+        };
         let mut tally = Tally::default();
         let rests = |account: &Account| self.resting.is_some_and(|rests| rests(&account.name));
         let tried: Vec<(usize, &Account)> = accounts.into_iter().enumerate().filter(|(_, account)| !rests(account)).collect();
@@ -269,7 +273,7 @@ impl<'a> Delivery<'a> {
 
     /// What the account asks of TLS for this message.
     fn demand(&self, account: &Account) -> Demand {
-        let demand = account.tls.demand.of_message(self.tls_waived);
+        let demand = account.tls.demand.of_message(self.asked);
         if demand.request == Request::Waive {
             self.narrator.note("the message says TLS-Required: No: what the server's domain publishes makes TLS no duty for it");
         }
@@ -421,7 +425,7 @@ impl<'a> Delivery<'a> {
         let error = withheld(account, finding);
         self.narrator.note(&error.summary());
         let outcomes = undecided(envelope, Exit::TempFail);
-        let log = Logged::new(account.tls.demand.of_message(self.tls_waived), &envelope.sender, Some(finding));
+        let log = Logged::new(account.tls.demand.of_message(self.asked), &envelope.sender, Some(finding));
         self.record(account, &outcomes, Some(&error), log, Instant::now());
         Ended::without(outcomes, error, Trouble::TlsUnmet)
     }

@@ -14,6 +14,7 @@ use crate::{
         config,
         import::{Below, Draft, Kind, Note, Sort, Texts, import},
         secrets,
+        terminal::Watch,
         world::World,
     },
 };
@@ -30,8 +31,7 @@ Examples:
                                             both files of msmtp, for use
   sealpost config import /etc/ssmtp/ssmtp.conf -o new.toml
   sealpost config import /etc/nullmailer    all files of nullmailer
-  sealpost config import /etc/postfix/main.cf
-                                            with the tables that it names
+  sealpost config import /etc/postfix       main.cf and the tables that it names
   sealpost config import --root /mnt /etc/dma/dma.conf
                                             of a machine that is mounted there";
 
@@ -42,7 +42,7 @@ const WIDTH: usize = 79;
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub struct Options {
-    /// The configuration to import; of msmtp also the system's and the user's
+    /// The configuration to import, or its directory; of msmtp also the system's and the user's
     #[arg(required = true, num_args = 1..=2, value_hint = ValueHint::AnyPath)]
     files: Vec<PathBuf>,
     /// Whose configuration it is, where its name and its words don't say it
@@ -68,6 +68,8 @@ pub struct Options {
 /// What is there can't be read or carried over, or ours can't be written.
 pub fn run(world: &dyn World, options: &Options, out: &mut dyn Write, talk: &mut dyn Write) -> Result<Exit, Error> {
     secrets::conceal();
+    // Before there are other threads.
+    let watch = Watch::begin();
     let texts = Below(options.root.clone());
     let kind = options.from.as_deref().and_then(|word| Kind::ALL.into_iter().find(|kind| kind.as_str() == word));
     let draft = import(world, &texts, kind, &options.files)?;
@@ -79,8 +81,14 @@ pub fn run(world: &dyn World, options: &Options, out: &mut dyn Write, talk: &mut
     let mut told = told(&draft, &options.files);
     match &path {
         Some(path) => {
-            let public = is_public(world, &texts, options, &draft, path);
-            let files = draft.write(path, public, options.force)?;
+            if draft.sources.iter().any(|file| texts.is_same(file, path)) {
+                let because = "it is what is being imported, and would be gone";
+                return Err(
+                    Error::new(Exit::CantCreat, format!("writing {}", path.display()), because).hint("name another with -o")
+                );
+            }
+            let public = is_public(world, &texts, &draft, path);
+            let files = watch.whole(|| draft.write(path, public, options.force))?;
             told += &written(&files, public, &draft);
         }
         None => told += &shown(&draft),
@@ -171,9 +179,9 @@ fn check(output: Option<&Path>, is_written: bool) -> String {
 }
 
 /// The system's configuration is for all to read, since no password is in it; but not a command that not all could read before.
-fn is_public(world: &dyn World, texts: &dyn Texts, options: &Options, draft: &Draft, path: &Path) -> bool {
+fn is_public(world: &dyn World, texts: &dyn Texts, draft: &Draft, path: &Path) -> bool {
     let is_system = path.parent() == Some(world.etc().join("sealpost").as_path());
-    is_system && (!draft.has_commands || options.files.iter().all(|file| texts.is_public(file)))
+    is_system && (!draft.has_commands || draft.sources.iter().all(|file| texts.is_public(file)))
 }
 
 /// Lines that fit a terminal, the first of which begins with `sign`, the others with as many spaces.

@@ -25,9 +25,10 @@ use crate::{
         content::Content as _,
         envelope::{Dsn, Envelope, parse_envid},
         list::Mailbox,
+        policy::Request,
         recipients::Wish,
     },
-    smtp::server::{Recipient, Transaction},
+    smtp::server::{Promise, Recipient, Transaction},
 };
 
 mod refusal;
@@ -44,6 +45,12 @@ pub enum Host {
         /// This caller may choose any sender.
         free: bool,
     },
+}
+
+/// Whether what this machine's programs hand in may ask for REQUIRETLS: the queue remembers it, and an account could have it.
+pub fn promise(config: &Config) -> Promise {
+    let is_possible = config.accounts.iter().any(|account| account.tls.demand.can_promise());
+    if is_possible { Promise::Local } else { Promise::Never }
 }
 
 /// Where one client hands in its messages.
@@ -115,6 +122,11 @@ impl<'a> Reception<'a> {
             Some(_) => refused(error.with_exit(Exit::Usage)),
             None => refused(error),
         })?;
+        if mail.requiretls && !account.tls.demand.can_promise() {
+            let because = format!("account {} never verifies its server", account.name);
+            let error = Error::new(Exit::Unavailable, "taking a message under REQUIRETLS", because);
+            return Err(Refusal { code: "550 5.7.10", error });
+        }
         let sender = match self.host {
             Host::Caller => addressing::sender(asked.clone(), account, &self.domain),
             Host::Service { free } => addressing::claimed_sender(asked.clone(), account, &self.domain, free),
@@ -144,7 +156,8 @@ impl<'a> Reception<'a> {
             .transpose()
             .map_err(|error| Refusal::at(Moment::Mail, Error::new(Exit::Usage, "reading ENVID", format!("it {error}"))))?;
         let dsn = Dsn { notify: None, ret: transaction.ret, envid };
-        let envelope = Envelope { sender: origin.sender.clone(), recipients, dsn };
+        let request = if transaction.requiretls { Request::Require } else { Request::Nothing };
+        let envelope = Envelope { sender: origin.sender.clone(), recipients, dsn, request };
         let options = Options { limit: self.config.limits.message_size, ignore_dots: true, temp_dir: self.temp_dir.clone() };
         Ok(Parcel { id: self.name(), origin, envelope, intake: Ok(Intake::new(&options)) })
     }

@@ -206,7 +206,7 @@ fn write_ca(options: &Options, address: SocketAddr, pem: &str) -> Result<PathBuf
 
 /// The port is in the name so that two sinks keep apart; it is the same at the next start, so that a configuration stays right.
 fn usual_ca(port: u16) -> Result<PathBuf, Error> {
-    let base = BaseDirs::new().and_then(|base| base.state_dir().map(Path::to_owned));
+    let base = BaseDirs::new().and_then(|base| base.state_dir().filter(|path| path.is_absolute()).map(Path::to_owned));
     let directory = base.ok_or_else(|| no_ca("there is no state directory (HOME is not set)"))?.join("sealpost");
     let made = DirBuilder::new().recursive(true).mode(0o700).create(&directory);
     made.map_err(|error| no_ca(&format!("{}: {error}", directory.display())))?;

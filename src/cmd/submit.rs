@@ -27,6 +27,7 @@ use crate::{
     mail::{
         address::{Address, ReversePath},
         envelope::Envelope,
+        policy,
         recipients::{ResentToNobody, header_recipients},
     },
 };
@@ -193,7 +194,7 @@ impl<'a> Desk<'a> {
             None
         };
         let recipients = addressing::recipients(self.asked, named, &domain, config).map_err(late)?;
-        let envelope = Envelope { sender, recipients, dsn: self.asked.dsn.clone() };
+        let envelope = Envelope { sender, recipients, dsn: self.asked.dsn.clone(), request: policy::Request::Nothing };
         let completer = Completer {
             world: self.world,
             domain: &domain,

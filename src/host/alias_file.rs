@@ -4,7 +4,7 @@ use std::{io, path::Path};
 
 use super::{careful, config::Aliases as Place};
 use crate::{
-    error::{Error, Exit},
+    error::Error,
     mail::aliases::{Aliases, Fault},
 };
 
@@ -47,12 +47,7 @@ fn read(place: &Place) -> Result<Option<Vec<u8>>, Error> {
         Err(error) if may_miss && error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => {
             let told = Error::new(careful::exit(&error), format!("reading the aliases in {}", path.display()), error.to_string());
-            Err(match told.exit() {
-                Exit::TempFail => {
-                    told.hint("the system is short of something: try again later, or raise the limits of the caller (ulimit)")
-                }
-                _ => told.hint("make it readable, name another file with `aliases`, or set aliases = \"\""),
-            })
+            Err(careful::advised(told, "make it readable, name another file with `aliases`, or set aliases = \"\""))
         }
     }
 }
@@ -60,6 +55,7 @@ fn read(place: &Place) -> Result<Option<Vec<u8>>, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Exit;
 
     #[test]
     fn what_is_no_file_is_told_at_once_and_in_little_memory() {

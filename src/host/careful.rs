@@ -9,7 +9,7 @@ use std::{
 
 use rustix::io::Errno;
 
-use crate::error::Exit;
+use crate::error::{Error, Exit};
 
 /// What it means that a file can't be read: that the configuration is wrong, or that the system is short of something just now, and
 /// who tries again later loses nothing.
@@ -17,6 +17,16 @@ pub(super) fn exit(error: &io::Error) -> Exit {
     match Errno::from_io_error(error) {
         Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::IO | Errno::STALE) => Exit::TempFail,
         _ => Exit::Config,
+    }
+}
+
+/// What can be done about an error with such a code: `mend` the configuration, where that is what is wrong.
+pub(super) fn advised(error: Error, mend: impl Into<String>) -> Error {
+    match error.exit() {
+        Exit::TempFail => {
+            error.hint("the system is short of something: try again later, or raise the limits of the caller (ulimit)")
+        }
+        _ => error.hint(mend),
     }
 }
 

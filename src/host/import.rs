@@ -28,6 +28,9 @@ mod write;
 /// Larger than any configuration, small enough to be read at once.
 const LARGEST: u64 = 1 << 20;
 
+/// U+FEFF in UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// Where the texts come from that an import reads: none is ever run, and nothing is written.
 pub trait Texts {
     /// The text at `path`; octets that are not UTF-8 are replaced.
@@ -54,9 +57,23 @@ impl Below {
     }
 }
 
+impl Below {
+    /// Whether the text at `file` is what `path` leads to on this machine.
+    pub fn is_same(&self, file: &Path, path: &Path) -> bool {
+        let inode = |metadata: std::fs::Metadata| (metadata.dev(), metadata.ino());
+        let wanted = path.metadata().map(inode).ok();
+        let found = self.path(file).metadata().map(inode).ok();
+        wanted.is_some() && wanted == found
+    }
+}
+
 impl Texts for Below {
     fn read(&self, path: &Path) -> io::Result<String> {
-        let octets = careful::read(&self.path(path), LARGEST)?;
+        let mut octets = careful::read(&self.path(path), LARGEST)?;
+        // What editors of other systems put first is no part of the text.
+        if octets.starts_with(BYTE_ORDER_MARK) {
+            octets.drain(..BYTE_ORDER_MARK.len());
+        }
         // Not `from_utf8_lossy`, which would leave a second copy of passwords behind where all is well.
         Ok(String::from_utf8(octets).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
     }
@@ -77,13 +94,14 @@ impl Texts for Below {
 pub fn import(world: &dyn World, texts: &dyn Texts, kind: Option<Kind>, files: &[PathBuf]) -> Result<Draft, Error> {
     let mut pages = Vec::new();
     for file in files {
-        pages.push(Page { path: file.clone(), text: read(texts, file)? });
+        let path = if texts.is_directory(file) { detect::main_file(texts, file, kind)? } else { file.clone() };
+        let text = read(texts, &path)?;
+        pages.push(Page { path, text });
     }
     let Some(first) = pages.first() else {
         return Err(Error::new(Exit::Usage, "importing a configuration", "there is no file"));
     };
-    let of_directory = texts.is_directory(&first.path).then_some(Kind::Nullmailer);
-    let found = kind.or(of_directory).or_else(|| detect::kind(&first.path, &first.text));
+    let found = kind.or_else(|| detect::kind(&first.path, &first.text));
     let kind = found.ok_or_else(|| nobodys(&first.path))?;
     if let (Some(second), false) = (pages.get(1), kind == Kind::Msmtp) {
         let because = format!("{} is one file too many: only msmtp reads two", second.path.display());
@@ -95,9 +113,10 @@ pub fn import(world: &dyn World, texts: &dyn Texts, kind: Option<Kind>, files: &
         Kind::Nullmailer => nullmailer::facts(texts, first),
         Kind::Dma => dma::facts(texts, first),
         Kind::Esmtp => esmtp::facts(first),
-        Kind::Postfix => postfix::facts(texts, first),
+        Kind::Postfix => postfix::facts(world, texts, first),
     };
-    draft::draft(world, kind, files, facts)
+    let sources = pages.into_iter().map(|page| page.path).collect();
+    Ok(Draft { sources, ..draft::draft(world, kind, files, facts)? })
 }
 
 /// One of the files that were named.
@@ -113,10 +132,8 @@ impl Page {
     }
 }
 
-/// The text of a file that was named; of a directory, as nullmailer has one, that of its `remotes`.
+/// The text of a file that was named.
 fn read(texts: &dyn Texts, file: &Path) -> Result<zeroize::Zeroizing<String>, Error> {
-    let remotes = file.join("remotes");
-    let file = if texts.is_directory(file) { &remotes } else { file };
     texts.read(file).map(zeroize::Zeroizing::new).map_err(|error| {
         let because = error.to_string();
         let because = because.split_once(" (os error").map_or(because.as_str(), |(words, _)| words);

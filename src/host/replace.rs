@@ -10,7 +10,8 @@ use std::{
 };
 
 use rustix::{
-    fs::{OFlags, fcntl_getfl, fcntl_setfl},
+    fs::{CWD, OFlags, RenameFlags, fcntl_getfl, fcntl_setfl, renameat_with},
+    io::Errno,
     process::geteuid,
     rand::{GetRandomFlags, getrandom},
 };
@@ -28,17 +29,58 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
     put(path, bytes, mode).map_err(|error| trouble(path, &error, "make room there; the old content is still in place"))
 }
 
-/// Puts `bytes` into a file that does not exist yet, with this mode whatever the umask. Half of it is never left behind.
-///
-/// # Errors
-/// Something is there, if only a link, or the file can't be made or written; [`Exit::CantCreat`].
-pub fn create(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
-    fill(path, bytes, mode).map_err(|error| {
-        if error.kind() != io::ErrorKind::AlreadyExists {
-            let _ = fs::remove_file(path);
-        }
-        trouble(path, &error, "make room there")
-    })
+/// A new content that lies beside its file, on the disk, until it takes that file's place; before that it is gone with the value.
+pub struct Staged {
+    beside: PathBuf,
+    target: PathBuf,
+}
+
+impl Staged {
+    /// Writes `bytes` beside what `path` leads to, a regular file or nothing, with this mode whatever the umask.
+    ///
+    /// # Errors
+    /// As [`replace`]; what is there is no regular file.
+    pub fn new(path: &Path, bytes: &[u8], mode: u32) -> Result<Self, Error> {
+        Self::try_new(path, bytes, mode).map_err(|error| trouble(path, &error, "make room there"))
+    }
+
+    fn try_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<Self> {
+        let link = link(path)?;
+        let target = match fs::canonicalize(path) {
+            Ok(target) if target.is_file() => target,
+            Err(_) if link.is_none() => path.to_owned(),
+            _ => return Err(io::Error::other("it is no regular file")),
+        };
+        // From here on it is removed if this fails.
+        let staged = Self { beside: beside(&target)?, target };
+        fill(&staged.beside, bytes, mode)?;
+        Ok(staged)
+    }
+
+    /// Takes the file's place; with `over` that of one that is there.
+    ///
+    /// # Errors
+    /// Somebody made one meanwhile, or the directory can't be written to; [`Exit::CantCreat`].
+    pub fn place(self, over: bool) -> Result<(), Error> {
+        let placed = if over { fs::rename(&self.beside, &self.target) } else { rename_to_nothing(&self.beside, &self.target) };
+        placed.map_err(|error| trouble(&self.target, &error, "make room there"))
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        // Gone already, where it took its place.
+        let _ = fs::remove_file(&self.beside);
+    }
+}
+
+fn rename_to_nothing(from: &Path, to: &Path) -> io::Result<()> {
+    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        // Not every file system knows how; that somebody makes the file between these two lines is for them to answer for.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) if fs::symlink_metadata(to).is_err() => fs::rename(from, to),
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => Err(io::ErrorKind::AlreadyExists.into()),
+        renamed => renamed.map_err(Into::into),
+    }
 }
 
 fn trouble(path: &Path, error: &io::Error, full: &str) -> Error {
@@ -52,10 +94,7 @@ fn trouble(path: &Path, error: &io::Error, full: &str) -> Error {
 }
 
 fn put(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    let link = fs::symlink_metadata(path).ok().filter(|metadata| metadata.file_type().is_symlink());
-    if link.as_ref().is_some_and(|link| link.uid() != 0 && link.uid() != geteuid().as_raw()) {
-        return Err(io::Error::other("it is a symbolic link of another user"));
-    }
+    let link = link(path)?;
     match fs::canonicalize(path) {
         Ok(target) if target.is_file() => swap(&target, bytes, mode),
         Ok(target) => pour(&target, bytes),
@@ -63,6 +102,15 @@ fn put(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
         Err(_) if link.is_some() => pour(path, bytes),
         Err(_) => swap(path, bytes, mode),
     }
+}
+
+/// The symbolic link at `path`, if there is one, and is one's own.
+fn link(path: &Path) -> io::Result<Option<fs::Metadata>> {
+    let link = fs::symlink_metadata(path).ok().filter(|metadata| metadata.file_type().is_symlink());
+    if link.as_ref().is_some_and(|link| link.uid() != 0 && link.uid() != geteuid().as_raw()) {
+        return Err(io::Error::other("it is a symbolic link of another user"));
+    }
+    Ok(link)
 }
 
 /// Writes to a device or a pipe, without waiting for a reader that is not there.
@@ -146,6 +194,23 @@ mod tests {
         assert!(stream.is_symlink());
         let mut read = [0; 9];
         assert_eq!(io::Read::read(&mut reader, &mut read).unwrap(), 6);
+    }
+
+    #[test]
+    fn what_is_staged_takes_its_place_or_is_gone() {
+        let scratch = tempfile::tempdir().unwrap();
+        let (old, new) = (scratch.path().join("old"), scratch.path().join("new"));
+        fs::write(&old, "old").unwrap();
+        drop(Staged::new(&old, b"dropped", 0o600).unwrap());
+        let error = Staged::new(&old, b"x", 0o600).unwrap().place(false).unwrap_err();
+        assert!(error.because().contains("exists"), "{error}");
+        assert_eq!(fs::read_to_string(&old).unwrap(), "old");
+        Staged::new(&old, b"replaced", 0o600).unwrap().place(true).unwrap();
+        Staged::new(&new, b"made", 0o644).unwrap().place(false).unwrap();
+        assert_eq!([&old, &new].map(|path| fs::read_to_string(path).unwrap()), ["replaced", "made"]);
+        assert_eq!(fs::metadata(&new).unwrap().mode() & 0o777, 0o644);
+        assert!(Staged::new(scratch.path(), b"x", 0o600).is_err() && Staged::new(Path::new("/dev/null"), b"x", 0o600).is_err());
+        assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 2);
     }
 
     #[test]

@@ -199,7 +199,7 @@ fn contents(errand: &Errand<'_>, path: &Path, place: &Place) -> Result<Zeroizing
             io::ErrorKind::PermissionDenied => format!("{} can't be read: permission denied", path.display()),
             _ => format!("{} can't be read: {error}", path.display()),
         };
-        errand.fault(because).hint(place.advice)
+        careful::advised(errand.fault(because).with_exit(careful::exit(&error)), place.advice)
     };
     // Links are followed, since that is how orchestrators exchange secrets.
     let mut file = careful::open(path).map_err(unreadable)?;

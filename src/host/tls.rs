@@ -305,7 +305,8 @@ fn unusable_pem(what: &str, path: &Path, error: &pem::Error) -> Error {
         }
         _ => "the file is not valid PEM".to_owned(),
     };
-    Error::new(Exit::Config, format!("reading {what} {}", path.display()), because)
+    let exit = if let pem::Error::Io(error) = error { careful::exit(error) } else { Exit::Config };
+    Error::new(exit, format!("reading {what} {}", path.display()), because)
 }
 
 /// The configured name or the host, never one that DNS said. A unix socket is this machine.

@@ -51,7 +51,8 @@ pub trait World: Sync {
     /// The domain that mail of this host comes from: the first line of /etc/mailname, where it is a domain.
     fn mail_name(&self) -> Option<String>;
 
-    /// A variable of the environment.
+    /// A variable of the environment; one that is to name a directory of the caller's and holds no absolute path is not there (XDG Base
+    /// Directory Specification, "Basics"): it would be another one wherever the caller stands, and a queue in it never be found again.
     fn env(&self, name: &str) -> Option<OsString>;
 
     /// The names of all variables; those that are not UTF-8 are left out.
@@ -158,7 +159,8 @@ impl World for Machine {
     }
 
     fn env(&self, name: &str) -> Option<OsString> {
-        std::env::var_os(name)
+        let is_usable = |value: &OsString| !DIRECTORIES.contains(&name) || Path::new(value).is_absolute();
+        std::env::var_os(name).filter(is_usable)
     }
 
     fn env_names(&self) -> Vec<String> {
@@ -166,17 +168,22 @@ impl World for Machine {
     }
 
     fn config_dir(&self) -> Option<PathBuf> {
-        directories::ProjectDirs::from("", "", "sealpost").map(|directories| directories.config_dir().to_owned())
+        let directories = directories::ProjectDirs::from("", "", "sealpost")?;
+        Some(directories.config_dir()).filter(|path| path.is_absolute()).map(Path::to_owned)
     }
 
     fn state_dir(&self) -> Option<PathBuf> {
-        directories::ProjectDirs::from("", "", "sealpost")?.state_dir().map(Path::to_owned)
+        let directories = directories::ProjectDirs::from("", "", "sealpost")?;
+        directories.state_dir().filter(|path| path.is_absolute()).map(Path::to_owned)
     }
 
     fn etc(&self) -> PathBuf {
         PathBuf::from("/etc")
     }
 }
+
+/// The variables that name directories of the caller's.
+const DIRECTORIES: [&str; 2] = ["HOME", "XDG_RUNTIME_DIR"];
 
 /// A machine that says what it is told to say, for tests.
 #[derive(Debug)]

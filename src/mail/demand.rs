@@ -114,8 +114,10 @@ pub enum Request {
     /// Nothing.
     #[default]
     Nothing,
-    /// `REQUIRETLS`: whoever passes the message on does so under TLS to a verified server, or not at all. Of the account.
+    /// `REQUIRETLS`: whoever passes the message on does so under TLS to a verified server, or not at all. Of the account, or of MAIL.
     Require,
+    /// `REQUIRETLS` where it is to be had: of a report on a message that had it, which is better read without than lost (RFC 8689 5).
+    Prefer,
     /// `TLS-Required: No`: better in plaintext than not at all. Of the message.
     Waive,
 }
@@ -125,7 +127,7 @@ impl Request {
     pub fn as_str(self) -> Option<&'static str> {
         match self {
             Self::Nothing => None,
-            Self::Require => Some("requiretls"),
+            Self::Require | Self::Prefer => Some("requiretls"),
             Self::Waive => Some("tls-required-no"),
         }
     }
@@ -160,14 +162,20 @@ impl Demand {
         self.policy.must_trust() || (self.obeys_dane() && matches!(self.tlsa, Tlsa::Usable | Tlsa::Unasked))
     }
 
-    /// The demand for a message, `waived` telling whether its header says `TLS-Required: No` (RFC 8689 3).
+    /// The demand for a message that asks for this.
     ///
-    /// That sets aside what the other side publishes: TLSA records make nothing mandatory for it. The account's own policy is this
-    /// side's and stays, and the field counts for nothing where the account says REQUIRETLS (RFC 8689 4.1).
+    /// `TLS-Required: No` in its header (RFC 8689 3) sets aside what the other side publishes: TLSA records make nothing mandatory
+    /// for it. The account's own policy is this side's and stays, and the field counts for nothing where the account says REQUIRETLS
+    /// (RFC 8689 4.1).
     #[must_use]
-    pub fn of_message(self, waived: bool) -> Self {
-        let request = if waived && self.request == Request::Nothing { Request::Waive } else { self.request };
+    pub fn of_message(self, asked: Request) -> Self {
+        let request = if self.request == Request::Nothing { asked } else { self.request };
         Self { request, ..self }
+    }
+
+    /// Whether a connection may ever meet what REQUIRETLS takes: TLS, and a server that is verified.
+    pub fn can_promise(self) -> bool {
+        self.policy.wants_tls() && self.trust != Trust::Any
     }
 
     /// Whether what DNSSEC says of the server, or that it can't be asked, may keep a message from being sent.

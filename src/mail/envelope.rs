@@ -4,6 +4,7 @@ use std::fmt::{self, Write};
 
 use super::address::{Address, AddressError, ReversePath, Spec};
 use super::list;
+use super::policy::Request;
 
 /// Octets of ENVID as it stands on the wire (RFC 3461 4.4).
 const ENVID_MAX: usize = 100;
@@ -17,6 +18,8 @@ pub struct Envelope {
     pub recipients: Vec<Recipient>,
     /// NOTIFY, RET and ENVID.
     pub dsn: Dsn,
+    /// REQUIRETLS: [`Request::Require`], of a report perhaps [`Request::Prefer`], or [`Request::Nothing`].
+    pub request: Request,
 }
 
 /// One recipient.

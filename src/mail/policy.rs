@@ -144,7 +144,7 @@ pub fn judge(demand: Demand, verdict: Verdict) -> Result<Met, Finding> {
     }
 }
 
-/// Why a message can't have the promise that its account wants (RFC 8689 4.2.1).
+/// Why a message can't have the promise that it, or its account, wants (RFC 8689 4.2.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unpromised {
     /// The server does not know REQUIRETLS.
@@ -166,8 +166,8 @@ impl Unpromised {
     /// What happened, for a person.
     pub fn because(self) -> &'static str {
         match self {
-            Self::NotOffered => "the account says requiretls, and the server does not offer REQUIRETLS (5.7.30)",
-            Self::Unverified => "the account says requiretls, and the server is not verified (5.7.10)",
+            Self::NotOffered => "requiretls is asked for, and the server does not offer REQUIRETLS (5.7.30)",
+            Self::Unverified => "requiretls is asked for, and the server is not verified (5.7.10)",
         }
     }
 
@@ -187,8 +187,8 @@ impl Unpromised {
 /// Why the message may not be said at all: it would go on from the server without the promise.
 pub fn may_require_tls(demand: Demand, met: &Met, offered: bool, bounce: bool) -> Result<bool, Unpromised> {
     match (demand.request, met.channel) {
-        (Request::Nothing | Request::Waive, _) => Ok(false),
-        (Request::Require, Channel::Verified) if offered => Ok(true),
+        (Request::Require | Request::Prefer, Channel::Verified) if offered => Ok(true),
+        (Request::Nothing | Request::Waive | Request::Prefer, _) => Ok(false),
         // A bounce is not to be lost for want of the promise (RFC 8689 5).
         (Request::Require, Channel::Verified) if bounce => Ok(false),
         (Request::Require, Channel::Verified) => Err(Unpromised::NotOffered),

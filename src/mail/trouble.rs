@@ -20,3 +20,11 @@ pub enum Trouble {
     /// The account can't even be tried: no password, a sender that it does not allow, a certificate of ours that can't be used.
     Unusable,
 }
+
+impl Trouble {
+    /// Whether it helps to leave the account alone for a while. A promise that is not to be had is told each message's sender at once, and
+    /// their reports have to go the same way.
+    pub fn is_worth_a_pause(self) -> bool {
+        !matches!(self, Self::Unpromised(_))
+    }
+}

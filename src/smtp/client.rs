@@ -26,7 +26,7 @@ use crate::{
         content::{Facts, Form},
         envelope::{Dsn, Envelope},
         outcome::{Fate, Outcome, Reply},
-        policy::{self, Demand, Met, Prior, Reach, Start},
+        policy::{self, Demand, Met, Prior, Reach, Request, Start},
         tls::{Failure, Finding, Verdict},
         trouble::Trouble,
     },
@@ -179,7 +179,8 @@ impl Session {
     /// A session without a message: all that a send would do before MAIL, login included, then QUIT.
     pub fn probe(plan: Plan) -> Self {
         // Nobody writes to nobody: such a session ends where MAIL would be said.
-        let nothing = Envelope { sender: ReversePath::Null, recipients: Vec::new(), dsn: Dsn::default() };
+        let nothing =
+            Envelope { sender: ReversePath::Null, recipients: Vec::new(), dsn: Dsn::default(), request: Request::Nothing };
         Self::new(plan, Arc::new(nothing), Facts::default())
     }
 

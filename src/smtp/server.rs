@@ -50,8 +50,8 @@ pub struct Settings {
     pub seal: Seal,
     /// AUTH is offered, and needed before MAIL.
     pub auth: Option<Auth>,
-    /// REQUIRETLS is offered under TLS (RFC 8689).
-    pub requiretls: bool,
+    /// When REQUIRETLS is offered.
+    pub requiretls: Promise,
     /// A peer that ends DATA itself with LF alone may end the message with `LF . LF`: only for local programs on a pipe or socket,
     /// where nobody else can put lines between theirs.
     pub lone_lf: bool,
@@ -78,6 +78,17 @@ pub enum Seal {
     Offered,
     /// TLS is up.
     Up,
+}
+
+/// When a server offers REQUIRETLS (RFC 8689 2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Promise {
+    /// Never.
+    Never,
+    /// Under TLS: what was said in plaintext can't be promised any more.
+    Sealed,
+    /// Always: the client is on the same machine, and what it says leaves that under TLS, or not at all.
+    Local,
 }
 
 /// Who may log in, and how.

@@ -106,9 +106,11 @@ impl Sealpost {
     pub(crate) fn with_limits(limits: &str, accounts: &str) -> Self {
         let scratch = Scratch::new();
         let log = scratch.path().join("log.jsonl").display().to_string();
+        // Root's own would be the machine's.
+        let spool = scratch.path().join("spool").display().to_string();
         let head = "default_account = \"relay\"\nmail_domain = \"client.test\"\naliases = \"\"\n";
         let log = format!(
-            "[log]\nfile = {log:?}\nsyslog = false\n[memory]\nfile = \"memory.json\"\n[queue]\nmode = \"off\"\n[limits]\nconnect_timeout = \"5s\"\n"
+            "[log]\nfile = {log:?}\nsyslog = false\n[memory]\nfile = \"memory.json\"\n[queue]\nmode = \"off\"\ndir = {spool:?}\n[limits]\nconnect_timeout = \"5s\"\n"
         );
         scratch.write("config.toml", format!("{head}{log}{limits}\n{accounts}"));
         Self { scratch, wrapper: Vec::new(), environment: Vec::new() }

@@ -18,6 +18,7 @@ use sealpost::{
         address::{Address, ReversePath},
         content::{Content, Facts, Form},
         envelope::{Dsn, Envelope, Recipient},
+        policy::Request,
     },
 };
 
@@ -89,8 +90,12 @@ impl<'s> Worker<'s> {
         let before = self.sealpost.log().len();
         let sender = ReversePath::Address(Address::parse("cron@client.test").unwrap());
         let recipient = |text: &&str| Recipient { address: Address::parse(text).unwrap(), original: None, notify: None };
-        let envelope =
-            Envelope { sender: sender.clone(), recipients: recipients.iter().map(recipient).collect(), dsn: Dsn::default() };
+        let envelope = Envelope {
+            sender: sender.clone(),
+            recipients: recipients.iter().map(recipient).collect(),
+            dsn: Dsn::default(),
+            request: Request::Nothing,
+        };
         let submission = journal::Submission {
             id: journal::Id::new(Machine.timestamp(), [7; 10]),
             message_id: None,

@@ -93,6 +93,7 @@ pub(crate) fn setup() -> Setup {
             sender: ReversePath::Address(address("me@a.test")),
             recipients: vec![Recipient { address: address("you@b.test"), original: None, notify: None }],
             dsn: Dsn::default(),
+            request: Request::Nothing,
         },
         text: Text::new("Subject: x\r\n\r\nhi\r\n"),
     }

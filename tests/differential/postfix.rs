@@ -28,7 +28,13 @@ pub(crate) struct Postfix {
 
 impl Postfix {
     /// Its smarthost listens at `port` of 127.0.0.1.
+    #[allow(dead_code, reason = "for who wants no more than that")]
     pub(crate) fn start(port: u16) -> Result<Self, String> {
+        Self::start_with(port, "", &[])
+    }
+
+    /// The same with more lines of main.cf, and the files that they name as `DIR/…`.
+    pub(crate) fn start_with(port: u16, more: &str, files: &[(&str, &str)]) -> Result<Self, String> {
         if !rustix::process::geteuid().is_root() {
             return Err("Postfix wants root".to_owned());
         }
@@ -55,7 +61,11 @@ impl Postfix {
             spool = spool.display(),
             data = data.display(),
         );
-        fs::write(etc.join("main.cf"), main).unwrap();
+        let more = more.replace("DIR", &etc.display().to_string());
+        fs::write(etc.join("main.cf"), main + &more).unwrap();
+        for (name, text) in files {
+            fs::write(etc.join(name), text).unwrap();
+        }
         fs::write(etc.join("master.cf"), SERVICES).unwrap();
         for open in [&etc, &spool] {
             fs::set_permissions(open, fs::Permissions::from_mode(0o755)).unwrap();

@@ -69,6 +69,83 @@ fn a_link_or_a_directory_in_the_way_is_no_place_to_write() {
 }
 
 #[test]
+fn what_can_t_be_finished_leaves_nothing_and_what_was_there_as_it_was() {
+    let sealpost = ann();
+    // The password has its file by the time that this turns out to be too long a name for one.
+    let long = format!("new/below/{}.toml", "x".repeat(240));
+    let config = sealpost.scratch.path().join(&long);
+    let run = import(&sealpost, &["-o", config.to_str().unwrap()]);
+    assert_eq!((run.code, run.stderr.contains("File name too long")), (73, true), "{}", run.stderr);
+    assert!(!run.stderr.contains("os error") && !sealpost.scratch.path().join("new").exists(), "{}", run.stderr);
+
+    let secret = config.with_file_name("secrets/default");
+    fs::create_dir_all(secret.parent().unwrap()).unwrap();
+    fs::set_permissions(secret.parent().unwrap(), fs::Permissions::from_mode(0o700)).unwrap();
+    fs::write(&secret, "before\n").unwrap();
+    assert_eq!(import(&sealpost, &["-o", config.to_str().unwrap(), "--force"]).code, 73);
+    assert_eq!(fs::read_to_string(&secret).unwrap(), "before\n");
+    assert_eq!(fs::read_dir(secret.parent().unwrap()).unwrap().count(), 1);
+}
+
+#[test]
+fn what_is_imported_is_never_written_over() {
+    let sealpost = ann();
+    let source = sealpost.scratch.write("msmtprc", MSMTPRC);
+    let link = sealpost.scratch.path().join("link");
+    symlink(&source, &link).unwrap();
+    for output in [&source, &link] {
+        let run = import(&sealpost, &["-o", output.to_str().unwrap(), "--force"]);
+        assert_eq!((run.code, run.stderr.contains("what is being imported")), (73, true), "{}", run.stderr);
+    }
+    assert_eq!(fs::read_to_string(&source).unwrap(), MSMTPRC);
+    let directory = sealpost.scratch.path();
+    let run = sealpost.command(&["config", "import", directory.to_str().unwrap(), "-o", source.to_str().unwrap(), "--force"], b"");
+    assert_eq!((run.code, fs::read_to_string(&source).unwrap().as_str()), (73, MSMTPRC), "{}", run.stderr);
+}
+
+#[test]
+fn a_directory_stands_for_the_one_file_in_it() {
+    let sealpost = ann();
+    let scratch = &sealpost.scratch;
+    let make = |files: &[(&str, &str)]| {
+        for (name, text) in files {
+            fs::create_dir_all(scratch.path().join(name).parent().unwrap()).unwrap();
+            scratch.write(name, text);
+        }
+    };
+    make(&[("postfix/main.cf", "relayhost = [a.example]\n"), ("postfix/master.cf", ""), ("msmtp/config", MSMTPRC)]);
+    make(&[("two/main.cf", "relayhost = [a.example]\n"), ("two/ssmtp.conf", "mailhub=b.example\n"), ("none/config", MSMTPRC)]);
+    let run = |words: &[&str], directory: &str| {
+        let path = scratch.path().join(directory);
+        let all: Vec<&str> = ["config", "import", path.to_str().unwrap()].into_iter().chain(words.iter().copied()).collect();
+        sealpost.command(&all, b"")
+    };
+    for (words, directory, host) in [
+        (&[][..], "postfix", "a.example"),
+        (&[], "msmtp", "smtp.example.com"),
+        (&["--from", "ssmtp"], "two", "b.example"),
+        (&["--from", "msmtp"], "none", "smtp.example.com"),
+    ] {
+        let run = run(words, directory);
+        assert!(run.code == 0 && run.stdout.contains(&format!("host = \"{host}\"")), "{directory}: {}", run.stderr);
+    }
+    for (words, directory, because) in
+        [(&[][..], "two", "with several files"), (&[], "none", "without a file"), (&["--from", "dma"], "postfix", "without a file")]
+    {
+        let run = run(words, directory);
+        assert_eq!((run.code, run.stderr.contains(because)), (66, true), "{directory}: {}", run.stderr);
+    }
+}
+
+#[test]
+fn a_mark_of_the_order_of_octets_is_no_word_of_the_first_line() {
+    let sealpost = ann();
+    let file = sealpost.scratch.write("main.cf", "\u{feff}relayhost = [a.example]\r\n");
+    let run = sealpost.command(&["config", "import", file.to_str().unwrap()], b"");
+    assert!(run.stdout.contains("host = \"a.example\""), "{}{}", run.stdout, run.stderr);
+}
+
+#[test]
 fn what_was_imported_is_read_with_its_secret() {
     let sealpost = ann();
     let config = sealpost.scratch.path().join("new/config.toml");
@@ -87,6 +164,8 @@ fn what_can_t_be_imported_says_why_and_prints_nothing() {
     let (direct, empty) = (scratch.write("main.cf", "myhostname = x.example\n"), scratch.write("msmtprc", "# nothing yet\n"));
     let dma = scratch.write("dma.conf", "#SMARTHOST\nMAILNAME x\n");
     let evaluated = scratch.write("evaluated", "account a\neval printf 'host %s' $(cat x)\n");
+    // Whatever is sent from there goes to one address only; here it would go to whom it is for.
+    let caught = scratch.write("caught", "relayhost = [x.example]\nsmtp_generic_maps = static:me@x.example\n");
     for (file, code, words) in [
         (&missing, 66, "No such file"),
         (&foreign, 64, "--from"),
@@ -94,6 +173,7 @@ fn what_can_t_be_imported_says_why_and_prints_nothing() {
         (&empty, 65, "no account"),
         (&dma, 65, "no SMARTHOST"),
         (&evaluated, 65, "no host"),
+        (&caught, 65, "smtp_generic_maps"),
     ] {
         let run = sealpost.command(&["config", "import", file.to_str().unwrap()], b"");
         assert_eq!((run.code, run.stdout.as_str()), (code, ""), "{}", run.stderr);

@@ -30,7 +30,7 @@ fn msmtp_would_go_to_the_same_server_as_the_same_sender_and_the_same_user() {
     for case in cases().iter().filter(|case| case.name.starts_with("msmtp-") && case.arguments.len() == 1) {
         let config = ours(case);
         let accounts = config.accounts.iter().map(|account| vec!["-a".to_owned(), account.name.clone()]);
-        let senders = config.accounts.iter().filter_map(|account| account.from.as_ref());
+        let senders = config.accounts.iter().filter_map(|account| account.from.as_ref()).filter(|_| !made_of_login(case));
         let senders = senders.map(|from| vec!["-f".to_owned(), from.to_string()]);
         for words in accounts.chain(senders).chain([Vec::new()]) {
             let Some(theirs) = msmtp(case, &words) else { continue };
@@ -40,7 +40,11 @@ fn msmtp_would_go_to_the_same_server_as_the_same_sender_and_the_same_user() {
                 _ => (None, None),
             };
             let account = config.choose(wanted, sender).unwrap();
-            assert_eq!(facts(account, sender), theirs, "{} {words:?}", case.name);
+            let mut ours = facts(account, sender);
+            if sender.is_none() && made_of_login(case) {
+                ours.insert("from".to_owned(), String::new());
+            }
+            assert_eq!(ours, theirs, "{} {words:?}", case.name);
             compared += 1;
         }
     }
@@ -97,7 +101,7 @@ fn msmtp(case: &Case, words: &[String]) -> Option<BTreeMap<String, String>> {
     let user = if get("auth") == "none" { String::new() } else { get("user") };
     // A pattern is the sender of nobody, and what is made of the caller's login is said in another way here.
     let from = get("from");
-    let from = if from.contains(['*', '%']) || is_on("auto_from") || made_of_login(case) { None } else { Some(from) };
+    let from = if from.contains(['*', '%']) || made_of_login(case) { None } else { Some(from) };
     // What msmtp would do without TLS is done so where nobody logs in, or on this machine alone.
     let tls = (is_on("tls") && !host.starts_with('/')) || !(user.is_empty() || host.starts_with("127."));
     Some(BTreeMap::from([
@@ -111,7 +115,7 @@ fn msmtp(case: &Case, words: &[String]) -> Option<BTreeMap<String, String>> {
 }
 
 fn made_of_login(case: &Case) -> bool {
-    text(case).lines().any(|line| line.trim_start().starts_with("from %"))
+    text(case).lines().map(str::trim_start).any(|line| line.starts_with("from %") || line.starts_with("auto_from"))
 }
 
 /// The configuration of msmtp.
@@ -128,13 +132,16 @@ fn postfix_means_the_same_by_its_parameters() {
     let mut compared = 0;
     for case in cases().iter().filter(|case| case.name.starts_with("postfix-") && !case.name.ends_with("-mistakes")) {
         let config = ours(case);
-        let account = config.choose(None, None).unwrap();
+        // Of a sender of whom no table tells.
+        let account = config.choose(None, Some("x@nobody.example")).unwrap();
         let mut command = Command::new("postconf");
         command.arg("-c").arg(case.root.join("etc/postfix"));
         let output = command.args(["-x", "relayhost", "smtp_helo_name", "myorigin", "myhostname"]).output().unwrap();
         assert!(output.status.success(), "{}: {output:?}", case.name);
         let theirs = settings(&output, " = ");
-        let relay = theirs["relayhost"].split([',', ' ']).next().unwrap();
+        // Another parameter says where mail goes.
+        let Some(relay) = theirs.get("relayhost") else { continue };
+        let relay = relay.split([',', ' ']).next().unwrap();
         let (host, port) = relay.trim_start_matches('[').split_once("]:").unwrap_or((relay.trim_matches(['[', ']']), "25"));
         let port = match port {
             "submission" => "587",

@@ -14,7 +14,7 @@ use sealpost::{
     smtp::{
         client::{self, Plan, Report, Session},
         sasl::{Choice, Credentials, Mechanism, Secret, verifier},
-        server::{self, Seal, Stored, fault::Faults},
+        server::{self, Promise, Seal, Stored, fault::Faults},
     },
 };
 
@@ -127,7 +127,8 @@ fn play(situation: Situation) -> Outcome {
     };
     let mut prior = Prior { sealed_before: situation.sealed_before, failed_handshake: None };
     let mut said = Vec::new();
-    let demand = match demand.of_message(situation.waived).informed(situation.tlsa) {
+    let demand = match demand.of_message(if situation.waived { Request::Waive } else { Request::Nothing }).informed(situation.tlsa)
+    {
         Ok(demand) => demand,
         Err(finding) => return unmet(&finding, situation, said),
     };
@@ -218,7 +219,7 @@ impl Connection {
             seal: if situation.start == Start::Implicit { Seal::Up } else { Seal::Offered },
             // In the clear too, to tempt.
             auth: logs_in.then_some(server::Auth { login, entropy, in_clear: true }),
-            requiretls: false,
+            requiretls: Promise::Never,
             lone_lf: false,
             hello_first: true,
             consult: false,
@@ -329,6 +330,7 @@ fn envelope() -> Arc<Envelope> {
             sender: ReversePath::Address(Address::parse("me@a.test").unwrap()),
             recipients: vec![Recipient { address: Address::parse("you@b.test").unwrap(), original: None, notify: None }],
             dsn: Dsn::default(),
+            request: Request::Nothing,
         })
     });
     Arc::clone(&ENVELOPE)

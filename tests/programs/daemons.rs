@@ -23,15 +23,17 @@ fn sudo_mails_a_wrong_password() {
 }
 
 #[test]
-fn smartd_mails_its_test_message() {
+fn smartd_mails_that_a_disk_fails() {
     arrives(&Case {
         programs: &["smartmontools", "bsd-mailx"],
-        script: "ln -s bsd-mailx /usr/bin/mail\n\
-                 echo 'It is failing.' | /usr/share/smartmontools/smartd-runner -s \"a disk of $MARK\" root; await",
+        // The kernel's answers about the disk are made up; all else is smartd's own, down to the scripts that call mail.
+        script: "ln -s bsd-mailx /usr/bin/mail; gcc -shared -fPIC -o disk.so $KIT/disk.c; touch $MARK\n\
+                 echo \"$PWD/$MARK -d nvme -H -m root -M exec /usr/share/smartmontools/smartd-runner -M test\" >smartd.conf\n\
+                 LD_PRELOAD=$PWD/disk.so smartd -q onecheck -c $PWD/smartd.conf; await 2",
         from: "root@client.example",
-        to: &["ok-root@sink.test"],
-        header: &["To: root@client.example", "Subject: a disk of mark"],
-        body: &["It is failing."],
+        to: &["ok-root@sink.test", "ok-root@sink.test"],
+        header: &["To: root@client.example", "Subject: SMART error ("],
+        body: &["mark", "smartd daemon", "S/N:MADE-OF-NOTHING"],
     });
 }
 

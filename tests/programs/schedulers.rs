@@ -25,7 +25,8 @@ fn cron_mails_what_a_job_printed() {
 fn systemd_cron_mails_the_state_of_a_job_that_failed() {
     arrives(&Case {
         programs: &["systemd-cron"],
-        // No systemd runs here: what it would answer.
+        // Its mailer is the real one; what systemd would answer is not. A machine shares /tmp and more with the host, and a systemd
+        // that boots in it empties /tmp (tmpfiles.d), the host's.
         script: "mkdir bin; printf '#!/bin/sh\\ncase $1-$3 in\\nshow-*User) echo User=root;; show-*) echo Environment=;;\\n\
                  *) echo \"job failed: %s\"; exit 3;; esac\\n' $MARK >bin/systemctl\n\
                  chmod +x bin/systemctl; PATH=$PWD/bin:$PATH /usr/lib/systemd-cron/mail_on_failure cron-job-root-0.service; await",

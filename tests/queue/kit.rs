@@ -192,7 +192,7 @@ pub(crate) fn client(port: u16, queue: &str, more: &str) -> Sealpost {
     let text = fs::read_to_string(&path).unwrap();
     // An hour: what is deferred in a test is due when the test says so.
     let retry = if queue.contains("retry_first") { "" } else { "retry_first = \"1h\"\n" };
-    let lines = format!("dir = \"{}\"\n{retry}{queue}\n", spool(&sealpost).display());
+    let lines = format!("{retry}{queue}\n");
     let written = text.replace("mode = \"off\"\n", &lines);
     assert_ne!(written, text);
     sealpost.scratch.write("config.toml", written);

@@ -30,6 +30,7 @@ use sealpost::{
         address::{Address, ReversePath},
         envelope::{Dsn, Envelope, Notify, Recipient},
         outcome::Enhanced,
+        policy::Request,
         queued::{Last, Standing},
     },
 };
@@ -129,7 +130,12 @@ impl Queue {
         let id = Id::new(arrived, [NEXT.fetch_add(1, Ordering::Relaxed); 10]);
         let recipients = mail.to.iter().map(|(to, _)| Recipient { address: address(to), original: None, notify: None }).collect();
         let sender = if mail.from.is_empty() { ReversePath::Null } else { ReversePath::Address(address(mail.from)) };
-        let envelope = Envelope { sender, recipients, dsn: Dsn { notify: Some(Notify::Never), ret: None, envid: None } };
+        let envelope = Envelope {
+            sender,
+            recipients,
+            dsn: Dsn { notify: Some(Notify::Never), ret: None, envid: None },
+            request: Request::Nothing,
+        };
         let head = Head {
             arrived,
             uid: mail.uid,

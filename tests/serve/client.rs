@@ -67,9 +67,10 @@ impl<S: Stream> Client<S> {
         reply
     }
 
-    pub(crate) fn hello(&mut self) {
+    /// What is offered.
+    pub(crate) fn hello(&mut self) -> String {
         assert!(self.reply().starts_with("220 "));
-        self.says("EHLO client", "250-");
+        self.says("EHLO client", "250-")
     }
 
     pub(crate) fn envelope(&mut self, from: &str, to: &[&str]) {

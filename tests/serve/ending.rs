@@ -2,6 +2,7 @@
 
 use std::{
     io::{BufRead as _, BufReader, Write as _},
+    os::unix::net::UnixListener,
     process::{Command, Stdio},
 };
 
@@ -87,6 +88,44 @@ fn a_program_that_knows_neither_ehlo_nor_crlf_is_heard_through_sendmail() {
     let dialogue = b"MAIL FROM:<root>\nRCPT TO:<you@sink.test>\nDATA\nSubject: x\n\nhi\n.\nQUIT\n";
     let spoken = spoken(&service, dialogue, "221 ", || ());
     assert_eq!((spoken.status.code(), service.waiting()), (Some(0), 1));
+}
+
+#[test]
+fn a_caller_that_said_all_at_once_hears_of_a_service_that_did_not_answer_all() {
+    let scratch = crate::common::Scratch::new();
+    let socket = scratch.path().join("submit.sock");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let message = "EHLO x\r\nMAIL FROM:<root>\r\nRCPT TO:<you@sink.test>\r\nDATA\r\nSubject: x\r\n\r\nhi\r\n.\r\n";
+    let quit = format!("{message}QUIT\r\n");
+    let (to_data, taken) = ("220 hi\r\n250 x\r\n250 ok\r\n250 ok\r\n354 go\r\n", "250 kept\r\n");
+    for (said, answers, code) in [
+        (&quit[..], format!("{to_data}{taken}221 bye\r\n"), 0),
+        (&quit[..], format!("{to_data}{taken}"), 75),
+        (&quit[..], to_data.to_owned(), 75),
+        (&quit[..], "220 hi\r\n250 x\r\n250 ok\r\n".to_owned(), 75),
+        (&quit[..], String::new(), 75),
+        // Without a farewell.
+        (message, format!("{to_data}{taken}"), 0),
+        (message, to_data.to_owned(), 75),
+        (message, format!("{to_data}421 going down\r\n"), 75),
+        // In the middle of a message.
+        (message.strip_suffix(".\r\n").unwrap(), to_data.to_owned(), 75),
+    ] {
+        let served = listener.try_clone().unwrap();
+        let answered = answers.clone();
+        let service = std::thread::spawn(move || {
+            let (mut client, _) = served.accept().unwrap();
+            // All has been said when it answers, and then it is gone.
+            let heard = std::io::read_to_string(&client).unwrap();
+            client.write_all(answered.as_bytes()).unwrap();
+            heard
+        });
+        let mut command = Command::new(crate::common::binary());
+        command.args(["sendmail", "-bs"]).env_clear().env("HOME", "/nonexistent").env("SEALPOST_SOCKET", &socket);
+        let ended = crate::common::run(command, said.as_bytes());
+        assert_eq!((ended.code, ended.stdout.as_str()), (code, &answers[..]), "{said:?}: {ended:?}");
+        assert_eq!(service.join().unwrap(), said);
+    }
 }
 
 #[test]

@@ -18,6 +18,7 @@ use sealpost::{
         address::{Address, ReversePath},
         content::{Content as _, Form},
         envelope::{Dsn, Envelope, Recipient},
+        policy::Request,
     },
 };
 
@@ -45,6 +46,7 @@ pub(crate) fn entry(recipients: usize) -> Entry {
         sender: ReversePath::Address(address("cron@example.com")),
         recipients: (0..recipients).map(recipient).collect(),
         dsn: Dsn::default(),
+        request: Request::Nothing,
     };
     let head = Head {
         arrived: at(0),

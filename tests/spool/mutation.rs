@@ -10,6 +10,7 @@ use sealpost::{
         address::ReversePath,
         envelope::{Dsn, Envelope, Notify, Recipient, Ret},
         outcome::Enhanced,
+        policy::Request,
         queued::{Last, Standing},
     },
 };
@@ -84,6 +85,7 @@ fn a_head() -> impl Strategy<Value = Head> {
                     })
                     .collect(),
                 dsn: Dsn { notify, ret, envid },
+                request: if report { Request::Prefer } else { Request::Nothing },
             },
             message_id,
             size: 0,

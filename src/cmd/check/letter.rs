@@ -20,7 +20,7 @@ use crate::{
         envelope::{Envelope, Recipient},
         message::Completion,
         outcome::{Fate, exit_code},
-        words,
+        policy, words,
     },
 };
 
@@ -81,7 +81,7 @@ impl Letter {
             gateway: false,
         };
         let message = draft.complete(&completion)?;
-        let envelope = Envelope { sender, recipients, dsn: asked.dsn };
+        let envelope = Envelope { sender, recipients, dsn: asked.dsn, request: policy::Request::Nothing };
         Ok(Self { to: to.to_owned(), id, message_id, envelope, message })
     }
 

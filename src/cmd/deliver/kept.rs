@@ -62,7 +62,7 @@ impl Delivery<'_> {
 
     /// The message on the connection that is kept; `None` where there is none for it, or it is gone.
     pub(super) fn along_kept(&mut self, account: &Account, envelope: &Arc<Envelope>, content: &mut dyn Content) -> Option<Ended> {
-        let demand = account.tls.demand.of_message(self.tls_waived);
+        let demand = account.tls.demand.of_message(self.asked);
         let mut kept = self.kept.take_if(|kept| kept.is_of(account))?;
         if !kept.suits(demand) {
             return None;

@@ -125,8 +125,8 @@ impl Delivery<'_> {
     /// What was asked for the rest of the way; of a bounce that went without REQUIRETLS nothing was.
     fn request(&self, account: &Account, report: Option<&Report>) -> Request {
         let unpromised = report.is_some_and(|report| report.met.is_some() && !report.requiretls);
-        match account.tls.demand.of_message(self.tls_waived).request {
-            Request::Require if unpromised => Request::Nothing,
+        match account.tls.demand.of_message(self.asked).request {
+            Request::Require | Request::Prefer if unpromised => Request::Nothing,
             request => request,
         }
     }

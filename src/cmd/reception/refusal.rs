@@ -34,8 +34,9 @@ impl Refusal {
             (Exit::Usage, Moment::Mail) => "501 5.5.4",
             (Exit::DataErr, Moment::Mail) => "501 5.1.7",
             (Exit::Usage, Moment::Rcpt) => "501 5.1.3",
-            (Exit::DataErr, Moment::Rcpt) => "550 5.1.1",
+            (Exit::DataErr, Moment::Rcpt) | (Exit::NoUser, Moment::Message) => "550 5.1.1",
             (Exit::DataErr | Exit::Usage, Moment::Message) => "554 5.6.0",
+            (Exit::NoHost | Exit::Unavailable | Exit::Protocol, Moment::Message) => "554 5.0.0",
             _ => "451 4.3.0",
         };
         Self { code, error }

@@ -89,7 +89,7 @@ impl<'a> Runner<'a> {
             to,
             envid: head.envelope.dsn.envid.as_deref(),
             ret: head.envelope.dsn.ret,
-            requiretls: account.is_some_and(|account| demands_requiretls(account, head)),
+            requiretls: is_under_requiretls(account, head),
             arrived: &date(head.arrived),
             until: Some(until.as_str()).filter(|_| kind == Kind::Delay),
             recipients: &recipients,
@@ -101,6 +101,7 @@ impl<'a> Runner<'a> {
 
     fn entry(&self, of: &Head, to: &Address, id: Id, letter: &Letter) -> Entry {
         let (now, facts) = (self.now(), letter.facts());
+        let request = if of.envelope.request == Request::Require { Request::Prefer } else { Request::Nothing };
         let recipients = vec![Recipient { address: to.clone(), original: None, notify: None }];
         let head = Head {
             arrived: now,
@@ -108,7 +109,7 @@ impl<'a> Runner<'a> {
             user: of.user.clone(),
             account: of.account.clone(),
             asked: Some(ReversePath::Null),
-            envelope: Envelope { sender: ReversePath::Null, recipients, dsn: Dsn::default() },
+            envelope: Envelope { sender: ReversePath::Null, recipients, dsn: Dsn::default(), request },
             message_id: format!("<{id}@{}>", MailDomain::new(self.setting.world, self.setting.config).name()),
             size: facts.size,
             eight_bit: facts.eight_bit,
@@ -136,8 +137,8 @@ fn name(claim: &Claim<'_>, kind: Kind, places: &[usize]) -> Id {
     Id::new(state.tried.unwrap_or(head.arrived), random)
 }
 
-fn demands_requiretls(account: &Account, head: &Head) -> bool {
-    account.tls.demand.of_message(head.tls_waived).request == Request::Require
+fn is_under_requiretls(account: Option<&Account>, head: &Head) -> bool {
+    head.envelope.request == Request::Require || account.is_some_and(|account| account.tls.demand.request == Request::Require)
 }
 
 /// The start of the message, and how long the whole is; in seven bits where that can be had.

@@ -160,7 +160,7 @@ impl<'a> Runner<'a> {
     /// What the attempt tells of the accounts; whether there is one connection less from now on, and no more than that is wrong.
     fn learn(&self, account: &Account, delivered: &Delivered, lane: Option<&Lane<'a>>) -> bool {
         let mut is_narrowed = false;
-        for (name, trouble) in &delivered.troubles {
+        for (name, trouble) in delivered.troubles.iter().filter(|(_, trouble)| trouble.is_worth_a_pause()) {
             let Some(ailing) = self.setting.config.account(name) else { continue };
             if *trouble == Trouble::Busy && name == &account.name && lane.is_some_and(Lane::narrow) {
                 is_narrowed = true;
@@ -168,7 +168,8 @@ impl<'a> Runner<'a> {
                 self.pause(ailing, *trouble, delivered.problem.as_ref());
             }
         }
-        let works = delivered.troubles.iter().all(|(name, _)| *name != account.name) && !self.is_resting(&account.name);
+        let is_in_trouble = delivered.troubles.iter().any(|(name, trouble)| *name == account.name && trouble.is_worth_a_pause());
+        let works = !is_in_trouble && !self.is_resting(&account.name);
         if works {
             self.resume(account);
         }

@@ -78,7 +78,7 @@ fn settings(config: &Config, uid: u32) -> Settings {
         lmtp: false,
         seal: Seal::Never,
         auth: None,
-        requiretls: false,
+        requiretls: crate::cmd::reception::promise(config),
         lone_lf: true,
         hello_first: false,
         consult: true,

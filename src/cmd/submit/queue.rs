@@ -62,6 +62,10 @@ impl Desk<'_> {
         if let Some(fault) = fault {
             return Err(explain(exit, account, &delivered, false).and(&fault));
         }
+        if delivered.unpromised().is_some() {
+            // The sender gets a report.
+            return Ok(());
+        }
         let needs_a_person = |(_, trouble): &(String, Trouble)| matches!(trouble, Trouble::LoginRefused | Trouble::Unusable);
         if exit == Exit::TempFail && !delivered.troubles.iter().any(needs_a_person) {
             return Ok(());
@@ -86,6 +90,10 @@ impl Desk<'_> {
         entry.state = transition::after(self.world, &config.queue, &entry, delivered).state;
         // The caller gets the code of who was refused.
         entry.state.told = true;
+        if delivered.unpromised().is_some() {
+            // It is the queue that gives up at once, and its next run that tells the sender.
+            (entry.state.told, entry.state.next) = (false, self.world.timestamp());
+        }
         let spool = Spool::make(dir)?;
         let mut claim = spool.add(self.id, entry, &mut ready.message)?;
         if !relayed.is_empty()
@@ -191,7 +199,7 @@ impl Desk<'_> {
 
     /// The next process leaves alone what did not work. One server that had no room for one connection more is no such thing.
     fn note_pauses(&self, config: &Config, spool: &Spool, delivered: &Delivered) {
-        let ailing = delivered.troubles.iter().filter(|(_, trouble)| *trouble != Trouble::Busy);
+        let ailing = delivered.troubles.iter().filter(|(_, trouble)| *trouble != Trouble::Busy && trouble.is_worth_a_pause());
         let ailing = ailing.filter_map(|(name, trouble)| Some((config.account(name)?, *trouble)));
         for (account, trouble) in ailing {
             let noted = spool.change_pauses(|pauses| {

@@ -4,13 +4,17 @@ use std::{
     io::{self, Read as _, Write as _},
     os::fd::AsFd as _,
     path::PathBuf,
+    sync::mpsc,
     thread,
     time::Instant,
 };
 
 use super::{Desk, Ready};
 use crate::{
-    cmd::reception::{Host, Moment, Parcel, Reception, Refusal},
+    cmd::{
+        caller::complain,
+        reception::{self, Host, Moment, Parcel, Reception, Refusal},
+    },
     error::{Error, Exit},
     host::{
         config::Config,
@@ -29,37 +33,63 @@ const RECIPIENTS: usize = 10_000;
 /// The service speaks, and we carry: it knows who we are, and its 250 means the same.
 ///
 /// # Errors
-/// [`Exit::TempFail`]: the service hung up before the caller did.
+/// [`Exit::TempFail`]: the service hung up before the caller did, or before it had answered all.
 pub(super) fn by_service(link: Link) -> Result<(), Error> {
     let gone = |error: io::Error| Error::new(Exit::TempFail, "speaking with the service", error.to_string());
     let mut stream = link.into_unix_stream().map_err(gone)?;
     let mut writer = stream.try_clone().map_err(gone)?;
+    let (tell, told) = mpsc::channel();
     // It ends with the process: when the service has hung up nothing that the caller still writes is heard.
     let carrier = thread::Builder::new().name("stdin".to_owned()).spawn(move || {
-        let ended = io::copy(&mut io::stdin().lock(), &mut writer);
+        let mut said = LastLine::default();
+        if carry(&mut writer, &mut said).is_ok() {
+            let _ = tell.send(said);
+        }
         let _ = writer.shutdown(std::net::Shutdown::Write);
-        ended
     });
-    let carrier = carrier.map_err(gone)?;
+    carrier.map_err(gone)?;
     let mut piece = vec![0; PIECE];
-    let mut last = LastLine::default();
+    let mut heard = LastLine::default();
     loop {
         match stream.read(&mut piece).map_err(gone)? {
-            // Whoever reads our exit code alone is not to believe that all was said.
-            0 if !last.is_farewell() && !carrier.is_finished() => return Err(gone(io::Error::other("the service hung up"))),
-            0 => return Ok(()),
+            0 if is_over(&heard, told.try_recv().ok().as_ref()) => return Ok(()),
+            0 => return Err(gone(io::Error::other("the service hung up"))),
             length => {
-                last.read(&piece[..length]);
+                heard.read(&piece[..length]);
                 say(&piece[..length])?;
             }
         }
     }
 }
 
-/// The first octets of the last line that was said.
+/// Carries what the caller says to the service, until it has said all.
+fn carry(to: &mut impl io::Write, said: &mut LastLine) -> io::Result<()> {
+    let mut piece = vec![0; PIECE];
+    loop {
+        match io::stdin().lock().read(&mut piece) {
+            Ok(0) => return Ok(()),
+            Ok(length) => {
+                said.read(&piece[..length]);
+                to.write_all(&piece[..length])?;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Whether all was answered when the service hung up: whoever reads our exit code alone is not to believe it otherwise. `said` is the last
+/// line of a caller who has said all. It may have said all at once, QUIT last; then only the answer to that proves it. Who says no QUIT
+/// is hung up on when its words have ended, but not in the middle of a message, nor with a 421.
+fn is_over(heard: &LastLine, said: Option<&LastLine>) -> bool {
+    let is_open = || heard.is_empty() || heard.begins_with(b"354") || heard.begins_with(b"421");
+    heard.begins_with(b"221") || said.is_some_and(|said| !said.begins_with(b"quit") && !is_open())
+}
+
+/// The first octets of the last line that was said, in lower case.
 #[derive(Debug, Default)]
 struct LastLine {
-    code: Vec<u8>,
+    start: Vec<u8>,
     is_ended: bool,
 }
 
@@ -67,18 +97,22 @@ impl LastLine {
     fn read(&mut self, octets: &[u8]) {
         for octet in octets {
             if self.is_ended {
-                self.code.clear();
+                self.start.clear();
             }
             self.is_ended = *octet == b'\n';
-            if self.code.len() < 3 {
-                self.code.push(*octet);
+            if self.start.len() < b"quit".len() && !octet.is_ascii_whitespace() {
+                self.start.push(octet.to_ascii_lowercase());
             }
         }
     }
 
-    /// It is the answer to QUIT.
-    fn is_farewell(&self) -> bool {
-        self.code == b"221"
+    fn begins_with(&self, start: &[u8]) -> bool {
+        self.start.starts_with(start)
+    }
+
+    /// Nothing was said.
+    fn is_empty(&self) -> bool {
+        self.start.is_empty()
     }
 }
 
@@ -92,13 +126,19 @@ pub(super) fn ourselves(desk: &Desk<'_>, config: &Config) -> Result<(), Error> {
     let (input, output) = (io::stdin(), io::stdout());
     let line = Line { input: input.as_fd(), output: output.as_fd(), bell: None, patience: Patience::ENDLESS, at_once: true };
     match converse(&line, Server::new(settings(desk, config)), &mut taker) {
-        // A caller that says no more has said all, wherever it stopped.
-        Ok(Ending::Closed | Ending::Left { .. } | Ending::Late | Ending::Rung) => Ok(()),
+        Ok(Ending::Left { busy: true }) => Err(half_said()),
+        Ok(Ending::Closed | Ending::Left { busy: false } | Ending::Late | Ending::Rung) => Ok(()),
         Err(Broken { side: Side::Input, error, .. }) => {
             Err(Error::new(Exit::IoErr, "reading SMTP from standard input", error.to_string()))
         }
         Err(Broken { side: Side::Output, error, .. }) => Err(unsaid(&error)),
     }
+}
+
+/// Who broke off may be read by somebody who believes that all is well.
+fn half_said() -> Error {
+    let because = "it ended in the middle of a message: nothing of that was sent";
+    Error::new(Exit::TempFail, "reading SMTP from standard input", because)
 }
 
 fn settings(desk: &Desk<'_>, config: &Config) -> Settings {
@@ -107,7 +147,7 @@ fn settings(desk: &Desk<'_>, config: &Config) -> Settings {
         lmtp: false,
         seal: Seal::Never,
         auth: None,
-        requiretls: false,
+        requiretls: reception::promise(config),
         lone_lf: true,
         hello_first: false,
         consult: true,
@@ -169,7 +209,15 @@ impl Clerk for Taker<'_> {
             };
             let (desk, log) = (self.desk, &self.config.log);
             let desk = Desk { id: received.id, ..Desk::new(desk.world, desk.program, desk.asked, log, Instant::now()) };
-            desk.dispatch(self.config, ready).map(|()| received.id).map_err(|error| Refusal::at(Moment::Message, error))
+            match desk.dispatch(self.config, ready) {
+                Ok(()) => Ok(received.id),
+                // It is safe, and a person is to know why it waits: the client must not send it again.
+                Err(error) if error.exit() == Exit::Ok => {
+                    complain(desk.program, desk.asked.errors, &error);
+                    Ok(received.id)
+                }
+                Err(error) => Err(Refusal::at(Moment::Message, error)),
+            }
         });
         match sent {
             Ok(id) => Stored::Kept(id.to_string()),

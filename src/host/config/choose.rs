@@ -21,8 +21,8 @@ impl Config {
         self.choose_for(wanted, sender, None)
     }
 
-    /// The same for who has the login `caller`: an account that names them in `from_by_user` is theirs, where neither `wanted` nor
-    /// `sender` says which; of several the default one, else the first.
+    /// The same for who has the login `caller`: an account that names them in `from_by_user` is theirs, where nobody asks for an account
+    /// or a sender; of several the default one, else the first.
     ///
     /// # Errors
     /// As [`Config::choose`].
@@ -41,6 +41,7 @@ impl Config {
             return Ok(account);
         }
         let default = self.default_account.as_deref().and_then(|name| self.account(name));
+        let caller = caller.filter(|_| sender.is_none());
         let names = |account: &&Account| caller.is_some_and(|caller| account.senders.names(caller));
         let own = default.filter(names).or_else(|| self.accounts.iter().find(names));
         own.or(default).ok_or_else(|| {

@@ -213,7 +213,10 @@ fn look(world: &dyn World, explicit: Option<&Path>, passed: &mut Vec<Passed>) ->
 fn named(path: &Path, by: &str) -> Result<Opened, Error> {
     match careful::open(path) {
         Ok(file) => Ok((path.to_owned(), file)),
-        Err(error) => Err(unreadable(path, &error).hint(format!("{by} names this file: is the path right, and may you read it?"))),
+        Err(error) => {
+            let mend = format!("{by} names this file: is the path right, and may you read it?");
+            Err(careful::advised(unreadable(path, &error), mend))
+        }
     }
 }
 
@@ -227,7 +230,10 @@ fn present(path: &Path) -> Result<Result<File, &'static str>, Error> {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Ok(Err("does not exist")),
         // A HOME that is somebody else's (sudo, su): whether the file exists is not ours to know, so it is not ours to use.
         io::ErrorKind::PermissionDenied if std::fs::symlink_metadata(path).is_err() => Ok(Err("may not be looked at")),
-        _ => Err(unreadable(path, &error).hint("it exists, so it is in force: let yourself read it, or name another file with -C")),
+        _ => {
+            let mend = "it exists, so it is in force: let yourself read it, or name another file with -C";
+            Err(careful::advised(unreadable(path, &error), mend))
+        }
     }
 }
 

@@ -1,9 +1,8 @@
 //! How does a configuration get another account, whole or not at all, and nothing of it lost? (sealpost(1), "sealpost setup")
 
 use std::{
-    fs::{self, DirBuilder, File},
-    io::{self, Write as _},
-    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _},
+    fs, io,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
 
@@ -12,7 +11,7 @@ use zeroize::Zeroizing;
 use super::{find, names};
 use crate::{
     error::{Error, Exit},
-    host::{careful, replace::replace, world::World},
+    host::{careful, made::Made, replace::replace, world::World},
     smtp::sasl::Secret,
 };
 
@@ -122,14 +121,14 @@ impl Growth {
 
     fn try_to_write(&self, text: &str, secret: Option<(&str, &Secret)>, made: &mut Made) -> Result<Grown, Error> {
         let directory = self.directory();
-        made.directory(directory, if self.of_system { 0o755 } else { 0o700 })?;
+        made.directory(directory, if self.of_system { 0o755 } else { 0o700 }).map_err(|error| failed(directory, &error))?;
         let secret = match secret {
             Some((name, secret)) => {
                 let place = directory.join(SECRETS);
-                made.directory(&place, 0o700)?;
+                made.directory(&place, 0o700).map_err(|error| failed(&place, &error))?;
                 let path = place.join(name);
                 let line = Zeroizing::new(format!("{}\n", secret.expose()));
-                made.file(&path, line.as_bytes())?;
+                made.file(&path, line.as_bytes()).map_err(|error| failed(&path, &error))?;
                 Some(path)
             }
             None => None,
@@ -164,7 +163,7 @@ impl Growth {
             let tail = if n == 1 { ".bak".to_owned() } else { format!(".bak-{n}") };
             let path = self.path.with_file_name(format!("{name}{tail}"));
             if fs::symlink_metadata(&path).is_err() {
-                made.file(&path, before)?;
+                made.file(&path, before).map_err(|error| failed(&path, &error))?;
                 return Ok(path);
             }
         }
@@ -183,41 +182,6 @@ fn refuse_unwritable(path: &Path) -> Result<(), Error> {
     let nearest = nearest.filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let allowed = rustix::fs::access(nearest, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK);
     allowed.map_err(|error| failed(path, &error.into()))
-}
-
-/// What was made on the way, the last first: gone again with the value, unless it is to be kept.
-#[derive(Default)]
-struct Made(Vec<PathBuf>);
-
-impl Made {
-    fn directory(&mut self, path: &Path, mode: u32) -> Result<(), Error> {
-        let missing: Vec<&Path> = path.ancestors().take_while(|path| !path.as_os_str().is_empty() && !path.exists()).collect();
-        for path in missing.into_iter().rev() {
-            DirBuilder::new().mode(mode).create(path).map_err(|error| failed(path, &error))?;
-            self.0.push(path.to_owned());
-        }
-        Ok(())
-    }
-
-    /// A new file that its owner alone can read, on the disk.
-    fn file(&mut self, path: &Path, bytes: &[u8]) -> Result<(), Error> {
-        let mut file = File::options().write(true).create_new(true).mode(0o600).open(path).map_err(|error| failed(path, &error))?;
-        self.0.push(path.to_owned());
-        file.write_all(bytes).and_then(|()| file.sync_all()).map_err(|error| failed(path, &error))
-    }
-
-    fn keep(mut self) {
-        self.0.clear();
-    }
-}
-
-impl Drop for Made {
-    fn drop(&mut self) {
-        for path in self.0.iter().rev() {
-            // What can't be removed is harmless, and there is an error to be told already.
-            let _ = if path.is_dir() { fs::remove_dir(path) } else { fs::remove_file(path) };
-        }
-    }
 }
 
 fn failed(path: &Path, error: &io::Error) -> Error {

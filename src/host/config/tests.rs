@@ -220,7 +220,7 @@ fn who_is_named_by_an_account_takes_it_where_nothing_else_says_which() {
     assert_eq!(chosen(None, None, "ann"), "b", "the default one, where it does");
     assert_eq!(chosen(None, None, "bob"), "b");
     assert_eq!(chosen(None, Some("x@a.example"), "bob"), "a");
-    assert_eq!(chosen(None, Some("x@b.example"), "root"), "a", "nothing fits the sender");
+    assert_eq!(chosen(None, Some("x@b.example"), "root"), "b", "whoever asks for a sender is nobody in particular");
     assert_eq!(chosen(Some("c"), Some("x@a.example"), "root"), "c");
 }
 

@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::*;
-use crate::smtp::server::{Seal, Settings, fault::Faults};
+use crate::smtp::server::{Promise, Seal, Settings, fault::Faults};
 
 /// Writes down what it is told, and says yes.
 #[derive(Default)]
@@ -62,7 +62,7 @@ fn server() -> Server {
         lmtp: false,
         seal: Seal::Never,
         auth: None,
-        requiretls: false,
+        requiretls: Promise::Never,
         lone_lf: false,
         hello_first: true,
         consult: true,

@@ -1,8 +1,45 @@
-//! Whose configuration is a file, by its name or else by its words?
+//! Whose configuration is a file, by its name or else by its words, and which file of a directory is it?
 
-use std::path::Path;
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
-use super::{dma, esmtp, facts::Kind, msmtp, postfix, ssmtp};
+use super::{Texts, dma, esmtp, facts::Kind, msmtp, postfix, ssmtp};
+use crate::error::{Error, Exit};
+
+/// The files that a directory has for each program.
+const MAIN_FILES: [(Kind, &str); 9] = [
+    (Kind::Nullmailer, "remotes"),
+    (Kind::Postfix, "main.cf"),
+    (Kind::Ssmtp, "ssmtp.conf"),
+    (Kind::Dma, "dma.conf"),
+    (Kind::Msmtp, "msmtprc"),
+    (Kind::Msmtp, ".msmtprc"),
+    (Kind::Msmtp, "config"),
+    (Kind::Esmtp, "esmtprc"),
+    (Kind::Esmtp, ".esmtprc"),
+];
+
+/// The file to read in a directory, of this program or of the only one that has a file there.
+///
+/// # Errors
+/// There is none, or there are several.
+pub(super) fn main_file(texts: &dyn Texts, directory: &Path, kind: Option<Kind>) -> Result<PathBuf, Error> {
+    let is_there = |path: &PathBuf| !texts.read(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+    let names = MAIN_FILES.iter().filter(|(of, name)| match kind {
+        Some(kind) => *of == kind,
+        // Many programs have a file of this name.
+        None => *name != "config" || directory.ends_with("msmtp"),
+    });
+    let found: Vec<PathBuf> = names.map(|(_, name)| directory.join(name)).filter(is_there).collect();
+    let because = match found.as_slice() {
+        [file] => return Ok(file.clone()),
+        [] => "it is a directory, without a file that could be imported",
+        _ => "it is a directory, with several files that could be imported",
+    };
+    Err(Error::new(Exit::NoInput, format!("reading {}", directory.display()), because).hint("name the file to import"))
+}
 
 /// The program that reads this file; `None` where nobody can tell.
 pub(super) fn kind(path: &Path, text: &str) -> Option<Kind> {

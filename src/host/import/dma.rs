@@ -56,14 +56,14 @@ pub(super) fn facts(texts: &dyn Texts, page: &Page) -> Facts {
     }
     let mail_name = mail_name(texts, get("MAILNAME"));
     account.hello.clone_from(&mail_name);
-    let domain = masquerade(get("MASQUERADE"), mail_name.as_deref(), &mut account);
+    let domain = masquerade(texts, get("MASQUERADE"), mail_name.as_deref(), &mut account);
     if let Some(domain) = domain.or(mail_name) {
         facts.set(Table::Top, "mail_domain", domain);
     }
     if has("NULLCLIENT") {
         facts.set(Table::Top, "aliases", "");
     } else {
-        shared::aliases(texts, &mut facts, get("ALIASES").unwrap_or("/etc/aliases"), "*");
+        shared::aliases(texts, &mut facts, get("ALIASES").unwrap_or("/etc/aliases"));
         let text =
             "mail to local users without an alias was put into their mailboxes; sealpost has none, and sends it to the server";
         facts.note(Sort::Changed, text);
@@ -83,8 +83,8 @@ pub(super) fn facts(texts: &dyn Texts, page: &Page) -> Facts {
 fn said(page: &Page, facts: &mut Facts) -> BTreeMap<String, String> {
     let mut said = BTreeMap::new();
     for (index, line) in page.text.lines().enumerate() {
-        let line = line.trim();
-        if line.is_empty() || line.starts_with('#') {
+        let line = line.split('#').next().unwrap_or_default().trim();
+        if line.is_empty() {
             continue;
         }
         let (name, value) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
@@ -123,12 +123,13 @@ fn login(texts: &dyn Texts, page: &Page, path: &str, smarthost: &str, account: &
         }
     };
     let lines = text.lines().map(str::trim).filter(|line| !line.starts_with('#'));
-    let mut entries = lines.filter_map(|line| {
+    let entries = lines.filter_map(|line| {
         let (user, rest) = line.split_once('|')?;
-        let (host, password) = rest.split_once(':')?;
+        let (host, password) = rest.split_once([':', ' ', '\t'])?;
         Some((user, host, password))
     });
-    let (user, _, password) = entries.find(|(_, host, _)| *host == smarthost)?;
+    // Of several lines for a host the last counts.
+    let (user, _, password) = entries.rev().find(|(_, host, _)| *host == smarthost)?;
     let secret = shared::password(password, account);
     Some(Login { user: user.to_owned(), mechanism: None, secret })
 }
@@ -137,34 +138,37 @@ fn login(texts: &dyn Texts, page: &Page, path: &str, smarthost: &str, account: &
 fn mail_name(texts: &dyn Texts, said: Option<&str>) -> Option<String> {
     match said {
         Some("/etc/mailname") | None => None,
-        Some(path) if path.starts_with('/') => {
-            let text = texts.read(Path::new(path)).ok()?;
-            Some(text.lines().next()?.trim().to_owned()).filter(|name| !name.is_empty())
-        }
+        Some(path) if path.starts_with('/') => first_line(texts, path),
         Some(name) => Some(name.to_owned()),
     }
 }
 
-/// `user@host`, `user@` or `host`: who mail is from. The domain, where it is said for all.
-fn masquerade(said: Option<&str>, mail_name: Option<&str>, account: &mut Account) -> Option<String> {
+fn first_line(texts: &dyn Texts, path: &str) -> Option<String> {
+    let text = texts.read(Path::new(path)).ok()?;
+    Some(text.lines().next()?.trim().to_owned()).filter(|name| !name.is_empty())
+}
+
+/// `user@host`, `user@` or `host`: what every sender becomes, whole or in part. The domain, where it is said for all.
+fn masquerade(texts: &dyn Texts, said: Option<&str>, mail_name: Option<&str>, account: &mut Account) -> Option<String> {
     let said = said?;
-    match said.split_once('@') {
-        Some((user, "")) => {
-            let Some(name) = mail_name else {
-                let text = format!("MASQUERADE {said}: write `from` in full, and from_policy = \"fixed\"");
-                account.note(Sort::LeftOut, text);
-                return None;
-            };
-            account.from = Some(format!("{user}@{name}"));
+    let (user, host) = said.rsplit_once('@').unwrap_or(("", said));
+    let from = match (user, host) {
+        ("", "") => return None,
+        ("", host) => {
+            account
+                .note(Sort::Changed, "MASQUERADE: a sender that -f names keeps its domain, which not every version of dma left it");
+            account.from = Some(format!("%U@{}", shared::literal(host)));
+            return Some(host.to_owned());
         }
-        Some(("", host)) => return Some(host.to_owned()),
-        Some(_) => account.from = Some(said.to_owned()),
-        None => {
-            let text = "MASQUERADE replaced the domain of every sender; now mail_domain completes those that have none";
-            account.note(Sort::Changed, text);
-            return Some(said.to_owned());
+        (user, "") => {
+            let host = mail_name.map(str::to_owned).or_else(|| first_line(texts, "/etc/mailname"));
+            let host = host.map_or_else(|| "%H".to_owned(), |name| shared::literal(&name));
+            account.note(Sort::Changed, "MASQUERADE: whoever says -f sends from this host, too, where dma kept the host of -f");
+            format!("{}@{host}", shared::literal(user))
         }
-    }
+        _ => shared::literal(said),
+    };
+    account.from = Some(from);
     account.from_policy = Some("fixed");
     None
 }

@@ -30,6 +30,8 @@ const PLACE: &str = "/etc/sealpost/config.toml";
 pub struct Draft {
     /// Whose configuration it was.
     pub kind: Kind,
+    /// The files that were named, or were found in the directory that was.
+    pub sources: Vec<PathBuf>,
     /// The accounts, in order.
     pub accounts: Vec<String>,
     /// The configuration, without any secret.
@@ -93,6 +95,9 @@ struct Drafted {
 /// # Errors
 /// No account could be carried over ([`Exit::DataErr`]).
 pub(super) fn draft(world: &dyn World, kind: Kind, files: &[PathBuf], mut facts: Facts) -> Result<Draft, Error> {
+    if let Some((because, hint)) = facts.refusal.take() {
+        return Err(Error::new(Exit::DataErr, importing(files), because).hint(hint));
+    }
     let names = rename(&mut facts);
     let mut kept = Vec::new();
     let mut notes = std::mem::take(&mut facts.notes);
@@ -112,6 +117,7 @@ pub(super) fn draft(world: &dyn World, kind: Kind, files: &[PathBuf], mut facts:
     }
     fall_back(&mut kept);
     let general = general(world, &mut facts, &names, &kept, &mut notes);
+    notes.sort_by_key(|note| note.sort);
     let page = page::Page { kind, files, general: &general, accounts: &kept, notes: &notes };
     let toml = page.toml();
     config::parse(world, Path::new(PLACE), &toml).map_err(|error| {
@@ -123,7 +129,7 @@ pub(super) fn draft(world: &dyn World, kind: Kind, files: &[PathBuf], mut facts:
     let is_command = |(_, key, _): &(Part, &str, Value)| key.ends_with("_command");
     let has_commands = kept.iter().flat_map(|account| &account.groups).flat_map(|group| &group.settings).any(is_command);
     let accounts = kept.into_iter().map(|account| account.name).collect();
-    Ok(Draft { kind, accounts, toml, notes, secrets, has_commands })
+    Ok(Draft { kind, sources: files.to_owned(), accounts, toml, notes, secrets, has_commands })
 }
 
 /// Gives accounts names that ours may have, each its own; what they were called before is in the map.
@@ -255,13 +261,16 @@ fn words(error: &Error) -> String {
     }
 }
 
+fn importing(files: &[PathBuf]) -> String {
+    format!("importing {}", files.first().map(|file| file.display().to_string()).unwrap_or_default())
+}
+
 fn nothing(kind: Kind, files: &[PathBuf], notes: &[Note]) -> Error {
-    let file = files.first().map(|file| file.display().to_string()).unwrap_or_default();
     let reasons: Vec<String> = notes.iter().filter(|note| note.sort == Sort::LeftOut).map(|note| printable(&note.text)).collect();
     let because = if reasons.is_empty() {
         format!("there is no account of {} in it", kind.title())
     } else {
         format!("no account could be carried over: {}", reasons.join("; "))
     };
-    Error::new(Exit::DataErr, format!("importing {file}"), because).hint("sealpost needs a server that takes its mail, a smarthost")
+    Error::new(Exit::DataErr, importing(files), because).hint("sealpost needs a server that takes its mail, a smarthost")
 }

@@ -95,20 +95,12 @@ fn account(identity: &Identity, facts: &mut Facts) -> Account {
         _ => Wanted::Never,
     };
     if let Some(address) = &identity.address {
-        account.from = Some(address.clone());
+        account.from = Some(shared::literal(address));
         account.matches.push(address.clone());
     }
-    match identity.forced("reverse_path") {
-        Some(path) if path.contains('%') => {
-            account.from = None;
-            account.from_policy = Some("login");
-            account.note(Sort::Changed, format!("force reverse_path {path}: the sender is the caller's login at mail_domain"));
-        }
-        Some(path) => {
-            account.from = Some(path.to_owned());
-            account.from_policy = Some("fixed");
-        }
-        None => {}
+    if let Some(path) = identity.forced("reverse_path") {
+        account.from = Some(template(path));
+        account.from_policy = Some("fixed");
     }
     if let Some(user) = identity.get("username") {
         let secret = shared::password(identity.get("password").unwrap_or_default(), &mut account);
@@ -125,6 +117,18 @@ fn account(identity: &Identity, facts: &mut Facts) -> Account {
         account.note(Sort::LeftOut, text);
     }
     account
+}
+
+/// A sender in our words: `%u` is the caller, `%%` a percent sign.
+fn template(path: &str) -> String {
+    let mut template = String::with_capacity(path.len());
+    let mut rest = path;
+    while let Some((before, after)) = rest.split_once('%') {
+        template += before;
+        template += if after.starts_with('u') { "%U" } else { "%%" };
+        rest = after.strip_prefix(['u', '%']).unwrap_or(after);
+    }
+    template + rest
 }
 
 /// What is for all mail, whichever identity says it.

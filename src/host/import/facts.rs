@@ -76,6 +76,8 @@ pub(super) struct Facts {
     /// The account of mail that nothing chooses one for.
     pub(super) default_account: Option<String>,
     pub(super) notes: Vec<Note>,
+    /// Why nothing of it is to be carried over, and what to do.
+    pub(super) refusal: Option<(String, &'static str)>,
 }
 
 impl Facts {
@@ -86,6 +88,13 @@ impl Facts {
 
     pub(super) fn note(&mut self, sort: Sort, text: impl Into<String>) {
         self.notes.push(Note { sort, account: None, text: text.into() });
+    }
+
+    /// `name`, or with a number behind it, so that no account is called so yet.
+    pub(super) fn free_name(&self, name: &str) -> String {
+        let numbered = (2..).map(|number| format!("{name}-{number}"));
+        let is_free = |name: &String| self.accounts.iter().all(|account| account.name != *name);
+        std::iter::once(name.to_owned()).chain(numbered).find(is_free).unwrap_or_default()
     }
 }
 
@@ -119,6 +128,7 @@ pub(super) enum Value {
     Number(u64),
     Flag(bool),
     List(Vec<String>),
+    Map(BTreeMap<String, String>),
 }
 
 impl From<&str> for Value {
@@ -145,6 +155,12 @@ impl From<bool> for Value {
     }
 }
 
+impl From<BTreeMap<String, String>> for Value {
+    fn from(map: BTreeMap<String, String>) -> Self {
+        Self::Map(map)
+    }
+}
+
 impl From<Vec<String>> for Value {
     fn from(list: Vec<String>) -> Self {
         Self::List(list)
@@ -160,7 +176,10 @@ pub(super) struct Account {
     /// The port that is dialled; as it is written, where that is no number.
     pub(super) port: Option<String>,
     pub(super) lmtp: bool,
+    /// As ours is written, with `%U` and `%H`; see [`shared::literal`](super::shared::literal).
     pub(super) from: Option<String>,
+    /// The same for some callers, by login.
+    pub(super) from_by_user: BTreeMap<String, String>,
     pub(super) matches: Vec<String>,
     pub(super) from_policy: Option<&'static str>,
     pub(super) rewrite_from: bool,
@@ -180,7 +199,7 @@ impl Account {
 }
 
 /// What an account asks of TLS.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Tls {
     pub(super) wanted: Wanted,
     pub(super) implicit: bool,

@@ -12,7 +12,7 @@ use crate::host::world::World;
 mod account;
 
 /// Every command that an account may have, with those of older and newer versions.
-const COMMANDS: [&str; 47] = [
+const COMMANDS: [&str; 48] = [
     "host",
     "port",
     "source_ip",
@@ -60,6 +60,7 @@ const COMMANDS: [&str; 47] = [
     "connect_timeout",
     "tls_nocertcheck",
     "tls_nostarttls",
+    "tls_force_sslv3",
 ];
 
 /// Whether msmtp would know what this line is.
@@ -93,6 +94,9 @@ pub(super) fn facts(world: &dyn World, texts: &dyn Texts, pages: &[Page]) -> Fac
     account::translate(world, texts, &accounts, &mut facts);
     facts
 }
+
+/// What stands between words: a password may begin or end with any other space.
+const BLANK: [char; 2] = [' ', '\t'];
 
 /// The name of the account that is taken where nothing else is said.
 const DEFAULT: &str = "default";
@@ -148,7 +152,7 @@ fn sections(page: &Page, facts: &mut Facts) -> Vec<Section> {
     let mut reader = Reader { defaults: Section::default(), done: Vec::new(), open: Open::Unnamed };
     for (index, line) in page.text.lines().enumerate() {
         let place = format!("{}:{}", page.name(), index + 1);
-        let line = line.trim_start();
+        let line = line.trim_start_matches(BLANK);
         if !line.is_empty() && !line.starts_with('#') {
             reader.line(line, &place, facts);
         }
@@ -174,8 +178,8 @@ struct Reader {
 
 impl Reader {
     fn line(&mut self, line: &str, place: &str, facts: &mut Facts) {
-        let (command, argument) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
-        let argument = unquoted(argument.trim());
+        let (command, argument) = line.split_once(BLANK).unwrap_or((line, ""));
+        let argument = unquoted(argument.trim_matches(BLANK));
         match command {
             "account" => self.account(argument, place, facts),
             // Those that were set before stay.

@@ -9,16 +9,17 @@ use super::{
 };
 
 /// Files of one line without a meaning here, and why that is.
-const LEFT_OUT: [(&str, &str); 3] = [
-    ("idhost", "a Message-ID that is missing gets the host's name"),
+const LEFT_OUT: [(&str, &str); 4] = [
+    ("bounceto", "a bounce goes to the sender of the mail"),
+    ("bouncelines", "a bounce has the header of the mail"),
     ("sendtimeout", "each step of a session has its own deadline, see [limits]"),
     ("doublebounceto", "a bounce that can't be sent is kept under failed, in the queue"),
 ];
 
-/// Reads remotes, or the directory that has it, and the files beside it.
+/// Reads remotes and the files beside it.
 pub(super) fn facts(texts: &dyn Texts, page: &Page) -> Facts {
     let mut facts = Facts::default();
-    let directory = if texts.is_directory(&page.path) { &page.path } else { page.path.parent().unwrap_or(Path::new("")) };
+    let directory = page.path.parent().unwrap_or(Path::new(""));
     let line = |name: &str| {
         let text = texts.read(&directory.join(name)).ok()?;
         let line = text.lines().next().unwrap_or_default().trim();
@@ -40,23 +41,11 @@ pub(super) fn facts(texts: &dyn Texts, page: &Page) -> Facts {
     let all_from = line("allmailfrom");
     for account in &mut facts.accounts {
         account.hello.clone_from(&hello);
-        account.from.clone_from(&all_from);
+        account.from = all_from.as_deref().map(shared::literal);
         account.from_policy = all_from.as_ref().map(|_| "fixed");
     }
-    let domain = line("defaultdomain");
-    let host = line("defaulthost").or(me);
-    if let Some(host) = host {
-        // A name without a dot gets the default domain.
-        let whole = domain.filter(|_| !host.contains('.')).map_or(host.clone(), |domain| format!("{host}.{domain}"));
-        facts.set(Table::Top, "mail_domain", whole);
-    }
-    if let Some(address) = line("adminaddr") {
-        let text = format!(
-            "adminaddr {address}, who got all local mail: write `root: {address}` into /etc/aliases, and an entry for each \
-                            other name that gets mail"
-        );
-        facts.note(Sort::LeftOut, text);
-    }
+    domains(texts, &line, me.as_deref(), &mut facts);
+    shared::no_aliases(texts, &mut facts, "nullmailer had no aliases, so neither has this");
     for (name, why) in LEFT_OUT {
         if line(name).is_some() {
             facts.note(Sort::LeftOut, format!("{name}: {why}"));
@@ -65,6 +54,58 @@ pub(super) fn facts(texts: &dyn Texts, page: &Page) -> Facts {
     times(&line, &mut facts);
     shared::queue(&mut facts, "nullmailer put every mail into its queue first, whatever became of it");
     facts
+}
+
+/// Which domain completes a name, and who gets the mail of this host.
+fn domains(texts: &dyn Texts, line: &dyn Fn(&str) -> Option<String>, me: Option<&str>, facts: &mut Facts) {
+    let mail_name = texts.read(Path::new("/etc/mailname")).ok();
+    let me = me.map(str::to_owned).or(mail_name.and_then(|text| text.lines().next().map(|line| line.trim().to_owned())));
+    let domain = line("defaultdomain");
+    // A name without a dot gets the default domain.
+    let whole = |host: String| match &domain {
+        Some(domain) if !host.contains('.') && host != "localhost" => format!("{host}.{domain}"),
+        _ => host,
+    };
+    let host = line("defaulthost").map(whole);
+    if let Some(host) = host.clone().or(line("me")) {
+        facts.set(Table::Top, "mail_domain", host);
+    }
+    if domain.is_some() {
+        facts.note(Sort::LeftOut, "defaultdomain: an address at a host without a dot keeps it; mail_domain has its domain already");
+    }
+    let id_host = line("idhost").map(whole);
+    if id_host.is_some() && id_host != host.clone().or(me.clone()) {
+        facts.note(Sort::LeftOut, "idhost: a Message-ID that is missing gets mail_domain");
+    }
+    if let Some(written) = line("adminaddr") {
+        let is_ours = host.is_none() || host == me || host.as_deref() == Some("localhost");
+        administrator(&written, is_ours, host.or(me).as_deref(), facts);
+    }
+}
+
+/// Who gets all mail to users of this host; of several the first, since a catch-all is one.
+fn administrator(written: &str, is_ours: bool, domain: Option<&str>, facts: &mut Facts) {
+    if !is_ours {
+        let text = format!(
+            "adminaddr {written}: names without a domain got defaulthost, which is no name of this host, and so they went there; write \
+             catch_all to have the administrator get their mail"
+        );
+        return facts.note(Sort::LeftOut, text);
+    }
+    let mut addresses = written.split(',').filter_map(|address| shared::whole(address, domain));
+    let Some(first) = addresses.next() else {
+        return facts.note(Sort::LeftOut, format!("adminaddr {written}: it is no address"));
+    };
+    let others: Vec<String> = addresses.collect();
+    facts.set(Table::Top, "catch_all", first);
+    if !others.is_empty() {
+        let text = format!(
+            "adminaddr: {}, for catch_all is one address; `default: ` and all of them in an alias file is for several",
+            others.join(", ")
+        );
+        facts.note(Sort::LeftOut, text);
+    }
+    facts.note(Sort::Changed, "adminaddr: mail to user@host, with the name of this host in full, goes to the server");
 }
 
 /// How long mail waits.

@@ -1,6 +1,6 @@
 //! What does the main.cf of a Postfix say that only sends, with the tables it names? (postconf(5), Postfix's documents on SASL and TLS)
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use parameters::Parameters;
 use tables::Lookup;
@@ -10,10 +10,14 @@ use super::{
     facts::{Account, Facts, Login, Sort},
     shared,
 };
+use crate::host::world::World;
 
 mod machine;
 mod parameters;
+mod recipients;
+mod rewriting;
 mod security;
+mod senders;
 mod tables;
 
 /// Whether this could be a line of main.cf.
@@ -30,9 +34,19 @@ struct Source<'a> {
     texts: &'a dyn Texts,
     directory: &'a Path,
     parameters: Parameters<'a>,
+    /// The domain of bare names.
+    origin: String,
+    /// The domains whose mail this machine delivers to itself.
+    local: Vec<String>,
 }
 
 impl Source<'_> {
+    /// Whether mail to this domain stays on the machine.
+    fn is_local(&self, domain: &str) -> bool {
+        // What stands in a table or in a file may be any domain.
+        self.local.iter().any(|name| name.eq_ignore_ascii_case(domain) || name.contains([':', '/']))
+    }
+
     /// The tables of a parameter.
     fn tables(&self, name: &str) -> Vec<Lookup> {
         self.parameters.get(name).map(|value| Lookup::all(self.texts, self.directory, &value)).unwrap_or_default()
@@ -40,19 +54,22 @@ impl Source<'_> {
 }
 
 /// Reads main.cf.
-pub(super) fn facts(texts: &dyn Texts, page: &Page) -> Facts {
+pub(super) fn facts(world: &dyn World, texts: &dyn Texts, page: &Page) -> Facts {
     let mut facts = Facts::default();
-    let directory = page.path.parent().unwrap_or(Path::new(""));
-    let source = Source { texts, directory, parameters: Parameters::parse(&page.text) };
+    let source = source(world, texts, page);
     for line in &source.parameters.faults {
         facts.note(Sort::LeftOut, format!("{}:{line}: it sets no parameter", page.name()));
     }
-    let hosts = source.parameters.list("relayhost");
+    let hosts = relays(&source);
     let Some((first, next)) = hosts.split_first() else {
         let text = "there is no relayhost: this Postfix finds out itself who takes the mail of a domain, sealpost does not";
         facts.note(Sort::LeftOut, text);
         return facts;
     };
+    facts.refusal = recipients::redirected(&source);
+    if facts.refusal.is_some() {
+        return facts;
+    }
     let next =
         next.iter().cloned().chain(source.parameters.list("smtp_fallback_relay")).chain(source.parameters.list("fallback_relay"));
     let mut main = account(&source, first, None, &facts);
@@ -68,9 +85,41 @@ pub(super) fn facts(texts: &dyn Texts, page: &Page) -> Facts {
     }
     facts.accounts.push(main);
     facts.accounts.extend(others);
-    by_sender(&source, &mut facts);
+    let relays = by_sender(&source, &mut facts);
     machine::translate(&source, &mut facts);
+    senders::translate(&source, &relays, &mut facts);
+    recipients::translate(&source, &mut facts);
     facts
+}
+
+fn source<'a>(world: &dyn World, texts: &'a dyn Texts, page: &'a Page) -> Source<'a> {
+    let parameters = Parameters::parse(&page.text).at(world.host_name());
+    let written = parameters.in_force("myorigin");
+    let origin = if written.starts_with('/') {
+        let text = texts.read(Path::new(&written)).unwrap_or_default();
+        let line = text.lines().next().map(str::trim).filter(|line| !line.is_empty());
+        line.map_or_else(|| parameters.in_force("myhostname"), str::to_owned)
+    } else {
+        written.trim().to_owned()
+    };
+    let local = parameters.in_force("mydestination");
+    let local = local.split([',', ' ', '\t']).filter(|item| !item.is_empty()).map(str::to_owned).collect();
+    Source { texts, directory: page.path.parent().unwrap_or(Path::new("")), parameters, origin, local }
+}
+
+/// Where all mail goes, the first that is said: `relayhost`, else a transport for everything.
+fn relays(source: &Source<'_>) -> Vec<String> {
+    let hosts = source.parameters.list("relayhost");
+    if !hosts.is_empty() {
+        return hosts;
+    }
+    let all = source.tables("transport_maps").iter().find_map(|table| table.get("*").or(table.for_all()).map(str::to_owned));
+    let transport = all.or_else(|| source.parameters.get("default_transport"));
+    let hop = transport.and_then(|transport| {
+        let hop = transport.strip_prefix("smtp:").or_else(|| transport.strip_prefix("relay:"))?;
+        (!hop.is_empty()).then(|| hop.to_owned())
+    });
+    hop.into_iter().collect()
 }
 
 /// A next hop: `[host]:port`, `host:port`, `[host]` or `host`.
@@ -153,25 +202,31 @@ fn mechanism(filter: &[String]) -> Option<String> {
     }
 }
 
-/// Senders that have a relayhost of their own.
-fn by_sender(source: &Source<'_>, facts: &mut Facts) {
+/// Senders that have a relayhost of their own: which account each key of the table has.
+fn by_sender(source: &Source<'_>, facts: &mut Facts) -> BTreeMap<String, String> {
+    let mut relays = BTreeMap::new();
     for table in source.tables("sender_dependent_relayhost_maps") {
         if let Some(fault) = table.fault() {
             facts.note(Sort::LeftOut, format!("sender_dependent_relayhost_maps, {}: {fault}", table.name()));
+        } else if table.has_patterns() {
+            let text = format!("sender_dependent_relayhost_maps, {}: patterns are not followed", table.name());
+            facts.note(Sort::LeftOut, text);
         }
         for (sender, destination) in table.lines() {
-            if destination.eq_ignore_ascii_case("dunno") || destination.is_empty() {
+            if destination.eq_ignore_ascii_case("dunno") || destination.is_empty() || relays.contains_key(&sender.to_lowercase()) {
                 continue;
             }
             let mut account = account(source, destination, Some(sender), facts);
             let is_domain = sender.starts_with('@');
             account.matches.push(if is_domain { format!("*{sender}") } else { sender.clone() });
             if !is_domain {
-                account.from = Some(sender.clone());
+                account.from = Some(shared::literal(sender));
             }
+            relays.insert(sender.to_lowercase(), account.name.clone());
             facts.accounts.push(account);
         }
     }
+    relays
 }
 
 #[cfg(test)]

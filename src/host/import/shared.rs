@@ -1,13 +1,19 @@
-//! What do these configurations have in common: ports by name, the system's authorities, passwords, catch-alls, a queue?
+//! What do these configurations have in common: ports by name, the system's authorities, passwords, senders, aliases, a queue?
 
-use std::path::Path;
+use std::{io, path::Path};
 
 use super::{
     Texts,
     facts::{Account, Facts, Sort, Source, Table},
     shell,
 };
-use crate::smtp::sasl::Secret;
+use crate::{
+    mail::{address::Address, aliases::Aliases},
+    smtp::sasl::Secret,
+};
+
+/// The alias file where nobody names another.
+const ALIASES: &str = "/etc/aliases";
 
 /// Where systems keep all of their authorities; whoever names one of these means the system's.
 const AUTHORITIES: [&str; 16] = [
@@ -99,19 +105,51 @@ pub(super) fn command(command: &str, account: &mut Account) -> Source {
     Source::Command(command.to_owned())
 }
 
-/// The alias file, and the entry in it that ours can't have: a catch-all.
-pub(super) fn aliases(texts: &dyn Texts, facts: &mut Facts, path: &str, catch_all: &str) {
-    if path != "/etc/aliases" {
+/// An address as `from` says it: there a percent sign begins what stands for something else.
+pub(super) fn literal(address: &str) -> String {
+    address.replace('%', "%%")
+}
+
+/// A whole address, for which a bare name gets `domain`; none where that makes none.
+pub(super) fn whole(text: &str, domain: Option<&str>) -> Option<String> {
+    let text = text.trim();
+    let written = match domain {
+        Some(domain) if !text.contains('@') => format!("{text}@{domain}"),
+        _ => text.to_owned(),
+    };
+    Address::parse(&written).ok().map(|address| address.to_string())
+}
+
+/// The alias file that the program read, and the lines of it that ours takes nothing from.
+pub(super) fn aliases(texts: &dyn Texts, facts: &mut Facts, path: &str) {
+    match texts.read(Path::new(path)) {
+        Ok(text) => {
+            let mut lines: Vec<String> = Aliases::parse(&text).1.iter().map(|fault| fault.line.to_string()).collect();
+            lines.dedup();
+            if !lines.is_empty() {
+                let text = format!(
+                    "what stands in {path}, line {}: programs, files, includes and what is no address get no mail; newaliases tells more",
+                    lines.join(", ")
+                );
+                facts.note(Sort::LeftOut, text);
+            }
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound && path != ALIASES => {
+            return facts.note(Sort::LeftOut, format!("aliases: there is no {path}"));
+        }
+        Err(_) => {}
+    }
+    if path != ALIASES {
         facts.set(Table::Top, "aliases", path);
     }
-    let Ok(text) = texts.read(Path::new(path)) else { return };
-    let is_catch_all = |line: &&str| line.split_once(':').is_some_and(|(name, _)| name.trim() == catch_all);
-    if let Some(line) = text.lines().find(is_catch_all) {
-        let whom = line.split_once(':').map_or("", |(_, whom)| whom.trim());
-        let text = format!(
-            "{catch_all} in {path}, for all local names without an entry ({whom}): write an entry for each name that gets mail"
-        );
-        facts.note(Sort::LeftOut, text);
+}
+
+/// The program read no aliases: what stands there is not to send mail elsewhere all at once.
+pub(super) fn no_aliases(texts: &dyn Texts, facts: &mut Facts, why: &str) {
+    let counts = |text: String| !Aliases::parse(&text).0.is_empty();
+    if texts.read(Path::new(ALIASES)).is_ok_and(counts) {
+        facts.set(Table::Top, "aliases", "");
+        facts.note(Sort::LeftOut, format!("{ALIASES}: {why}; take `aliases = \"\"` out, and it counts"));
     }
 }
 

@@ -46,6 +46,14 @@ fn a_login_by_ticket_is_carried_over_where_there_are_tickets_and_told_of_where_n
 }
 
 #[test]
+fn an_account_goes_with_a_proxy_that_can_t_be_had_and_never_around_it() {
+    let text = "account a\nhost a.example\nproxy_host a b\nproxy_port 9050\naccount b\nhost b.example\naccount default : b\n";
+    let draft = drafted(Kind::Msmtp, &[("/x/msmtprc", text)]).unwrap();
+    assert_eq!(draft.accounts, ["b"], "{}", draft.toml);
+    assert!(visible(&draft).contains("the account as a whole: "), "{}", visible(&draft));
+}
+
+#[test]
 fn what_is_left_out_of_tls_never_makes_it_weaker() {
     let text = "account default\nhost 192.0.2.1\ntls on\ntls_fingerprint zz\ntls_host_override a b\n";
     let draft = drafted(Kind::Msmtp, &[("/x/msmtprc", text)]).unwrap();

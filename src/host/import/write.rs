@@ -1,9 +1,8 @@
 //! How do a drafted configuration and its secrets come into files, all of them or none?
 
 use std::{
-    fs::{self, DirBuilder},
-    io,
-    os::unix::fs::{DirBuilderExt as _, MetadataExt as _},
+    fs, io,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
 
@@ -12,7 +11,7 @@ use rustix::process::geteuid;
 use super::Draft;
 use crate::{
     error::{Error, Exit},
-    host::replace,
+    host::{made::Made, replace::Staged},
 };
 
 /// For its owner alone.
@@ -20,46 +19,44 @@ const PRIVATE: u32 = 0o600;
 
 impl Draft {
     /// Writes the configuration to `path` and its secrets beside it; the configuration is `public` or its owner's alone, the secrets are
-    /// always their owner's alone. Returns the files, the configuration first.
+    /// always their owner's alone. Returns the files, the configuration first. What fails leaves nothing behind, and what was there as it
+    /// was.
     ///
     /// # Errors
     /// One of the files is there already (unless `force` says that it may be replaced), or can't be written; [`Exit::CantCreat`].
     pub fn write(&self, path: &Path, public: bool, force: bool) -> Result<Vec<PathBuf>, Error> {
-        let directory = path.parent().unwrap_or(Path::new(""));
+        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let secrets: Vec<(PathBuf, &str)> =
-            self.secrets.iter().map(|file| (directory.join(&file.path), file.secret.expose())).collect();
+            self.secrets.iter().map(|file| (path.with_file_name("").join(&file.path), file.secret.expose())).collect();
         let paths: Vec<&Path> = std::iter::once(path).chain(secrets.iter().map(|(path, _)| path.as_path())).collect();
         for path in &paths {
             refuse_existing(path, force)?;
         }
-        make_directory(directory, if public { 0o755 } else { 0o700 })?;
+        let mut made = Made::default();
+        made.directory(directory, if public { 0o755 } else { 0o700 }).map_err(|error| trouble(directory, &error))?;
         if let Some(inner) = secrets.first().and_then(|(path, _)| path.parent()) {
-            make_directory(inner, 0o700)?;
+            made.directory(inner, 0o700).map_err(|error| trouble(inner, &error))?;
             refuse_foreign(inner)?;
         }
-        let mut written: Vec<&Path> = Vec::new();
-        let put = |path: &Path, bytes: &[u8], mode| match force {
-            true => replace::replace(path, bytes, mode),
-            false => replace::create(path, bytes, mode),
-        };
-        let mut all = || {
-            for (path, secret) in &secrets {
-                // One buffer, whose room is known: none is left behind by growing.
-                let mut line = zeroize::Zeroizing::new(Vec::with_capacity(secret.len() + 1));
-                line.extend_from_slice(secret.as_bytes());
-                line.push(b'\n');
-                put(path, &line, PRIVATE)?;
-                written.push(path);
-            }
-            put(path, self.toml.as_bytes(), if public { 0o644 } else { PRIVATE })
-        };
-        let done = all();
-        if done.is_err() && !force {
-            for path in written {
-                let _ = fs::remove_file(path);
+        // All is on the disk before the first file takes its name, and the configuration takes its own when all that it names is there.
+        let mut staged = Vec::new();
+        for (path, secret) in &secrets {
+            // One buffer, whose room is known: none is left behind by growing.
+            let mut line = zeroize::Zeroizing::new(Vec::with_capacity(secret.len() + 1));
+            line.extend_from_slice(secret.as_bytes());
+            line.push(b'\n');
+            staged.push((path.as_path(), Staged::new(path, &line, PRIVATE)?));
+        }
+        staged.push((path, Staged::new(path, self.toml.as_bytes(), if public { 0o644 } else { PRIVATE })?));
+        for (path, staged) in staged {
+            let is_new = fs::symlink_metadata(path).is_err();
+            staged.place(force)?;
+            if is_new {
+                made.remember(path);
             }
         }
-        done.map(|()| paths.into_iter().map(Path::to_owned).collect())
+        made.keep();
+        Ok(paths.into_iter().map(Path::to_owned).collect())
     }
 }
 
@@ -71,25 +68,22 @@ fn refuse_existing(path: &Path, force: bool) -> Result<(), Error> {
     let error = |because| Error::new(Exit::CantCreat, format!("writing {}", path.display()), because);
     match fs::metadata(path) {
         Ok(metadata) if !metadata.is_file() => Err(error("it is no regular file").hint("name another")),
-        _ if force => Ok(()),
-        _ => Err(error("it exists").hint("look at it first; --force replaces it")),
+        Ok(_) if force => Ok(()),
+        Ok(_) => Err(error("it exists").hint("look at it first; --force replaces it")),
+        Err(_) => Err(error("it is a symbolic link to nothing").hint("remove it, or name another")),
     }
-}
-
-fn make_directory(path: &Path, mode: u32) -> Result<(), Error> {
-    if path.as_os_str().is_empty() || path.is_dir() {
-        return Ok(());
-    }
-    DirBuilder::new().recursive(true).mode(mode).create(path).map_err(|error| trouble(path, &error.to_string()))
 }
 
 /// Whoever owns the directory of secrets could put others in their place.
 fn refuse_foreign(path: &Path) -> Result<(), Error> {
-    let metadata = fs::symlink_metadata(path).map_err(|error: io::Error| trouble(path, &error.to_string()))?;
+    let metadata = fs::symlink_metadata(path).map_err(|error| trouble(path, &error))?;
     let ours = metadata.is_dir() && [0, geteuid().as_raw()].contains(&metadata.uid()) && metadata.mode() & 0o022 == 0;
-    if ours { Ok(()) } else { Err(trouble(path, "it is a link, another user's, or others may write there")) }
+    let foreign = || trouble(path, &io::Error::other("it is a link, another user's, or others may write there"));
+    ours.then_some(()).ok_or_else(foreign)
 }
 
-fn trouble(path: &Path, because: &str) -> Error {
+fn trouble(path: &Path, error: &io::Error) -> Error {
+    let because = error.to_string();
+    let because = because.split_once(" (os error").map_or(because.as_str(), |(words, _)| words);
     Error::new(Exit::CantCreat, format!("making the directory {}", path.display()), because).hint("name another place with -o")
 }

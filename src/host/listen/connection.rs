@@ -15,7 +15,7 @@ use crate::{
     mail::tls::Facts,
     smtp::{
         sasl::{Binding, verifier::Entropy},
-        server::{self, Action, Answer, Seal, Server, Stored, Transaction, fault::Link},
+        server::{self, Action, Answer, Promise, Seal, Server, Stored, Transaction, fault::Link},
     },
 };
 
@@ -306,7 +306,7 @@ fn machine(shared: &Shared) -> io::Result<server::Settings> {
             Tls::Implicit => Seal::Never,
         },
         auth: settings.login.clone().map(|login| server::Auth { login, entropy, in_clear }),
-        requiretls: settings.requiretls,
+        requiretls: if settings.requiretls { Promise::Sealed } else { Promise::Never },
         lone_lf: false,
         hello_first: true,
         consult: false,

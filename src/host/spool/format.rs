@@ -25,6 +25,7 @@ use crate::mail::{
     address::{Address, ReversePath},
     envelope::{Dsn, Envelope, Notify, Recipient, Ret, parse_envid},
     outcome::Enhanced,
+    policy::Request,
     queued::{Last, Standing},
 };
 
@@ -219,10 +220,39 @@ struct HeadLine {
     eight_bit: bool,
     tls_waived: bool,
     report: bool,
+    #[serde(default, skip_serializing_if = "RequestLine::is_nothing")]
+    request: RequestLine,
     notify: Option<String>,
     ret: Option<String>,
     envid: Option<String>,
     recipients: Vec<RecipientLine>,
+}
+
+/// What MAIL asked of TLS; what the header asks is `tls_waived`.
+#[derive(Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum RequestLine {
+    #[default]
+    Nothing,
+    Require,
+    Prefer,
+}
+
+impl RequestLine {
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+    fn is_nothing(&self) -> bool {
+        *self == Self::Nothing
+    }
+}
+
+impl From<RequestLine> for Request {
+    fn from(line: RequestLine) -> Self {
+        match line {
+            RequestLine::Nothing => Self::Nothing,
+            RequestLine::Require => Self::Require,
+            RequestLine::Prefer => Self::Prefer,
+        }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -275,7 +305,7 @@ fn is_none(number: &u32) -> bool {
 
 impl From<&Head> for HeadLine {
     fn from(head: &Head) -> Self {
-        let Envelope { sender, recipients, dsn } = &head.envelope;
+        let Envelope { sender, recipients, dsn, request } = &head.envelope;
         let recipient = |recipient: &Recipient| RecipientLine {
             address: recipient.address.to_string(),
             original: recipient.original.as_ref().map(ToString::to_string),
@@ -292,6 +322,11 @@ impl From<&Head> for HeadLine {
             eight_bit: head.eight_bit,
             tls_waived: head.tls_waived,
             report: head.report,
+            request: match request {
+                Request::Require => RequestLine::Require,
+                Request::Prefer => RequestLine::Prefer,
+                Request::Nothing | Request::Waive => RequestLine::Nothing,
+            },
             notify: dsn.notify.map(|notify| notify.to_string()),
             ret: dsn.ret.map(|ret| ret.as_str().to_ascii_lowercase()),
             envid: dsn.envid.clone(),
@@ -325,7 +360,7 @@ impl HeadLine {
             user: self.user,
             account: self.account,
             asked: self.asked.map(|text| path(&text)).map_or(Some(None), |p| p.map(Some))?,
-            envelope: Envelope { sender: path(&self.sender)?, recipients, dsn },
+            envelope: Envelope { sender: path(&self.sender)?, recipients, dsn, request: self.request.into() },
             message_id: self.message_id,
             size,
             eight_bit: self.eight_bit,

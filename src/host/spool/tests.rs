@@ -10,6 +10,7 @@ use crate::mail::{
     address::{Address, ReversePath},
     content::{Content, Facts, Form},
     envelope::{Dsn, Envelope, Notify, Recipient},
+    policy::Request,
     queued::{Last, Standing},
 };
 use jiff::Timestamp;
@@ -45,6 +46,7 @@ fn entry() -> Entry {
         sender: ReversePath::Address(address("cron@example.com")),
         recipients: vec![recipient("a@example.org"), recipient("b@example.org")],
         dsn: Dsn { notify: Some(Notify::Never), ret: None, envid: Some("x y".into()) },
+        request: Request::Require,
     };
     let head = Head {
         arrived: Timestamp::from_second(1_700_000_000).unwrap(),

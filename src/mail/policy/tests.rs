@@ -263,15 +263,15 @@ fn a_message_that_waives_tls_sets_aside_what_the_server_publishes_and_nothing_el
         for demand in demands(policy, EVERY, EITHER) {
             for tlsa in [Tlsa::Unasked, Tlsa::Usable, Tlsa::Unusable, Tlsa::Absent] {
                 let demand = Demand { tlsa, ..demand };
-                let waived = demand.of_message(true);
+                let waived = demand.of_message(Request::Waive);
                 let required = policy == Policy::Required;
                 assert_eq!((waived.must_encrypt(), waived.must_trust()), (required, required), "{demand:?}");
                 assert!(!waived.obeys_dane() && waived.trusts_dane() == demand.trusts_dane());
-                assert_eq!(demand.of_message(false), demand);
+                assert_eq!(demand.of_message(Request::Nothing), demand);
                 assert_eq!(Demand { request: Request::Nothing, ..waived }, demand, "nothing else changes");
             }
             let promised = Demand { request: Request::Require, ..demand };
-            assert_eq!(promised.of_message(true), promised, "REQUIRETLS wins");
+            assert_eq!(promised.of_message(Request::Waive), promised, "REQUIRETLS wins");
         }
     }
 }
@@ -287,7 +287,7 @@ fn a_message_that_waives_tls_goes_where_dane_would_hold_it_back() {
         (Trusted, "verified", "verified"),
     ] {
         assert_eq!(
-            (play(dane, server, false), play(dane.of_message(true), server, false)),
+            (play(dane, server, false), play(dane.of_message(Request::Waive), server, false)),
             (held.into(), waived.into()),
             "{server:?}"
         );
@@ -308,9 +308,12 @@ fn requiretls_is_said_to_a_verified_server_that_offers_it_or_the_message_stays()
     ] {
         let channels = [Channel::Verified, Channel::Unverified, Channel::Plaintext].map(|channel| met(channel, None));
         assert_eq!(channels.clone().map(|met| may_require_tls(promised, &met, offered, bounce)), expected, "{offered}, {bounce}");
-        for demand in [demand, demand.of_message(true)] {
+        for demand in [demand, demand.of_message(Request::Waive)] {
             assert!(channels.iter().all(|met| may_require_tls(demand, met, offered, bounce) == Ok(false)));
         }
+        // A report on such a message has it where it can, and goes in any case.
+        let report = demand.of_message(Request::Prefer);
+        assert_eq!(channels.map(|met| may_require_tls(report, &met, offered, bounce)), [Ok(offered), Ok(false), Ok(false)]);
     }
 }
 

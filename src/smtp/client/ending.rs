@@ -5,7 +5,7 @@ use crate::{
     error::Exit,
     mail::{
         outcome::{Fate, Outcome, Reply},
-        policy::{self, Channel, Unpromised},
+        policy::{self, Channel, Request, Unpromised},
         tls::{Failure, Finding},
         trouble::Trouble,
     },
@@ -46,11 +46,13 @@ impl Session {
     }
 
     /// The server would not pass the message on as the account wants it. Deferred like any TLS that is not met, and not refused as
-    /// RFC 8689 4.2.1 has a relay do in the end: so the fallbacks are tried before the caller hears of it.
+    /// RFC 8689 4.2.1 has a relay do in the end: so the fallbacks are tried before the caller hears of it. Where it was the message that
+    /// asked, and not the account, that is for good then: there is nothing to be mended here.
     pub(super) fn unpromised(&mut self, why: Unpromised) {
+        let is_of_message = self.envelope.request == Request::Require;
         self.stop(Problem {
             fate: Fate::Deferred,
-            exit: Exit::TempFail,
+            exit: if is_of_message { Exit::Unavailable } else { Exit::TempFail },
             because: why.because().to_owned(),
             hint: Some(self.advice_on_peer(why.advice())),
             reply: None,

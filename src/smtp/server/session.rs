@@ -3,7 +3,7 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use zeroize::Zeroizing;
 
-use super::{Action, Phase, Seal, Server, Step, command::Hello};
+use super::{Action, Phase, Promise, Seal, Server, Step, command::Hello};
 use crate::smtp::sasl::{
     Mechanism,
     verifier::{self, Verifier},
@@ -66,8 +66,11 @@ impl Server {
                 .as_ref()
                 .is_some_and(|a| a.in_clear || self.settings.seal == Seal::Up || faults.hides("STARTTLS")),
             "XSEALPOST" => self.settings.private,
-            // What was said in plaintext can't be promised any more (RFC 8689 2).
-            "REQUIRETLS" => self.settings.requiretls && self.settings.seal == Seal::Up,
+            "REQUIRETLS" => match self.settings.requiretls {
+                Promise::Never => false,
+                Promise::Sealed => self.settings.seal == Seal::Up,
+                Promise::Local => true,
+            },
             _ => true,
         };
         extended && fits && !faults.hides(keyword)

@@ -16,7 +16,7 @@ fn settings() -> Settings {
         lmtp: false,
         seal: Seal::Never,
         auth: None,
-        requiretls: false,
+        requiretls: Promise::Never,
         lone_lf: false,
         hello_first: true,
         consult: false,

@@ -114,6 +114,10 @@ fn setting(name: &str, value: &Value) -> String {
         Value::Number(number) => number.to_string(),
         Value::Flag(flag) => flag.to_string(),
         Value::List(list) => format!("[{}]", list.iter().map(|text| quoted(text)).collect::<Vec<_>>().join(", ")),
+        Value::Map(map) => {
+            let pairs: Vec<String> = map.iter().map(|(name, text)| format!("{} = {}", key(name), quoted(text))).collect();
+            format!("{{ {} }}", pairs.join(", "))
+        }
     };
     format!("{name} = {value}\n")
 }

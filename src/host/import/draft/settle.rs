@@ -67,6 +67,8 @@ fn policy(kind: Kind, account: &mut Account) -> Policy {
 /// Without these the reader takes no account: a socket needs a word on TLS.
 fn base(account: &Account, policy: Policy) -> Group {
     let mut settings = vec![(Part::Account, "host", Value::Text(account.host.clone()))];
+    // Nobody who hides behind a proxy is to be shown because it could not be carried over.
+    settings.extend(account.proxy.as_ref().map(|proxy| (Part::Account, "proxy", Value::Text(proxy.clone()))));
     if account.lmtp {
         settings.push((Part::Account, "protocol", "lmtp".into()));
     }
@@ -91,14 +93,15 @@ fn plain(account: &mut Account) -> Vec<Group> {
         let group = from.get_or_insert_with(|| Group { about: "from_policy", settings: Vec::new() });
         group.settings.push((Part::Account, "from_policy", policy.into()));
     }
+    let by_user = std::mem::take(&mut account.from_by_user);
     let groups = [
         port.map(|port| Group::one(Part::Account, "port", port)),
         from,
+        (!by_user.is_empty()).then(|| Group::one(Part::Account, "from_by_user", by_user)),
         (!patterns.is_empty()).then(|| Group::one(Part::Account, "match", patterns)),
         account.rewrite_from.then(|| Group::one(Part::Account, "rewrite_from", true)),
         one("hello", &account.hello),
         one("source_address", &account.source_address),
-        one("proxy", &account.proxy),
     ];
     if !odd.is_empty() {
         account.note(Sort::LeftOut, "a pattern of senders that has spaces in it");

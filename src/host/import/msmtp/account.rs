@@ -1,6 +1,6 @@
 //! What does each command of an account of msmtp mean in ours? (msmtp(1))
 
-use std::{collections::BTreeSet, path::Path};
+use std::{borrow::Cow, collections::BTreeSet, path::Path};
 
 use super::{
     super::{
@@ -20,7 +20,7 @@ const LEFT_OUT: [(&str, &str); 7] = [
     ("dsn_notify", "sendmail takes it as -N, for each mail"),
     ("dsn_return", "sendmail takes it as -R, for each mail"),
     ("logfile_time_format", "the log has times of RFC 3339, and sealpost log shows them in the own zone"),
-    ("from_full_name", "sendmail takes it as -F, or from NAME in the environment"),
+    ("from_full_name", "the name is that of -F, of NAME in the environment, or of the caller in the password database"),
 ];
 
 /// Translates all accounts, and what they say that we say once for all.
@@ -29,7 +29,7 @@ pub(super) fn translate(world: &dyn World, texts: &dyn Texts, sections: &[Sectio
     for section in sections {
         let Some(mut account) = target(section, facts) else { continue };
         tls(section, &mut account);
-        sender(section, &mut account, several);
+        sender(texts, section, &mut account, several);
         header(section, &mut account);
         account.login = login(world, texts, section, &mut account);
         for (command, why) in LEFT_OUT.iter().filter(|(command, _)| section.get(command).is_some_and(|value| value != "off")) {
@@ -37,7 +37,7 @@ pub(super) fn translate(world: &dyn World, texts: &dyn Texts, sections: &[Sectio
         }
         facts.accounts.push(account);
     }
-    once(texts, sections, facts);
+    once(world, texts, sections, facts);
 }
 
 /// The account with the server it sends to.
@@ -65,14 +65,22 @@ fn target(section: &Section, facts: &mut Facts) -> Option<Account> {
         lmtp,
         hello: hello(section),
         source_address: section.get("source_ip").map(str::to_owned),
-        proxy: proxy.map(|host| format!("socks5://{host}:{}", section.get("proxy_port").unwrap_or("1080"))),
+        proxy: proxy.map(|host| self::proxy(host, section.get("proxy_port").unwrap_or("1080"))),
         ..Account::default()
     })
 }
 
+fn proxy(host: &str, port: &str) -> String {
+    if host.contains(':') { format!("socks5://[{host}]:{port}") } else { format!("socks5://{host}:{port}") }
+}
+
 /// What EHLO says; a pattern is the name of the host, which is our default.
 fn hello(section: &Section) -> Option<String> {
-    section.get("domain").filter(|domain| !domain.contains('%')).map(str::to_owned)
+    match section.get("domain") {
+        // Whoever hides behind a proxy does not want to be called by name; and msmtp says nothing else.
+        None if section.get("proxy_host").is_some() => Some("localhost".to_owned()),
+        domain => domain.filter(|domain| !domain.contains('%')).map(str::to_owned),
+    }
 }
 
 fn tls(section: &Section, account: &mut Account) {
@@ -103,37 +111,64 @@ fn tls(section: &Section, account: &mut Account) {
 }
 
 /// Who mail is from, and which senders choose the account.
-fn sender(section: &Section, account: &mut Account, several: bool) {
+fn sender(texts: &dyn Texts, section: &Section, account: &mut Account, several: bool) {
     let fixed = !section.is_on("allow_from_override", true);
-    match section.get("from") {
-        Some(from) if from.contains('%') => {
-            if let Some((_, domain)) = from.split_once("%U@").filter(|(before, domain)| before.is_empty() && !domain.contains('%'))
-            {
-                account.note(Sort::Changed, format!("from {from} is the caller's login at mail_domain now, which is {domain}"));
-            } else {
-                let text =
-                    format!("from {from} is the caller's login at mail_domain now: /etc/mailname, else the host's full name");
-                account.note(Sort::Changed, text);
-            }
-            account.from_policy = fixed.then_some("login");
-        }
-        Some(from) if from.contains(['*', '?', '[']) => {
-            if from.contains(['?', '[']) {
-                let text = format!("from {from}: only * stands for something in a pattern here");
-                account.note(Sort::LeftOut, text);
-            } else {
-                account.matches.push(from.to_owned());
-            }
-        }
-        Some(from) => {
-            account.from = Some(from.to_owned());
-            account.from_policy = fixed.then_some("fixed");
-            if let (true, Some((local, domain))) = (several, from.rsplit_once('@')) {
-                account.matches.extend([from.to_owned(), format!("{local}+*@{domain}")]);
-            }
-        }
-        None => account.from_policy = fixed.then_some("login"),
+    account.from_policy = fixed.then_some("login");
+    let automatic = section.settings.contains_key("auto_from") && section.is_on("auto_from", false);
+    let written = match (automatic, section.get("maildomain")) {
+        // Without a domain it is the login alone, which mail_domain completes.
+        (true, domain) => domain.map(|domain| Cow::Owned(format!("%U@{domain}"))),
+        (false, _) => section.get("from").map(Cow::Borrowed),
+    };
+    let Some(written) = written else { return };
+    if written.contains(['?', '[']) {
+        let text = format!("from {written}: only * stands for something in a pattern here");
+        return account.note(Sort::LeftOut, text);
     }
+    if written.contains('*') {
+        return account.matches.push(written.into_owned());
+    }
+    let demanded = fixed || section.settings.get("set_from_header").is_some_and(|said| said == "on" || said.is_empty());
+    // The caller's login at what /etc/mailname says is our default, on whatever machine this is read.
+    if written == "%U@%M" && !demanded {
+        return;
+    }
+    let Some(from) = template(texts, &written, account) else { return };
+    if let (true, false, Some((local, domain))) = (several, written.contains('%'), written.rsplit_once('@')) {
+        account.matches.extend([written.to_string(), format!("{local}+*@{domain}")]);
+    }
+    account.from = Some(from);
+    account.from_policy = fixed.then_some("fixed");
+}
+
+/// A sender with what stands for the caller and for the host in our words.
+fn template(texts: &dyn Texts, written: &str, account: &mut Account) -> Option<String> {
+    let mut template = String::with_capacity(written.len());
+    let mut rest = written;
+    while let Some((before, after)) = rest.split_once('%') {
+        template += before;
+        let (stands, more) = match after.chars().next() {
+            Some('U') => ("%U".to_owned(), 1),
+            Some(name @ ('H' | 'C')) => {
+                if name == 'H' {
+                    account.note(Sort::Changed, format!("from {written}: %H is the full name of the host, whatever HOSTNAME says"));
+                }
+                ("%H".to_owned(), 1)
+            }
+            Some('M') => {
+                let text = texts.read(Path::new("/etc/mailname")).unwrap_or_default();
+                let Some(name) = text.lines().next().map(str::trim).filter(|name| !name.is_empty()) else {
+                    account.note(Sort::LeftOut, format!("from {written}: /etc/mailname, which %M stands for, can't be read"));
+                    return None;
+                };
+                (shared::literal(name), 1)
+            }
+            _ => ("%%".to_owned(), 0),
+        };
+        template += &stands;
+        rest = after.get(more..).unwrap_or_default();
+    }
+    Some(template + rest)
 }
 
 /// What msmtp did to the header.
@@ -144,11 +179,13 @@ fn header(section: &Section, account: &mut Account) {
         account.rewrite_from = account.from.is_some();
         if account.from.is_none() {
             left_out.push("set_from_header on: From is replaced only by a `from`, and there is none in this account");
-        } else if account.from_policy.is_none() {
-            account.note(
-                Sort::Changed,
-                "set_from_header on: From is replaced by `from` where it is neither that nor fits match, whatever -f says",
+        } else {
+            let whatever = if account.from_policy.is_none() { ", whatever -f says" } else { "" };
+            let text = format!(
+                "set_from_header on: From is replaced by `from` where it is neither that nor fits match{whatever}; the author who is \
+                 replaced becomes Reply-To"
             );
+            account.note(Sort::Changed, text);
         }
     }
     if says("set_from_header", "off") || says("set_date_header", "off") || says("set_msgid_header", "off") {
@@ -218,20 +255,16 @@ fn unsaid(world: &dyn World, texts: &dyn Texts, section: &Section, user: &str, a
 }
 
 /// What each account of msmtp says for itself, and we once.
-fn once(texts: &dyn Texts, sections: &[Section], facts: &mut Facts) {
+fn once(world: &dyn World, texts: &dyn Texts, sections: &[Section], facts: &mut Facts) {
     let values = |command: &str| sections.iter().filter_map(|section| section.get(command)).collect::<BTreeSet<&str>>();
-    let domains: BTreeSet<&str> = sections.iter().filter_map(domain).collect();
     let default = facts.default_account.clone();
     let default = sections.iter().find(|section| Some(&section.name) == default.as_ref());
-    if let Some(domain) = preferred(sections, default, domain) {
+    if let Some(domain) = default.or(sections.first().filter(|_| sections.len() == 1)).and_then(domain) {
         facts.set(Table::Top, "mail_domain", domain);
     }
-    if domains.len() > 1 {
-        let text = "the domains of all accounts but one: callers without -f are at one mail_domain, whatever the account";
-        facts.note(Sort::LeftOut, text);
-    }
-    if let Some(path) = preferred(sections, default, |section| section.get("aliases")) {
-        shared::aliases(texts, facts, path, "default");
+    match preferred(sections, default, |section| section.get("aliases")) {
+        Some(path) => shared::aliases(texts, facts, &home(world, path)),
+        None => shared::no_aliases(texts, facts, "msmtp was not told to read it"),
     }
     if values("aliases").len() > 1 {
         facts.note(Sort::LeftOut, "the aliases of all accounts but one: one file is for all of them");
@@ -256,6 +289,14 @@ fn once(texts: &dyn Texts, sections: &[Section], facts: &mut Facts) {
     }
     if !facilities.is_empty() && facilities.iter().all(|facility| *facility == "off") {
         facts.set(Table::Log, "syslog", false);
+    }
+}
+
+/// A path, with the caller's home in place of a tilde.
+fn home(world: &dyn World, path: &str) -> String {
+    match (path.strip_prefix("~/"), world.env("HOME").and_then(|home| home.into_string().ok())) {
+        (Some(rest), Some(home)) => format!("{}/{rest}", home.trim_end_matches('/')),
+        _ => path.to_owned(),
     }
 }
 

@@ -9,7 +9,7 @@ use super::{
 };
 
 /// Parameters that others of this import look at, or whose absence changes nothing that anybody would notice.
-const SEEN: [&str; 62] = [
+const SEEN: [&str; 78] = [
     "relayhost",
     "smtp_fallback_relay",
     "fallback_relay",
@@ -71,14 +71,28 @@ const SEEN: [&str; 62] = [
     "smtp_generic_maps",
     "sender_canonical_maps",
     "sender_canonical_classes",
+    "canonical_maps",
+    "canonical_classes",
+    "recipient_canonical_maps",
+    "recipient_canonical_classes",
+    "virtual_alias_maps",
+    "masquerade_domains",
+    "masquerade_exceptions",
+    "masquerade_classes",
+    "smtp_header_checks",
+    "header_checks",
+    "luser_relay",
+    "local_recipient_maps",
+    "default_transport",
+    "relay_transport",
+    "mail_owner",
+    "setgid_group",
     "mydestination",
 ];
 
 /// Translates what is no account's.
 pub(super) fn translate(source: &Source<'_>, facts: &mut Facts) {
     names(source, facts);
-    senders(source, facts);
-    aliases(source, facts);
     if let Some(octets) = source.parameters.get("message_size_limit").and_then(|value| value.parse::<u64>().ok()) {
         facts.set(Table::Limits, "message_size", octets);
     }
@@ -110,59 +124,11 @@ fn duration(text: &str, unit: char) -> String {
     }
 }
 
-/// The domain of bare names.
+/// The domain of bare names; the first line of /etc/mailname is the default of `mail_domain`.
 fn names(source: &Source<'_>, facts: &mut Facts) {
-    let origin = source.parameters.get("myorigin").or_else(|| source.parameters.get("myhostname"));
-    match origin.as_deref() {
-        // The first line of this file is the default of mail_domain.
-        Some("/etc/mailname") | None => {}
-        Some(path) if path.starts_with('/') => {
-            let text = source.texts.read(std::path::Path::new(path)).unwrap_or_default();
-            if let Some(name) = text.lines().next().map(str::trim).filter(|name| !name.is_empty()) {
-                facts.set(Table::Top, "mail_domain", name);
-            }
-        }
-        Some(domain) => facts.set(Table::Top, "mail_domain", domain),
-    }
-}
-
-/// Tables that give every sender one address are a fixed `from`; others can't be had.
-fn senders(source: &Source<'_>, facts: &mut Facts) {
-    for parameter in ["sender_canonical_maps", "smtp_generic_maps"] {
-        for table in source.tables(parameter) {
-            let address = table.for_all().filter(|value| value.contains('@') && !value.contains(['$', ' ']));
-            if let Some(address) = address {
-                for account in &mut facts.accounts {
-                    account.from = Some(address.to_owned());
-                    account.from_policy = Some("fixed");
-                    account.rewrite_from = true;
-                    account.matches.clear();
-                }
-                continue;
-            }
-            let why = match table.fault() {
-                Some(fault) => fault.to_owned(),
-                None => {
-                    "senders are not rewritten one by one; `from`, from_policy and rewrite_from give all of them one address, and \
-                         mail_domain completes bare names"
-                        .to_owned()
-                }
-            };
-            facts.note(Sort::LeftOut, format!("{parameter}, {}: {why}", table.name()));
-        }
-    }
-}
-
-fn aliases(source: &Source<'_>, facts: &mut Facts) {
-    if source.parameters.is_set("alias_maps") && source.parameters.get("alias_maps").is_none() {
-        return facts.set(Table::Top, "aliases", "");
-    }
-    let path = source.parameters.list("alias_maps").into_iter().find_map(|name| {
-        let (kind, path) = name.split_once(':')?;
-        ["hash", "lmdb", "btree", "cdb", "dbm", "texthash"].contains(&kind).then(|| path.to_owned())
-    });
-    if let Some(path) = path.filter(|path| path != "/etc/aliases") {
-        facts.set(Table::Top, "aliases", path);
+    let is_said = source.parameters.get("myorigin").or_else(|| source.parameters.get("myhostname")).is_some();
+    if is_said && source.parameters.get("myorigin").as_deref() != Some("/etc/mailname") && !source.origin.is_empty() {
+        facts.set(Table::Top, "mail_domain", source.origin.as_str());
     }
 }
 
@@ -178,21 +144,45 @@ fn local(source: &Source<'_>, facts: &mut Facts) {
     } else if !interfaces.is_empty() {
         facts.note(Sort::LeftOut, "inet_interfaces: mail of other machines is not taken");
     }
-    if !source.parameters.list("mydestination").is_empty() {
+    if source.is_local(&source.origin) && source.parameters.is_set("mydestination") {
         let text = "mydestination: no mail is put into mailboxes here; what has no alias goes to the server";
         facts.note(Sort::LeftOut, text);
     }
 }
 
+/// What changed what a mail was or where it went, and would be missed.
+const MISSED: [(&str, &str); 16] = [
+    ("always_bcc", "nobody gets a copy of each mail"),
+    ("sender_bcc_maps", "nobody gets a copy of each mail"),
+    ("recipient_bcc_maps", "nobody gets a copy of each mail"),
+    ("transport_maps", "all mail of an account goes to its server, whomever it is for"),
+    ("sender_dependent_default_transport_maps", "senders have relays of their own by an account with a match"),
+    ("content_filter", "no mail goes through a filter"),
+    ("body_checks", "no mail is looked at"),
+    ("smtp_body_checks", "no mail is looked at"),
+    ("mime_header_checks", "no mail is looked at"),
+    ("nested_header_checks", "no mail is looked at"),
+    ("smtp_mime_header_checks", "no mail is looked at"),
+    ("smtp_nested_header_checks", "no mail is looked at"),
+    ("non_smtpd_milters", "no milter is asked, which may sign mail elsewhere"),
+    ("authorized_submit_users", "whoever may read the configuration may send"),
+    ("relocated_maps", "nobody is told of new addresses"),
+    ("defer_transports", "a mail is tried at once"),
+];
+
 /// What nobody looked at.
 fn rest(source: &Source<'_>, facts: &mut Facts) {
+    for (name, why) in MISSED.iter().filter(|(name, _)| source.parameters.get(name).is_some()) {
+        facts.note(Sort::LeftOut, format!("{name}: {why}"));
+    }
     let is_receiving = |name: &&str| {
-        ["smtpd_", "postscreen_", "virtual_", "milter_", "non_smtpd_", "relay_", "mynetworks", "local_", "mailbox_", "home_mailbox"]
+        ["smtpd_", "postscreen_", "virtual_", "milter_", "relay_", "mynetworks", "local_", "mailbox_", "home_mailbox"]
             .iter()
             .any(|prefix| name.starts_with(prefix))
-            || ["recipient_delimiter", "transport_maps", "disable_vrfy_command", "strict_rfc821_envelopes"].contains(name)
+            || ["recipient_delimiter", "disable_vrfy_command", "strict_rfc821_envelopes"].contains(name)
     };
-    let unseen = source.parameters.names().filter(|name| !SEEN.contains(name) && is_name(name));
+    let is_seen = |name: &str| SEEN.contains(&name) || MISSED.iter().any(|(missed, _)| *missed == name);
+    let unseen = source.parameters.names().filter(|name| !is_seen(name) && is_name(name));
     let (receiving, others): (Vec<&str>, Vec<&str>) = unseen.partition(is_receiving);
     if !receiving.is_empty() {
         facts.note(Sort::LeftOut, format!("what is for taking and delivering mail: {}", receiving.join(", ")));

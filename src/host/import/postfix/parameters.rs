@@ -12,6 +12,8 @@ const LONGEST: usize = 1 << 16;
 #[derive(Default)]
 pub(super) struct Parameters<'a> {
     set: BTreeMap<&'a str, Cow<'a, str>>,
+    /// What this machine calls itself.
+    host: String,
     /// Lines that are none.
     pub(super) faults: Vec<usize>,
 }
@@ -45,10 +47,44 @@ impl<'a> Parameters<'a> {
         parameters
     }
 
+    /// The same on a machine of this name.
+    pub(super) fn at(self, host: String) -> Self {
+        Self { host, ..self }
+    }
+
     /// The value of a parameter that is set and not empty, what it names filled in.
     pub(super) fn get(&self, name: &str) -> Option<String> {
         let value = self.expand(self.set.get(name)?, 0);
         (!value.trim().is_empty()).then(|| value.trim().to_owned())
+    }
+
+    /// The value as it is written.
+    pub(super) fn raw(&self, name: &str) -> Option<&str> {
+        self.set.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
+    }
+
+    /// The value of a parameter, or its default, as far as others name it.
+    pub(super) fn in_force(&self, name: &str) -> String {
+        self.value(name, 0)
+    }
+
+    fn value(&self, name: &str, depth: usize) -> String {
+        if depth >= DEEPEST {
+            return String::new();
+        }
+        if let Some(value) = self.set.get(name) {
+            return self.expand(value, depth + 1);
+        }
+        match name {
+            "myhostname" => self.host.clone(),
+            "mydomain" => {
+                let host = self.value("myhostname", depth + 1);
+                host.split_once('.').map_or_else(|| "localdomain".to_owned(), |(_, domain)| domain.to_owned())
+            }
+            "myorigin" => self.value("myhostname", depth + 1),
+            "mydestination" => self.expand("$myhostname, localhost.$mydomain, localhost", depth + 1),
+            _ => String::new(),
+        }
     }
 
     /// Whether it is set at all, if only to nothing.
@@ -93,10 +129,7 @@ impl<'a> Parameters<'a> {
 
     /// What stands for the reference at the beginning of `text`, and what comes after it.
     fn reference<'t>(&self, text: &'t str, depth: usize) -> (String, &'t str) {
-        let value = |name: &str| match self.set.get(name) {
-            Some(value) if depth < DEEPEST => self.expand(value, depth + 1),
-            _ => String::new(),
-        };
+        let value = |name: &str| self.value(name, depth);
         if let Some(rest) = text.strip_prefix('$') {
             return ("$".to_owned(), rest);
         }
@@ -110,14 +143,37 @@ impl<'a> Parameters<'a> {
             }
         };
         let inner = text.get(1..).unwrap_or_default();
-        let Some((inner, rest)) = inner.split_once(close) else { return (String::new(), "") };
+        let Some((inner, rest)) = closed(inner, close) else { return (String::new(), "") };
         let Some(at) = inner.find(['?', ':']) else { return (value(inner.trim()), rest) };
         let (name, text) = inner.split_at(at);
         let is_set = !value(name.trim()).is_empty();
-        let wanted = is_set == text.starts_with('?');
-        let text = text.get(1..).unwrap_or_default();
-        (if wanted && depth < DEEPEST { self.expand(text, depth + 1) } else { String::new() }, rest)
+        let (is_then, text) = (text.starts_with('?'), text.get(1..).unwrap_or_default());
+        // `{then}:{else}`, or one of them without braces.
+        let (text, other) = match text.trim_start().strip_prefix('{').and_then(|text| closed(text, '}')) {
+            Some((text, other)) => {
+                let other = other.trim_start().strip_prefix(':').map(str::trim);
+                (text.trim(), other.map(|other| other.strip_prefix('{').and_then(|other| other.strip_suffix('}')).unwrap_or(other)))
+            }
+            None => (text, None),
+        };
+        let chosen = if is_set == is_then { Some(text) } else { other };
+        (chosen.filter(|_| depth < DEEPEST).map(|text| self.expand(text.trim(), depth + 1)).unwrap_or_default(), rest)
     }
+}
+
+/// What stands before the brace that closes the one before `text`, and what after it.
+fn closed(text: &str, close: char) -> Option<(&str, &str)> {
+    let open = if close == '}' { '{' } else { '(' };
+    let mut depth = 0_usize;
+    for (at, c) in text.char_indices() {
+        match c {
+            c if c == close && depth == 0 => return Some((text.get(..at)?, text.get(at + 1..)?)),
+            c if c == close => depth -= 1,
+            c if c == open => depth += 1,
+            _ => {}
+        }
+    }
+    None
 }
 
 #[cfg(test)]
@@ -134,6 +190,28 @@ mod tests {
         assert_eq!(parameters.get("c").as_deref(), Some("yeselse $x"));
         assert_eq!(parameters.get("loop"), None);
         assert_eq!(parameters.faults, [11]);
+    }
+
+    #[test]
+    fn what_is_not_set_is_what_postfix_makes_of_the_host() {
+        let of = |text: &str, name: &str| {
+            let text = text.to_owned();
+            Parameters::parse(&text).at("h.client.example".to_owned()).in_force(name)
+        };
+        assert_eq!(of("relayhost = $mydomain\n", "relayhost"), "client.example");
+        assert_eq!(of("mydomain = x.example\nmyorigin = $mydomain\n", "myorigin"), "x.example");
+        assert_eq!(of("", "mydestination"), "h.client.example, localhost.client.example, localhost");
+        assert_eq!(of("myhostname = short\n", "mydomain"), "localdomain");
+        assert_eq!(of("mydomain = $myhostname\nmyhostname = h.$mydomain\n", "myorigin"), "h.".repeat(10));
+        for (text, expected) in [
+            ("a = ${myhostname?{yes $mydomain}:{no}}", "yes client.example"),
+            ("a = ${none?{yes}:{no ${mydomain}}}", "no client.example"),
+            ("a = ${none?{yes}}", ""),
+            ("a = ${none:{else}}", "else"),
+            ("a = ${none?yes}x", "x"),
+        ] {
+            assert_eq!(of(text, "a"), expected, "{text}");
+        }
     }
 
     #[test]

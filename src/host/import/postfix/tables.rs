@@ -74,6 +74,19 @@ impl Lookup {
         }
     }
 
+    /// Patterns and values in order; none of any other table.
+    pub(super) fn patterns(&self) -> &[(String, String)] {
+        match &self.table {
+            Ok(Table::Patterns(patterns)) => patterns,
+            _ => &[],
+        }
+    }
+
+    /// Whether its keys are patterns.
+    pub(super) fn has_patterns(&self) -> bool {
+        matches!(self.table, Ok(Table::Patterns(_)))
+    }
+
     /// Keys and values in order; none of a table of patterns.
     pub(super) fn lines(&self) -> &[(String, String)] {
         match &self.table {
