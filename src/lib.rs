@@ -11,6 +11,7 @@ pub mod mail {
     pub mod authors;
     pub mod bounce;
     pub mod content;
+    mod demand;
     pub mod envelope;
     pub mod find;
     pub mod fold;

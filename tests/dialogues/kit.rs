@@ -5,7 +5,7 @@
 //! a line end; `nothing` where nothing does), and `S~` for what was heard of a server that broke the link in the middle of the flight. Between two messages `next`
 //! begins another one (`next wary`, `next to RECIPIENT`, `next from SENDER`), and `quit` ends it; `lost!` is a link that is seen to be lost there.
 
-use std::{io, sync::Arc};
+use std::{io, iter::Peekable, sync::Arc};
 
 use sealpost::{
     mail::{
@@ -159,62 +159,14 @@ impl Setup {
     pub(crate) fn play_all(mut self, script: &str) -> Vec<Report> {
         let mut reports = Vec::new();
         let mut envelope = self.envelope.clone();
-        let mut lines = script.lines().map(str::trim).filter(|l| !l.is_empty()).peekable();
+        let mut script = Script::new(script);
         let mut session = Session::new(self.plan, Arc::new(self.envelope), self.text.facts());
         for _ in 0..10_000 {
             match session.next_action() {
-                Action::Say => {
-                    let said = flight_of(&session);
-                    assert!(said.ends_with("\r\n"), "a flight is whole lines: {said:?}");
-                    for line in said.trim_end_matches("\r\n").split("\r\n") {
-                        let expected = lines.next().unwrap_or("(end of script)");
-                        assert_eq!(format!("C: {line}").trim(), expected);
-                    }
-                    assert!(
-                        !lines.peek().is_some_and(|l| l.starts_with("C:")),
-                        "one more line was due in this flight: {:?}",
-                        lines.peek()
-                    );
-                    if let Some(line) = lines.next_if(|l| l.starts_with("S~")) {
-                        session.receive(format!("{}\r\n", &line[3..]).as_bytes());
-                        session.lost("the server reset it");
-                    }
-                }
-                Action::Listen { .. } => match lines.next().unwrap_or("(end of script)") {
-                    "TLS lost" => session.unsealed_late("certificate required"),
-                    "lost" => session.lost("the server closed the connection"),
-                    line if line.starts_with("S:") => {
-                        let mut bytes = format!("{}\r\n", &line[3..]);
-                        while let Some(more) = lines.next_if(|l| l.starts_with("S:")) {
-                            bytes.push_str(&format!("{}\r\n", &more[3..]));
-                        }
-                        session.receive(bytes.as_bytes());
-                    }
-                    line if line.starts_with("S-raw:") => {
-                        session.receive(line[7..].replace("\\r", "\r").replace("\\n", "\n").as_bytes());
-                    }
-                    other => panic!("the client listens, the script has: {other}"),
-                },
-                Action::Glance => {
-                    if let Some(line) = lines.next_if(|l| l.starts_with("S!raw")) {
-                        session.receive(&line.as_bytes()[6..]);
-                    } else if let Some(line) = lines.next_if(|l| l.starts_with("S!")) {
-                        session.receive(format!("{}\r\n", &line[3..]).as_bytes());
-                    } else if lines.next_if_eq(&"nothing").is_some() {
-                        // So that two flights in a row can be told apart.
-                    } else if lines.next_if_eq(&"lost!").is_some() {
-                        session.lost("the server closed the connection");
-                    }
-                }
-                Action::Handshake => match lines.next().unwrap_or("(end of script)") {
-                    "TLS ok" => session.sealed(Ok(Standing::Proven), None),
-                    "TLS first use" => session.sealed(Ok(Standing::FirstUse), None),
-                    "TLS unchecked" => session.sealed(Ok(Standing::Unchecked), None),
-                    "TLS untrusted" => session.sealed(Err(Finding::new(Failure::CertificateNotTrusted, "unknown issuer")), None),
-                    "TLS bindable" => session.sealed(Ok(Standing::Proven), Some([5; 32])),
-                    "TLS failed" => session.unsealed("handshake failure"),
-                    other => panic!("the client shakes hands, the script has: {other}"),
-                },
+                Action::Say => script.is_said(&mut session),
+                Action::Listen { .. } => script.answer(&mut session),
+                Action::Glance => script.interrupt(&mut session),
+                Action::Handshake => script.shake(&mut session),
                 Action::Rewind(form) => {
                     let size = self.text.rewind(form).unwrap();
                     session.rewound(size, form);
@@ -226,33 +178,111 @@ impl Setup {
                 Action::Idle => {
                     assert!(session.is_idle());
                     reports.push(session.take_report());
-                    let line = lines.next().unwrap_or("(end of script)");
-                    match line.strip_prefix("next").map(str::trim) {
-                        _ if line == "quit" => {
-                            session.quit();
-                            assert_eq!((session.next_action(), flight_of(&session)), (Action::Say, "QUIT\r\n".to_owned()));
-                            assert_eq!((session.next_action(), lines.next()), (Action::Done, None));
-                            return reports;
-                        }
-                        None => panic!("the session is idle, the script has: {line}"),
-                        Some(next) => {
-                            if let Some(to) = next.strip_prefix("to ") {
-                                envelope.recipients = vec![Recipient { address: address(to), original: None, notify: None }];
-                            } else if let Some(from) = next.strip_prefix("from ") {
-                                envelope.sender = ReversePath::Address(address(from));
-                            }
-                        }
+                    let line = script.line();
+                    if line == "quit" {
+                        script.quit(&mut session);
+                        return reports;
                     }
+                    change(&mut envelope, line);
                     session.next(Arc::new(envelope.clone()), self.text.facts(), line == "next wary");
                 }
                 Action::Done => {
-                    assert_eq!(lines.next(), None, "the client ended before the script");
+                    assert_eq!(script.0.next(), None, "the client ended before the script");
                     reports.push(session.report());
                     return reports;
                 }
             }
         }
         panic!("the session does not end");
+    }
+}
+
+/// What is left to be played, line by line.
+struct Script<'s>(Peekable<std::vec::IntoIter<&'s str>>);
+
+impl<'s> Script<'s> {
+    fn new(script: &'s str) -> Self {
+        let lines: Vec<&str> = script.lines().map(str::trim).filter(|l| !l.is_empty()).collect();
+        Self(lines.into_iter().peekable())
+    }
+
+    fn line(&mut self) -> &'s str {
+        self.0.next().unwrap_or("(end of script)")
+    }
+
+    /// The client says a flight: each of its lines, and no fewer.
+    fn is_said(&mut self, session: &mut Session) {
+        let said = flight_of(session);
+        assert!(said.ends_with("\r\n"), "a flight is whole lines: {said:?}");
+        for line in said.trim_end_matches("\r\n").split("\r\n") {
+            assert_eq!(format!("C: {line}").trim(), self.line());
+        }
+        let due = self.0.peek().filter(|l| l.starts_with("C:"));
+        assert!(due.is_none(), "one more line was due in this flight: {due:?}");
+        if let Some(line) = self.0.next_if(|l| l.starts_with("S~")) {
+            session.receive(format!("{}\r\n", &line[3..]).as_bytes());
+            session.lost("the server reset it");
+        }
+    }
+
+    /// The client listens.
+    fn answer(&mut self, session: &mut Session) {
+        match self.line() {
+            "TLS lost" => session.unsealed_late("certificate required"),
+            "lost" => session.lost("the server closed the connection"),
+            line if line.starts_with("S:") => {
+                let mut bytes = format!("{}\r\n", &line[3..]);
+                while let Some(more) = self.0.next_if(|l| l.starts_with("S:")) {
+                    bytes.push_str(&format!("{}\r\n", &more[3..]));
+                }
+                session.receive(bytes.as_bytes());
+            }
+            line if line.starts_with("S-raw:") => {
+                session.receive(line[7..].replace("\\r", "\r").replace("\\n", "\n").as_bytes());
+            }
+            other => panic!("the client listens, the script has: {other}"),
+        }
+    }
+
+    /// The client looks whether there is something to be heard, and does not wait for it.
+    fn interrupt(&mut self, session: &mut Session) {
+        if let Some(line) = self.0.next_if(|l| l.starts_with("S!raw")) {
+            session.receive(&line.as_bytes()[6..]);
+        } else if let Some(line) = self.0.next_if(|l| l.starts_with("S!")) {
+            session.receive(format!("{}\r\n", &line[3..]).as_bytes());
+        } else if self.0.next_if_eq(&"nothing").is_some() {
+            // So that two flights in a row can be told apart.
+        } else if self.0.next_if_eq(&"lost!").is_some() {
+            session.lost("the server closed the connection");
+        }
+    }
+
+    fn shake(&mut self, session: &mut Session) {
+        match self.line() {
+            "TLS ok" => session.sealed(Ok(Standing::Proven), None),
+            "TLS first use" => session.sealed(Ok(Standing::FirstUse), None),
+            "TLS unchecked" => session.sealed(Ok(Standing::Unchecked), None),
+            "TLS untrusted" => session.sealed(Err(Finding::new(Failure::CertificateNotTrusted, "unknown issuer")), None),
+            "TLS bindable" => session.sealed(Ok(Standing::Proven), Some([5; 32])),
+            "TLS failed" => session.unsealed("handshake failure"),
+            other => panic!("the client shakes hands, the script has: {other}"),
+        }
+    }
+
+    fn quit(&mut self, session: &mut Session) {
+        session.quit();
+        assert_eq!((session.next_action(), flight_of(session)), (Action::Say, "QUIT\r\n".to_owned()));
+        assert_eq!((session.next_action(), self.0.next()), (Action::Done, None));
+    }
+}
+
+/// `next`, or `next to ADDRESS`, or `next from ADDRESS`: what is different about the next message.
+fn change(envelope: &mut Envelope, line: &str) {
+    let Some(next) = line.strip_prefix("next").map(str::trim) else { panic!("the session is idle, the script has: {line}") };
+    if let Some(to) = next.strip_prefix("to ") {
+        envelope.recipients = vec![Recipient { address: address(to), original: None, notify: None }];
+    } else if let Some(from) = next.strip_prefix("from ") {
+        envelope.sender = ReversePath::Address(address(from));
     }
 }
 

@@ -7,8 +7,8 @@ use crate::smtp::sasl::Secret;
 
 mod abuse;
 mod faults;
+mod local;
 mod login;
-mod service;
 
 fn settings() -> Settings {
     Settings {
@@ -248,56 +248,6 @@ fn nothing_but_crlf_dot_crlf_ends_the_data_so_nothing_can_be_smuggled() {
         let actions = server.receive(format!("x{end}MAIL FROM:<evil@b>\r\n").as_bytes());
         assert!(matches!(actions[..], [Action::Body(_)]), "{end:?} ended the data: {actions:?}");
     }
-}
-
-#[test]
-fn a_local_program_may_speak_with_lf_alone_but_only_if_it_does_so_from_the_start() {
-    play(
-        Settings { lone_lf: true, ..settings() },
-        r#"
-        c: HELO x\nMAIL FROM:<a@b>\nRCPT TO:<c@d>\nDATA\n
-        c: x\n.\nQUIT\n
-        S: 250 sink.example
-        S: 250 2.1.0 ok
-        S: 250 2.1.5 ok
-        S: 354 end with a dot on a line of its own
-        - begin <a@b> to c@d
-        - body "x\n"
-        - deliver
-        S: 250 2.0.0 kept as 1
-        S: 221 2.0.0 bye
-        - close
-        "#,
-    );
-    play(
-        Settings { lone_lf: true, ..settings() },
-        r#"
-        c: HELO x\nMAIL FROM:<a@b>\nRCPT TO:<c@d>\nDATA\r\n
-        S: 250 sink.example
-        S: 250 2.1.0 ok
-        S: 250 2.1.5 ok
-        S: 354 end with a dot on a line of its own
-        - begin <a@b> to c@d
-        c: x\n.\nQUIT\n
-        - body "x\n.\nQUIT\n"
-        "#,
-    );
-}
-
-#[test]
-fn a_local_program_need_not_say_who_it_is() {
-    play(
-        Settings { hello_first: false, ..settings() },
-        r"
-        C: MAIL FROM:<a@b>
-        S: 250 2.1.0 ok
-        C: RCPT TO:<c@d>
-        S: 250 2.1.5 ok
-        C: DATA
-        S: 354 end with a dot on a line of its own
-        - begin <a@b> to c@d
-        ",
-    );
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What does the server machine do for a service that the others don't want: somebody else decides, and sealpost asks?
+//! What is different for local programs: LF alone, no EHLO, somebody else who decides, and what sealpost itself asks?
 
 use super::{super::*, play, settings};
 
@@ -70,6 +70,56 @@ fn what_sealpost_asks_of_its_service_is_offered_where_it_is_wanted_only() {
         S: 555 5.5.4 a parameter that is not offered
         C: XQUEUE FLUSH
         S: 500 5.5.2 unknown command
+        ",
+    );
+}
+
+#[test]
+fn a_local_program_may_speak_with_lf_alone_but_only_if_it_does_so_from_the_start() {
+    play(
+        Settings { lone_lf: true, ..settings() },
+        r#"
+        c: HELO x\nMAIL FROM:<a@b>\nRCPT TO:<c@d>\nDATA\n
+        c: x\n.\nQUIT\n
+        S: 250 sink.example
+        S: 250 2.1.0 ok
+        S: 250 2.1.5 ok
+        S: 354 end with a dot on a line of its own
+        - begin <a@b> to c@d
+        - body "x\n"
+        - deliver
+        S: 250 2.0.0 kept as 1
+        S: 221 2.0.0 bye
+        - close
+        "#,
+    );
+    play(
+        Settings { lone_lf: true, ..settings() },
+        r#"
+        c: HELO x\nMAIL FROM:<a@b>\nRCPT TO:<c@d>\nDATA\r\n
+        S: 250 sink.example
+        S: 250 2.1.0 ok
+        S: 250 2.1.5 ok
+        S: 354 end with a dot on a line of its own
+        - begin <a@b> to c@d
+        c: x\n.\nQUIT\n
+        - body "x\n.\nQUIT\n"
+        "#,
+    );
+}
+
+#[test]
+fn a_local_program_need_not_say_who_it_is() {
+    play(
+        Settings { hello_first: false, ..settings() },
+        r"
+        C: MAIL FROM:<a@b>
+        S: 250 2.1.0 ok
+        C: RCPT TO:<c@d>
+        S: 250 2.1.5 ok
+        C: DATA
+        S: 354 end with a dot on a line of its own
+        - begin <a@b> to c@d
         ",
     );
 }
