@@ -78,6 +78,7 @@ const SELDOM: &[&[&str]] = &[
     &["sealpost", "cmd", "setup"],
     &["sealpost", "cmd", "sink"],
     &["sealpost", "cmd", "trust"],
+    &["sealpost", "host", "stamp"],
     &["sealpost", "cmd", "when"],
     &["sealpost", "cmd", "wrap"],
     &["sealpost", "host", "alarm"],
