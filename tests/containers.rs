@@ -15,7 +15,7 @@ mod smarthost;
 
 use std::process::Command;
 
-use common::{PASSWORD, Run, Scratch, USER, binary, needs::skip, run};
+use common::{PASSWORD, Run, Scratch, USER, needs::skip, run};
 use recorder::{Mail, Recorder};
 use smarthost::smarthost;
 
@@ -25,7 +25,7 @@ const MESSAGE: &str = "Subject: backup done\nTo: you@dest.example\nBcc: boss@des
 fn send(wrapper: &[&str], variables: &[(&str, &str)], message: &str) -> Run {
     let scratch = Scratch::new();
     let program = scratch.path().join("sendmail");
-    std::fs::copy(binary(), &program).unwrap();
+    common::install(&program);
     let words = wrapper.iter().map(Into::into).chain([program]);
     let words: Vec<std::path::PathBuf> = words.collect();
     let mut command = Command::new(&words[0]);

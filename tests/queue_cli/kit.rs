@@ -295,7 +295,7 @@ fn serve(mut stream: UnixStream, config: &Path, spool: &Path, asker: Asker) -> b
 pub(crate) fn program(queue: &Queue) -> PathBuf {
     let path = queue.path("sealpost");
     if !path.exists() {
-        std::fs::copy(crate::common::binary(), &path).unwrap();
+        crate::common::install(&path);
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
     }
     path
