@@ -159,7 +159,7 @@ impl Spool {
         let own = geteuid();
         if stat.st_uid != own.as_raw() && !own.is_root() {
             let because = format!("{} belongs to another user", path.display());
-            return Err(Error::new(Exit::Config, doing, because).hint("name another `dir` under [queue]"));
+            return Err(Error::new(Exit::Config, doing, because).hint("name another `dir` under [queue] (SEALPOST_QUEUE_DIR)"));
         }
         if stat.st_mode & 0o022 != 0 {
             let because = format!("others may write in {}", path.display());
@@ -314,11 +314,13 @@ fn trouble(doing: &str, path: &Path, error: &io::Error) -> Error {
         (io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded, _) => "make room there",
         (_, Some(Errno::MFILE | Errno::NFILE)) => "too many files are open: raise the limit (ulimit -n), or try again later",
         (_, Some(Errno::FBIG)) => "raise the file size limit of the calling process (ulimit -f)",
-        (io::ErrorKind::ReadOnlyFilesystem, _) => "mount it for writing, or name another `dir` under [queue]",
-        (io::ErrorKind::PermissionDenied, _) => "it must belong to who runs sealpost; or name another `dir` under [queue]",
+        (io::ErrorKind::ReadOnlyFilesystem, _) => "mount it for writing, or name another `dir` under [queue] (SEALPOST_QUEUE_DIR)",
+        (io::ErrorKind::PermissionDenied, _) => {
+            "it must belong to who runs sealpost; or name another `dir` under [queue] (SEALPOST_QUEUE_DIR)"
+        }
         (io::ErrorKind::AlreadyExists, _) => "a message of this name waits there already",
         (_, Some(Errno::IO)) => "look at what the kernel says of the disk (dmesg)",
-        _ => "name another `dir` under [queue], or mend what the system says",
+        _ => "name another `dir` under [queue] (SEALPOST_QUEUE_DIR), or mend what the system says",
     };
     Error::new(Exit::TempFail, format!("{doing} {}", path.display()), because).hint(hint)
 }
