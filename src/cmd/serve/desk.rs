@@ -50,7 +50,7 @@ impl Generation {
 /// What the clients share.
 pub(super) struct Desk {
     pub(super) world: &'static dyn World,
-    pub(super) spool: Arc<Spool>,
+    spool: RwLock<Arc<Spool>>,
     pub(super) quota: Quota,
     generation: RwLock<Arc<Generation>>,
     post: Mutex<Vec<Post>>,
@@ -72,7 +72,7 @@ impl Desk {
     ) -> Self {
         Self {
             world,
-            spool,
+            spool: RwLock::new(spool),
             quota,
             generation: RwLock::new(generation),
             post: Mutex::new(vec![post]),
@@ -81,6 +81,42 @@ impl Desk {
             listing: Mutex::default(),
             hurried: Mutex::default(),
         }
+    }
+
+    /// The queue; the one at its path, where somebody has removed or replaced it under the service.
+    ///
+    /// # Errors
+    /// It is gone, and can't be made again.
+    pub(super) fn spool(&self) -> Result<Arc<Spool>, Error> {
+        let spool = Arc::clone(&self.spool.read().unwrap_or_else(PoisonError::into_inner));
+        if spool.is_in_place() { Ok(spool) } else { self.open_again() }
+    }
+
+    fn open_again(&self) -> Result<Arc<Spool>, Error> {
+        let mut open = self.spool.write().unwrap_or_else(PoisonError::into_inner);
+        // Somebody else may have been here first.
+        if !open.is_in_place() {
+            let spool = Arc::new(Spool::make(open.path()).map_err(|error| not_again(&error))?);
+            let post = Post::start(self.world, self.generation(), Arc::clone(&spool))
+                .map_err(|error| super::unable("starting anew", &error))?;
+            let because =
+                format!("{} was removed or replaced: what waited there is gone, or waits for who moved it", spool.path().display());
+            complain(
+                "sealpost",
+                ErrorMode::Print,
+                &Error::new(Exit::Ok, "serving", because).hint("the service goes on with an empty queue"),
+            );
+            *open = spool;
+            self.replace_post(post);
+        }
+        Ok(Arc::clone(&open))
+    }
+
+    fn replace_post(&self, post: Post) {
+        let mut posts = self.posts();
+        posts.iter().for_each(Post::stop);
+        posts.retain(|post| !post.has_ended());
+        posts.push(post);
     }
 
     pub(super) fn generation(&self) -> Arc<Generation> {
@@ -103,12 +139,10 @@ impl Desk {
     /// There is no thread for it; nothing has changed then.
     pub(super) fn renew(&self, config: Config) -> io::Result<()> {
         let generation = Arc::new(Generation::new(config));
-        let post = Post::start(self.world, Arc::clone(&generation), Arc::clone(&self.spool))?;
+        let spool = self.spool.read().unwrap_or_else(PoisonError::into_inner);
+        let post = Post::start(self.world, Arc::clone(&generation), Arc::clone(&spool))?;
         *self.generation.write().unwrap_or_else(PoisonError::into_inner) = generation;
-        let mut posts = self.posts();
-        posts.iter().for_each(Post::stop);
-        posts.retain(|post| !post.has_ended());
-        posts.push(post);
+        self.replace_post(post);
         Ok(())
     }
 
@@ -194,9 +228,10 @@ impl Host for Desk {
         let world = Visitor::new(self.world, guest.uid, user);
         let free = is_own || config.serve.free_senders.contains(&login);
         let host = crate::cmd::reception::Host::Service { free };
-        let reception = Reception::new(&world, config, host, Some(self.spool.path().to_owned()));
+        let spool = Arc::clone(&self.spool.read().unwrap_or_else(PoisonError::into_inner));
+        let reception = Reception::new(&world, config, host, Some(spool.path().to_owned()));
         let server = Server::new(settings(config, guest.uid));
-        let mut clerk = Clerk::new(self, &generation, &world, (guest.uid, &login, is_own), &reception);
+        let mut clerk = Clerk::new(self, (&generation, spool), &world, (guest.uid, &login, is_own), &reception);
         let line =
             Line { input: guest.stream.as_fd(), output: guest.stream.as_fd(), bell: Some(bell), patience: Patience::default() };
         let why = match converse(&line, server, &mut clerk) {
@@ -223,6 +258,12 @@ impl Host for Desk {
     fn tick(&self) {
         self.supervisor.alive();
     }
+}
+
+/// A service that is confined, or has no right to, can't make a queue that was removed with all that is in it.
+fn not_again(error: &Error) -> Error {
+    let because = format!("somebody removed or replaced it under the service: {}: {}", error.doing(), error.because());
+    Error::new(error.exit(), "opening the queue again", because).hint("restart the service: systemctl restart sealpost")
 }
 
 fn settings(config: &Config, uid: u32) -> Settings {
