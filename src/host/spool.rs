@@ -34,7 +34,7 @@ use std::{
 };
 
 use rustix::{
-    fs::{AtFlags, CWD, Mode, OFlags, chmodat, fchmod, fchown, fstat, mkdirat, open, openat},
+    fs::{AtFlags, CWD, Mode, OFlags, Stat, chmodat, fchmod, fchown, fstat, mkdirat, open, openat, stat, statat},
     io::{Errno, retry_on_intr},
     process::geteuid,
 };
@@ -177,6 +177,19 @@ impl Spool {
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether what is open is still what stands at its path: whoever removes or replaces a spool, or the queue in it, under a process that
+    /// goes on leaves it with directories in which nothing can be made, or nobody finds it.
+    pub fn is_in_place(&self) -> bool {
+        let stands = |open: &OwnedFd, at: rustix::io::Result<Stat>| match (fstat(open), at) {
+            (Ok(open), Ok(there)) => names::same(&open, &there),
+            // Where the system does not say, nothing is known to be wrong; whoever uses it hears of it.
+            (_, at) => !matches!(at, Err(Errno::NOENT)),
+        };
+        let places = Place::ALL.iter().filter_map(|place| Some((place.as_str(), &self.places[*place as usize].get()?.fd)));
+        let mut places = places.map(|(name, fd)| stands(fd, statat(&self.root, name, AtFlags::SYMLINK_NOFOLLOW)));
+        stands(&self.root, stat(&self.path)) && places.all(|is_there| is_there)
     }
 
     /// The octets that are free on its file system, for whom is not root.

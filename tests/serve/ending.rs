@@ -219,3 +219,50 @@ fn a_changed_configuration_is_in_force_for_who_comes_next_and_a_broken_one_chang
     assert!(service.errors().contains("`listen` under [serve] has changed"), "{}", service.errors());
     service.ends();
 }
+
+#[test]
+fn a_queue_that_is_removed_under_the_service_is_made_again() {
+    let sink = sink();
+    for (removed, arguments) in [("spool/queue", &[][..]), ("spool", &["--no-sandbox"]), ("spool/run.lock", &[])] {
+        let mut service = Service::new(sink.address, "");
+        service.arguments = arguments.iter().map(|word| (*word).to_owned()).collect();
+        let service = service.start();
+        let mut client = service.client();
+        client.hello();
+        for round in 0..3 {
+            client.message("root", &["you@sink.test"], &format!("Subject: {round}\r\n\r\nhi\r\n"));
+            assert!(text(&arrive(&sink, 1)[0]).contains(&format!("Subject: {round}")));
+            let path = service.scratch.path().join(removed);
+            // What was sent is removed from the queue when that is written down.
+            while path.is_dir() && std::fs::remove_dir_all(&path).is_err() {}
+            let _ = std::fs::remove_file(&path);
+        }
+        // A message that was too large for the memory, and one of somebody who comes later.
+        client.message("root", &["you@sink.test"], &format!("Subject: large\r\n\r\n{}", "0123456789\r\n".repeat(200_000)));
+        let mut other = service.client();
+        other.hello();
+        other.message("root", &["you@sink.test"], "Subject: last\r\n\r\nhi\r\n");
+        arrive(&sink, 2);
+        assert_eq!(service.errors().contains("was removed or replaced"), removed != "spool/run.lock", "{}", service.errors());
+        service.ends();
+    }
+}
+
+#[test]
+fn a_service_that_may_not_make_its_queue_again_says_so_and_takes_nothing() {
+    let service = Service::new(nowhere(), "").start();
+    let mut client = service.client();
+    client.hello();
+    let spool = service.scratch.path().join("spool");
+    std::fs::rename(&spool, service.scratch.path().join("moved")).unwrap();
+    // What stands there now is nobody's directory.
+    std::fs::write(&spool, "").unwrap();
+    client.says(
+        "MAIL FROM:<root>",
+        "451 4.3.0 opening the queue again: somebody removed or replaced it under the service: opening the spool ",
+    );
+    std::fs::remove_file(&spool).unwrap();
+    std::fs::rename(service.scratch.path().join("moved"), &spool).unwrap();
+    client.message("root", &["you@sink.test"], "Subject: x\r\n\r\nhi\r\n");
+    assert_eq!(service.waiting(), 1);
+}
