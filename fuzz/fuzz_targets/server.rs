@@ -3,23 +3,19 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use sealpost::smtp::server::{Action, Answer, Promise, Seal, Server, Settings, Stored, fault::Faults};
+use sealpost::smtp::server::{Action, Answer, Promise, Seal, Server, Settings, Stored};
 
 fuzz_target!(|input: (u8, bool, Vec<u8>)| {
     let (step, lmtp, bytes) = input;
     let mut server = Server::new(Settings {
-        name: "fuzz.test".to_owned(),
         lmtp,
         seal: Seal::Offered,
-        auth: None,
         requiretls: Promise::Sealed,
-        lone_lf: false,
-        hello_first: true,
         consult: true,
         private: true,
         message_size: 10_000,
         recipients: 10,
-        faults: Faults::default(),
+        ..Settings::new("fuzz.test")
     });
     let mut waiting = server.greet();
     for chunk in bytes.chunks(usize::from(step).max(1)) {

@@ -69,6 +69,26 @@ pub struct Settings {
     pub faults: Faults,
 }
 
+impl Settings {
+    /// The plainest server: no TLS, no login, messages of any size, and nobody is asked.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            lmtp: false,
+            seal: Seal::Never,
+            auth: None,
+            requiretls: Promise::Never,
+            lone_lf: false,
+            hello_first: true,
+            consult: false,
+            private: false,
+            message_size: u64::MAX,
+            recipients: 1000,
+            faults: Faults::default(),
+        }
+    }
+}
+
 /// Whether TLS is there or can be had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Seal {

@@ -14,7 +14,7 @@ use sealpost::{
     smtp::{
         client::{self, Plan, Report, Session},
         sasl::{Choice, Credentials, Mechanism, Secret, verifier},
-        server::{self, Promise, Seal, Stored, fault::Faults},
+        server::{self, Seal, Stored, fault::Faults},
     },
 };
 
@@ -214,19 +214,13 @@ impl Connection {
         let login = verifier::Login { user: USER.to_owned(), password: secret() };
         let entropy = verifier::Entropy { nonce: [1; 18], salt: [2; 16] };
         let server = server::Server::new(server::Settings {
-            name: "mx.test".to_owned(),
-            lmtp: false,
             seal: if situation.start == Start::Implicit { Seal::Up } else { Seal::Offered },
             // In the clear too, to tempt.
             auth: logs_in.then_some(server::Auth { login, entropy, in_clear: true }),
-            requiretls: Promise::Never,
-            lone_lf: false,
-            hello_first: true,
-            consult: false,
-            private: false,
             message_size: 1000,
             recipients: 10,
             faults: Faults::named(fault),
+            ..server::Settings::new("mx.test")
         });
         let session = Session::new(plan, envelope(), Facts { size: TEXT.len() as u64, ..Facts::default() });
         Self { situation, session, server, unread: Vec::new(), sealed: false, stored: None, doomed: false, closed: false }

@@ -15,7 +15,7 @@ use crate::{
         service::{Guest, Host, Turned},
         world::{Seen, User},
     },
-    smtp::server::{Seal, Server, Settings, fault::Faults},
+    smtp::server::{Server, Settings},
 };
 
 /// Most recipients of one message.
@@ -75,17 +75,13 @@ impl Host for Desk {
 fn settings(config: &Config, uid: u32) -> Settings {
     let own_share = if uid == 0 { u64::MAX } else { config.serve.bytes_per_user };
     Settings {
-        name: "localhost".to_owned(),
-        lmtp: false,
-        seal: Seal::Never,
-        auth: None,
-        requiretls: crate::cmd::reception::promise(config),
+        requiretls: reception::promise(config),
         lone_lf: true,
         hello_first: false,
         consult: true,
         private: true,
         message_size: config.limits.message_size.min(own_share),
         recipients: RECIPIENTS,
-        faults: Faults::default(),
+        ..Settings::new("localhost")
     }
 }

@@ -21,7 +21,7 @@ use crate::{
         converse::{Broken, Clerk, Ending, Line, Patience, Side, converse},
         net::Link,
     },
-    smtp::server::{Answer, Query, Seal, Server, Settings, Stored, Transaction, fault::Faults},
+    smtp::server::{Answer, Query, Server, Settings, Stored, Transaction},
 };
 
 /// Octets that are read at once.
@@ -143,18 +143,13 @@ fn half_said() -> Error {
 
 fn settings(desk: &Desk<'_>, config: &Config) -> Settings {
     Settings {
-        name: desk.world.host_name(),
-        lmtp: false,
-        seal: Seal::Never,
-        auth: None,
         requiretls: reception::promise(config),
         lone_lf: true,
         hello_first: false,
         consult: true,
-        private: false,
         message_size: config.limits.message_size,
         recipients: RECIPIENTS,
-        faults: Faults::default(),
+        ..Settings::new(desk.world.host_name())
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::*;
-use crate::smtp::server::{Promise, Seal, Settings, fault::Faults};
+use crate::smtp::server::Settings;
 
 /// Writes down what it is told, and says yes.
 #[derive(Default)]
@@ -57,20 +57,7 @@ impl Clerk for Diary {
 }
 
 fn server() -> Server {
-    Server::new(Settings {
-        name: "here".to_owned(),
-        lmtp: false,
-        seal: Seal::Never,
-        auth: None,
-        requiretls: Promise::Never,
-        lone_lf: false,
-        hello_first: true,
-        consult: true,
-        private: true,
-        message_size: 1 << 20,
-        recipients: 100_000,
-        faults: Faults::default(),
-    })
+    Server::new(Settings { consult: true, private: true, message_size: 1 << 20, recipients: 100_000, ..Settings::new("here") })
 }
 
 const LONG: Patience = Patience {

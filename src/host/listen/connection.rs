@@ -298,7 +298,6 @@ fn machine(shared: &Shared) -> io::Result<server::Settings> {
         .map_err(|_| io::Error::other("the system gives no randomness"))?;
     let in_clear = settings.auth_in_clear;
     Ok(server::Settings {
-        name: "localhost".to_owned(),
         lmtp: settings.lmtp,
         seal: match settings.tls {
             Tls::Starttls => Seal::Offered,
@@ -307,13 +306,9 @@ fn machine(shared: &Shared) -> io::Result<server::Settings> {
         },
         auth: settings.login.clone().map(|login| server::Auth { login, entropy, in_clear }),
         requiretls: if settings.requiretls { Promise::Sealed } else { Promise::Never },
-        lone_lf: false,
-        hello_first: true,
-        consult: false,
-        private: false,
         message_size: settings.message_size,
-        recipients: 1000,
         faults: settings.faults.clone(),
+        ..server::Settings::new("localhost")
     })
 }
 

@@ -11,20 +11,7 @@ mod local;
 mod login;
 
 fn settings() -> Settings {
-    Settings {
-        name: "sink.example".to_owned(),
-        lmtp: false,
-        seal: Seal::Never,
-        auth: None,
-        requiretls: Promise::Never,
-        lone_lf: false,
-        hello_first: true,
-        consult: false,
-        private: false,
-        message_size: 100,
-        recipients: 2,
-        faults: Faults::default(),
-    }
+    Settings { message_size: 100, recipients: 2, ..Settings::new("sink.example") }
 }
 
 fn with(faults: &[&str]) -> Settings {
