@@ -1,22 +1,16 @@
 //! Is what an account is made of still what it was? (by where its files are, how long, and when they were changed; never by what they hold)
 
-use std::{
-    fs::Metadata,
-    os::unix::fs::MetadataExt as _,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use ring::digest::{SHA256, digest};
 
-use super::config::{Account, Config, SecretSource};
+use super::{
+    careful,
+    config::{Account, Config, SecretSource},
+};
 
 /// Octets of a hash that tell two states apart; nobody has a reason to forge one.
 const KEPT: usize = 8;
-
-/// What tells this state of a file from another one.
-pub(super) fn of_file(metadata: &Metadata) -> String {
-    format!("{} {} {} {}.{}", metadata.dev(), metadata.ino(), metadata.size(), metadata.mtime(), metadata.mtime_nsec())
-}
 
 /// What tells this state of an account from another one: the configuration as it was read, and the files that it names for the account
 /// as they are now. What a command prints is not among it.
@@ -34,5 +28,5 @@ pub fn of_account(config: &Config, account: &Account) -> String {
 }
 
 fn state(path: &Path) -> String {
-    std::fs::metadata(path).as_ref().map_or_else(|_| "none".to_owned(), of_file)
+    std::fs::metadata(path).as_ref().map_or_else(|_| "none".to_owned(), careful::state)
 }

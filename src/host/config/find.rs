@@ -14,7 +14,7 @@ use zeroize::Zeroize as _;
 use super::{Auth, Config, Dns, Origin, Trace, environment::Environment, keys, names, page::Page, read, section::Section};
 use crate::{
     error::{Error, Exit},
-    host::{careful, private, stamp, world::World},
+    host::{careful, private, world::World},
 };
 
 /// Larger than any configuration, small enough to be read at once.
@@ -130,7 +130,7 @@ fn from_file<T>(world: &dyn World, (path, mut file): Opened, and: impl FnOnce(Pa
     let config = read::config(&page, &table, Origin::File(path.clone()), world);
     let more = and((&page, &table));
     wipe(&mut table);
-    let config = Config { stamp: stamp::of_file(&metadata), ..config? };
+    let config = Config { stamp: careful::state(&metadata), ..config? };
     if config.accounts.iter().filter_map(|account| account.auth.as_ref()).any(Auth::is_written_out) {
         private::refuse_readable(world, &path, &file, &metadata, "it holds a password")?;
     }
