@@ -41,10 +41,10 @@ impl Awaited {
 /// case such a connection serves no other message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::smtp) enum Certainty {
-    /// The first reply after the message had left, with no other outstanding: the 354, or the replies to the envelope, kept both in step.
+    /// The first reply after the message had left, which a 354 had asked for: no other reply reads like that one, so it kept both in step.
     Certain,
-    /// The message left in one flight with its envelope, and the reply reads like none that came before it. Or it is not the first of
-    /// those that LMTP gives for one message.
+    /// The message left in chunks, where every reply to what was said before is a 250 too, and this one reads like none of those. Or it is
+    /// not the first of those that LMTP gives for one message.
     Likely,
     /// It reads like a reply to MAIL or RCPT.
     Unsure,
