@@ -151,6 +151,11 @@ pub struct Demand {
 }
 
 impl Demand {
+    /// One that takes plaintext where TLS was before for a warning, and asks for nothing beyond this connection.
+    pub fn new(policy: Policy, trust: Trust, start: Start) -> Self {
+        Self { policy, trust, start, on_downgrade: OnDowngrade::Warn, tlsa: Tlsa::Unasked, request: Request::Nothing }
+    }
+
     /// Whether a message may only leave under TLS: TLSA records make opportunistic TLS mandatory (RFC 7672 2.2).
     pub fn must_encrypt(self) -> bool {
         self.policy.must_encrypt() || (self.obeys_dane() && self.tlsa != Tlsa::Absent)

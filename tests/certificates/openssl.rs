@@ -14,7 +14,7 @@ use sealpost::{
         tls::{Broken, Connector, Known},
     },
     mail::{
-        policy::{Demand, OnDowngrade, Policy, Request, Start, Tlsa, Trust},
+        policy::{Demand, Policy, Start, Trust},
         tls::{Failure, Standing},
     },
 };
@@ -69,23 +69,11 @@ impl Drop for Server {
 
 /// Shakes hands with the server as a send does.
 fn end(server: &Server, ca_file: &Path, backend: config::Backend) -> (End, String) {
-    let demand = Demand {
-        policy: Policy::Required,
-        trust: Trust::System,
-        start: Start::Implicit,
-        on_downgrade: OnDowngrade::Refuse,
-        tlsa: Tlsa::Unasked,
-        request: Request::Nothing,
-    };
     let settings = config::Tls {
-        demand,
         ca_file: Some(ca_file.to_owned()),
-        crl_file: None,
-        pins: Vec::new(),
         server_name: Some("localhost".to_owned()),
-        min_version: config::Version::Tls12,
         backend,
-        client_identity: None,
+        ..config::Tls::new(Demand::new(Policy::Required, Trust::System, Start::Implicit))
     };
     let target = config::Target::Name("localhost".to_owned(), server.port);
     let connector = Connector::new(&settings, &target, Known::Nothing).unwrap();

@@ -12,7 +12,7 @@ use sealpost::{
         address::{Address, ReversePath},
         content::{Content, Facts, Form},
         envelope::{Dsn, Envelope, Recipient},
-        policy::{Demand, OnDowngrade, Policy, Prior, Reach, Request, Start, Tlsa, Trust},
+        policy::{Demand, Policy, Prior, Reach, Request, Start, Trust},
         tls::{Failure, Finding, Standing},
     },
     smtp::{
@@ -67,14 +67,7 @@ pub(crate) fn address(text: &str) -> Address {
 }
 
 pub(crate) fn setup() -> Setup {
-    let demand = Demand {
-        policy: Policy::Off,
-        trust: Trust::System,
-        start: Start::Starttls,
-        on_downgrade: OnDowngrade::Warn,
-        tlsa: Tlsa::Unasked,
-        request: Request::Nothing,
-    };
+    let demand = Demand::new(Policy::Off, Trust::System, Start::Starttls);
     Setup {
         plan: Plan {
             server: "mx.test:25".into(),

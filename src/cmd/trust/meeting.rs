@@ -22,7 +22,7 @@ use crate::{
         world::World,
     },
     mail::{
-        policy::{Demand, OnDowngrade, Policy, Prior, Request, Start, Tlsa, Trust},
+        policy::{Demand, Policy, Prior, Start, Trust},
         tls::Certificate,
     },
 };
@@ -75,14 +75,7 @@ pub(super) fn reach<'c>(world: &dyn World, config: &Config, account: &'c Account
 /// It does not begin TLS, or shows no certificate with a key that can be read.
 pub(super) fn meet(world: &dyn World, config: &Config, account: &Account, link: Link) -> Result<Shown, Error> {
     let start = account.tls.demand.start;
-    let demand = |trust| Demand {
-        policy: Policy::Required,
-        trust,
-        start,
-        on_downgrade: OnDowngrade::Warn,
-        tlsa: Tlsa::Unasked,
-        request: Request::Nothing,
-    };
+    let demand = |trust| Demand::new(Policy::Required, trust, start);
     let with = |trust| config::Tls { demand: demand(trust), ..account.tls.clone() };
     let connector = Connector::new(&with(Trust::Any), &account.target, Known::Nothing)?;
     let plan = Delivery::plan(world, config, account, &link, None, (demand(Trust::Any), &Prior::default()));

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::mail::policy::{Demand, OnDowngrade, Policy, Request, Start, Tlsa, Trust};
+use crate::mail::policy::{Demand, Policy, Start, Trust};
 
 /// `[accounts.NAME.tls]`.
 #[derive(Clone, Debug)]
@@ -72,18 +72,11 @@ impl Backend {
 }
 
 impl Tls {
-    /// TLS with a server that an authority vouches for: the system's, or one of `ca_file`.
-    pub(in crate::host) fn verified(ca_file: Option<PathBuf>) -> Self {
+    /// What fulfils this demand with nothing but what is at hand: the system's authorities, no certificate of ours, rustls.
+    pub fn new(demand: Demand) -> Self {
         Self {
-            demand: Demand {
-                policy: Policy::Required,
-                trust: Trust::System,
-                start: Start::Implicit,
-                on_downgrade: OnDowngrade::Warn,
-                tlsa: Tlsa::Unasked,
-                request: Request::Nothing,
-            },
-            ca_file,
+            demand,
+            ca_file: None,
             crl_file: None,
             pins: Vec::new(),
             server_name: None,
@@ -91,5 +84,10 @@ impl Tls {
             backend: Backend::Rustls,
             client_identity: None,
         }
+    }
+
+    /// TLS with a server that an authority vouches for: the system's, or one of `ca_file`.
+    pub(in crate::host) fn verified(ca_file: Option<PathBuf>) -> Self {
+        Self { ca_file, ..Self::new(Demand::new(Policy::Required, Trust::System, Start::Implicit)) }
     }
 }

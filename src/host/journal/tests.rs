@@ -25,11 +25,11 @@ use super::{
 };
 use crate::{
     error::{Error, Exit},
-    host::config::{Account, Auth, Backend, Notation, Protocol, SecretSource, Target, Tls, Version},
+    host::config::{Account, Auth, Notation, Protocol, SecretSource, Target, Tls},
     mail::{
         address::{Address, ReversePath},
         outcome::{Enhanced, Fate, Outcome, Reply, exit_code},
-        policy::{Demand, Met, Next, OnDowngrade, Policy, Prior, Request, Start, Tlsa, Trust, after_ehlo, judge},
+        policy::{Demand, Met, Next, Policy, Prior, Start, Trust, after_ehlo, judge},
         tls::{Certificate, Facts, Failure, Finding, Standing},
     },
     smtp::sasl::{Choice, Mechanism, Secret},
@@ -67,24 +67,8 @@ fn account() -> Account {
         source: SecretSource::Inline(Secret::new(SECRET.into())),
         allow_unverified: false,
     };
-    let demand = Demand {
-        policy: Policy::Required,
-        trust: Trust::System,
-        start: Start::Starttls,
-        on_downgrade: OnDowngrade::Warn,
-        tlsa: Tlsa::Unasked,
-        request: Request::Nothing,
-    };
-    let tls = Tls {
-        demand,
-        ca_file: None,
-        crl_file: None,
-        pins: vec![],
-        server_name: None,
-        min_version: Version::Tls12,
-        backend: Backend::Rustls,
-        client_identity: None,
-    };
+    let demand = Demand::new(Policy::Required, Trust::System, Start::Starttls);
+    let tls = Tls::new(demand);
     Account {
         name: "relay".into(),
         target: Target::Name("smtp.example.com".into(), 587),

@@ -161,13 +161,12 @@ fn downgrade(protection: Protection<'_>) -> bool {
 mod tests {
     use super::*;
     use crate::mail::{
-        policy::{OnDowngrade, Policy, Prior, Request, Start, Tlsa, Trust, after_ehlo, judge},
+        policy::{Policy, Prior, Start, Trust, after_ehlo, judge},
         tls::Standing,
     };
 
     fn demand(policy: Policy, trust: Trust) -> Demand {
-        let (start, on_downgrade) = (Start::Starttls, OnDowngrade::Warn);
-        Demand { policy, trust, start, on_downgrade, tlsa: Tlsa::Unasked, request: Request::Nothing }
+        Demand::new(policy, trust, Start::Starttls)
     }
 
     #[test]

@@ -31,7 +31,7 @@ use crate::{
         net::{Link, Lost},
     },
     mail::{
-        policy::{Demand, OnDowngrade, Policy, Request, Start, Tlsa, Trust},
+        policy::{Demand, Policy, Start, Trust},
         tls::Standing,
     },
     smtp::{client::Flight, leaf},
@@ -88,23 +88,7 @@ impl World {
 }
 
 fn settings(trust: Trust) -> config::Tls {
-    config::Tls {
-        demand: Demand {
-            policy: Policy::Required,
-            trust,
-            start: Start::Starttls,
-            on_downgrade: OnDowngrade::Warn,
-            tlsa: Tlsa::Unasked,
-            request: Request::Nothing,
-        },
-        ca_file: None,
-        crl_file: None,
-        pins: Vec::new(),
-        server_name: None,
-        min_version: config::Version::Tls12,
-        backend: config::Backend::Rustls,
-        client_identity: None,
-    }
+    config::Tls::new(Demand::new(Policy::Required, trust, Start::Starttls))
 }
 
 fn target() -> config::Target {

@@ -19,14 +19,7 @@ fn demands(policy: Policy, trusts: &[Trust], on_downgrade: &[OnDowngrade]) -> Ve
     let mut all = Vec::new();
     for trust in trusts {
         for on_downgrade in on_downgrade {
-            all.push(Demand {
-                policy,
-                trust: *trust,
-                start: Start::Starttls,
-                on_downgrade: *on_downgrade,
-                tlsa: Tlsa::Unasked,
-                request: Request::Nothing,
-            });
+            all.push(Demand { on_downgrade: *on_downgrade, ..Demand::new(policy, *trust, Start::Starttls) });
         }
     }
     all

@@ -7,9 +7,7 @@ use super::{
     *,
 };
 use crate::mail::{
-    policy::{
-        AuthPermit, Demand, Met, OnDowngrade, Policy, Reach, Request, SecretRule, Start, Tlsa, Trust, judge, may_authenticate,
-    },
+    policy::{AuthPermit, Demand, Met, Policy, Reach, SecretRule, Start, Trust, judge, may_authenticate},
     tls::{Failure, Finding, Standing, Verdict},
 };
 
@@ -20,14 +18,7 @@ mod ticket;
 const ENTROPY: Entropy = Entropy { nonce: [7; 18], salt: [9; 16] };
 
 fn met(verdict: Verdict) -> Met {
-    let demand = Demand {
-        policy: Policy::Opportunistic,
-        trust: Trust::System,
-        start: Start::Starttls,
-        on_downgrade: OnDowngrade::Warn,
-        tlsa: Tlsa::Unasked,
-        request: Request::Nothing,
-    };
+    let demand = Demand::new(Policy::Opportunistic, Trust::System, Start::Starttls);
     judge(demand, verdict).unwrap()
 }
 

@@ -29,7 +29,7 @@ const EXPIRED: Event = Event::Handshake(Err(Failure::CertificateExpired));
 
 fn demand(policy: Policy, trust: Trust) -> Demand {
     let tlsa = if trust == Trust::Dane { Tlsa::Usable } else { Tlsa::Unasked };
-    Demand { policy, trust, start: Start::Starttls, on_downgrade: OnDowngrade::Warn, tlsa, request: Request::Nothing }
+    Demand { tlsa, ..Demand::new(policy, trust, Start::Starttls) }
 }
 
 fn noted(demand: Demand, event: Event) -> String {

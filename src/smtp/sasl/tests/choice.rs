@@ -82,14 +82,7 @@ fn the_strongest_mechanism_that_server_secret_and_connection_allow_is_chosen() {
 
 #[test]
 fn what_is_in_the_clear_shows_no_certificate() {
-    let demand = Demand {
-        policy: Policy::Off,
-        trust: Trust::System,
-        start: Start::Starttls,
-        on_downgrade: OnDowngrade::Warn,
-        tlsa: Tlsa::Unasked,
-        request: Request::Nothing,
-    };
+    let demand = Demand::new(Policy::Off, Trust::System, Start::Starttls);
     let Next::Clear(met) = after_ehlo(demand, false, &Prior::default()) else { panic!() };
     let rule = SecretRule { allow_unverified: false, explicit_mechanism: true };
     let permit = may_authenticate(&met, Reach::Local, rule).unwrap();

@@ -5,7 +5,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use super::{super::*, play, with_login};
 use crate::{
     mail::{
-        policy::{Demand, OnDowngrade, Policy, Reach, Request, SecretRule, Start, Tlsa, Trust, judge, may_authenticate},
+        policy::{Demand, Policy, Reach, SecretRule, Start, Trust, judge, may_authenticate},
         tls::Standing,
     },
     smtp::sasl::{Choice, Credentials, Exchange, Secret, Setting},
@@ -108,14 +108,7 @@ fn scram_runs_through_the_dialogue_and_a_forged_signature_is_noticed_by_its_clie
 }
 
 fn scram_client() -> Exchange {
-    let demand = Demand {
-        policy: Policy::Required,
-        trust: Trust::System,
-        start: Start::Starttls,
-        on_downgrade: OnDowngrade::Warn,
-        tlsa: Tlsa::Unasked,
-        request: Request::Nothing,
-    };
+    let demand = Demand::new(Policy::Required, Trust::System, Start::Starttls);
     let rule = SecretRule { allow_unverified: false, explicit_mechanism: false };
     let permit = may_authenticate(&judge(demand, Ok(Standing::Proven)).unwrap(), Reach::Network, rule).unwrap();
     let secret = Secret::new("pw".to_owned());
