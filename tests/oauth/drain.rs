@@ -30,8 +30,7 @@ fn a_run_goes_on_with_new_tokens_where_the_old_ones_end() {
     let sealpost = account(server.port(), &format!("http://{}", fake.address), "");
     give(&sealpost, LATER);
     let path = sealpost.scratch.path().join("config.toml");
-    let queue = format!("mode = \"always\"\nconnections = 1\ndir = \"{}\"", sealpost.scratch.path().join("spool").display());
-    let text = std::fs::read_to_string(&path).unwrap().replace("mode = \"off\"", &queue);
+    let text = std::fs::read_to_string(&path).unwrap().replace("mode = \"off\"", "mode = \"always\"\nconnections = 1");
     sealpost.scratch.write("config.toml", text);
     for _ in 0..6 {
         assert_eq!(sealpost.send(&["-odq", "ok@sink.test"], MESSAGE.as_bytes()).code, 0);
