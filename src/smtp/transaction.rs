@@ -275,7 +275,8 @@ impl Transaction {
             Awaited::Mail => self.on_mail(reply),
             Awaited::Rcpt(index) => self.on_rcpt(index, reply),
             Awaited::Go => self.on_go(reply),
-            Awaited::Chunk if !reply.is_positive() => {
+            // Of RSET that is a 421: it hangs up, and has not heard of what is behind.
+            Awaited::Chunk | Awaited::Reset if !reply.is_positive() => {
                 self.give_up(reply, out);
                 return Ok(());
             }
@@ -349,7 +350,8 @@ impl Transaction {
             dsn: server.dsn.then_some(&envelope.dsn),
             handover: self.terms.handover.as_ref().filter(|_| server.sealpost),
         };
-        if self.open {
+        // Behind a success that is not certain a refusal may be left over: it is not to pass for one of this MAIL.
+        if self.open || self.ledger.is_uncertain() {
             self.unsaid.push_back((command::line("RSET"), Awaited::Reset));
         }
         self.unsaid.push_back((command::mail(&envelope.sender, declared), Awaited::Mail));

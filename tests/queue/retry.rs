@@ -57,6 +57,16 @@ fn a_message_that_no_server_ever_confirms_is_not_sent_for_days() {
     later(&sealpost);
     drain(&sealpost);
     door.is(Mood::Open);
+    // Nor one of an account that is missing for a while.
+    let config = std::fs::read_to_string(sealpost.scratch.path().join("config.toml")).unwrap();
+    sealpost.scratch.write("config.toml", config.replace("relay", "other"));
+    later(&sealpost);
+    let missing = drain(&sealpost);
+    assert_eq!(missing.code, 0, "{missing:?}");
+    sealpost.scratch.write("config.toml", config);
+    let state = kit::state(&files(&sealpost, "queue")[0]);
+    let last = &state["recipients"][0]["waiting"];
+    assert!(last["unknown"] == 1 && last["text"].as_str().unwrap().contains("has no account relay"), "{state}");
     for copies in 2..=11 {
         later(&sealpost);
         drain(&sealpost);
@@ -65,7 +75,7 @@ fn a_message_that_no_server_ever_confirms_is_not_sent_for_days() {
     }
     later(&sealpost);
     let run = drain(&sealpost);
-    assert_eq!(told(&run.records)[0], row("send", "unknown", 13, true, 0), "{run:?}");
+    assert_eq!(told(&run.records)[0], row("send", "unknown", 14, true, 0), "{run:?}");
     let copies = arrived(&lossy).iter().filter(|mail| kit::to(mail) == ["ok@sink.test"]).count();
     assert_eq!((files(&sealpost, "failed").len(), copies), (1, 12), "{run:?}");
     door.lead_to(&good);

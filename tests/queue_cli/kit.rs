@@ -76,7 +76,7 @@ pub(crate) fn later(text: &str) -> Standing {
 }
 
 pub(crate) fn refused(text: &str) -> Standing {
-    Standing::Failed(heard(550, text))
+    Standing::Failed(Last { unknown: 3, ..heard(550, text) })
 }
 
 fn heard(code: u16, text: &str) -> Last {

@@ -97,6 +97,8 @@ fn a_caller_that_said_all_at_once_hears_of_a_service_that_did_not_answer_all() {
     let listener = UnixListener::bind(&socket).unwrap();
     let message = "EHLO x\r\nMAIL FROM:<root>\r\nRCPT TO:<you@sink.test>\r\nDATA\r\nSubject: x\r\n\r\nhi\r\n.\r\n";
     let quit = format!("{message}QUIT\r\n");
+    let two = format!("{message}{}", message.strip_prefix("EHLO x\r\n").unwrap());
+    let chunk = format!("{}BDAT 2 LAST\r\nhi", message.split("DATA").next().unwrap());
     let (to_data, taken) = ("220 hi\r\n250 x\r\n250 ok\r\n250 ok\r\n354 go\r\n", "250 kept\r\n");
     for (said, answers, code) in [
         (&quit[..], format!("{to_data}{taken}221 bye\r\n"), 0),
@@ -107,6 +109,13 @@ fn a_caller_that_said_all_at_once_hears_of_a_service_that_did_not_answer_all() {
         // Without a farewell.
         (message, format!("{to_data}{taken}"), 0),
         (message, to_data.to_owned(), 75),
+        // It may be killed while it stores a message that came in one piece, before any reply has left.
+        (message, "220 hi\r\n".to_owned(), 75),
+        (message, "220 hi\r\n250 x\r\n250 ok\r\n250 ok\r\n".to_owned(), 75),
+        (&two, format!("{to_data}{taken}250 ok\r\n"), 75),
+        (&two, format!("{to_data}{taken}250 ok\r\n250 ok\r\n354 go\r\n{taken}"), 0),
+        (&chunk, "220 hi\r\n250 x\r\n250 ok\r\n250 ok\r\n".to_owned(), 75),
+        ("", "220 hi\r\n".to_owned(), 0),
         (message, format!("{to_data}421 going down\r\n"), 75),
         // In the middle of a message.
         (message.strip_suffix(".\r\n").unwrap(), to_data.to_owned(), 75),

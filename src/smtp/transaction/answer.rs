@@ -17,14 +17,16 @@ pub(super) enum Awaited {
 }
 
 impl Awaited {
-    /// A 235 to MAIL, a 250 to DATA, a 354 to RCPT: a success that doesn't belong is no success (RFC 5321 4.3.2).
+    /// A 235 to MAIL, a 250 to DATA, a 354 to RCPT: a success that doesn't belong is no success (RFC 5321 4.3.2). Nor is a refusal one of
+    /// RSET, which no server may refuse (4.1.1.5) but by hanging up.
     pub(super) fn takes(self, reply: &Reply) -> bool {
         let success: &[u16] = match self {
             Self::Rcpt(_) => &[250, 251, 252],
             Self::Go => &[354],
             Self::Reset | Self::Mail | Self::Chunk | Self::End => &[250],
         };
-        reply.is_transient() || reply.is_permanent() || success.contains(&reply.code)
+        let may_refuse = self != Self::Reset || reply.code == 421;
+        (may_refuse && (reply.is_transient() || reply.is_permanent())) || success.contains(&reply.code)
     }
 }
 
