@@ -68,7 +68,7 @@ const BARE: &str = "Subject: x\n\nb\n";
 const CRON: &str = "From: root (Cron Daemon)\nTo: root\nSubject: x\n\nb\n";
 const SHOP: &str = "From: Shop <shop@customer.example>\nTo: x@y.example\nSubject: x\n\nb\n";
 
-const PLAYS: [Play; 12] = [
+const PLAYS: [Play; 14] = [
     Play {
         program: "nullmailer",
         files: &[
@@ -189,6 +189,31 @@ const PLAYS: [Play; 12] = [
         )],
         calls: &[("root", &["x@y.example"], BARE, Same), ("alice", &["x@y.example"], BARE, Same)],
     },
+    Play {
+        program: "esmtp",
+        files: &[(
+            "/etc/esmtprc",
+            "hostname = 127.0.0.1:PORT helo h.example\nidentity = a@isp.example\nhostname = 127.0.0.1:OTHER\n\
+             force reverse_path \"%u%x@isp.example\"\n",
+        )],
+        calls: &[
+            ("root", &["x@y.example"], BARE, Same),
+            ("alice", &["-f", "app@other.example", "x@y.example"], SHOP, Same),
+            ("alice", &["-f", "a@isp.example", "x@y.example"], SHOP, Same),
+        ],
+    },
+    Play {
+        program: "esmtp",
+        files: &[
+            (
+                "/etc/esmtprc",
+                "identity = b@isp.example, hostname = 127.0.0.1:OTHER; qualifydomain other.example\n\
+                 identity = c@isp.example hostname 127.0.0.1:PORT\ndefault qualifydomain isp.example\n",
+            ),
+            ("/etc/aliases", "root: stale@elsewhere.example\n"),
+        ],
+        calls: &[("root", &["x@y.example", "root"], BARE, Same), ("alice", &["-f", "b@isp.example", "x@y.example"], SHOP, Same)],
+    },
 ];
 
 fn skip(why: &str) {
@@ -282,6 +307,7 @@ impl Machine {
             "nullmailer" => "/etc/nullmailer",
             "dma" => "/etc/dma/dma.conf",
             "ssmtp" => "/etc/ssmtp/ssmtp.conf",
+            "esmtp" => "/etc/esmtprc",
             _ => "/etc/msmtprc",
         };
         fs::create_dir(home).unwrap();
