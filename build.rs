@@ -99,6 +99,7 @@ const SELDOM: &[&[&str]] = &[
     &["sealpost", "host", "config", "grow"],
     &["sealpost", "host", "config", "keys"],
     &["sealpost", "host", "config", "oauth"],
+    &["sealpost", "host", "config", "quote"],
     &["sealpost", "host", "config", "trace"],
     &["sealpost", "host", "ledger"],
     &["sealpost", "host", "listen"],

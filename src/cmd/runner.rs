@@ -328,7 +328,7 @@ impl<'a> Runner<'a> {
         let status = Status::Deferred;
         let happening = Happening { event: Event::Queue, status, account: None, recipients: &[], error: Some(error) };
         let submission = match message {
-            Some((_, entry)) => work::submission(id, entry),
+            Some((_, entry)) => entry.head.submission(id),
             None => Submission { id, message_id: None, uid: None, user: None, sender: None, size: None, queue: true },
         };
         let span = Span { end: self.now(), took: Duration::ZERO };

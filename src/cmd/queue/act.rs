@@ -131,15 +131,7 @@ impl Hands<'_> {
         let recipients: Vec<Address> = concerned.map(|(recipient, _)| recipient.address.clone()).collect();
         let account = self.config.account(&head.account);
         let happening = Happening { event: Event::Queue, status, account, recipients: &recipients, error: None };
-        let submission = Submission {
-            id,
-            message_id: Some(&head.message_id).filter(|id| !id.is_empty()).map(String::as_str),
-            uid: Some(head.uid),
-            user: Some(&head.user),
-            sender: Some(&head.envelope.sender),
-            size: Some(head.size),
-            queue: status != Status::Removed,
-        };
+        let submission = Submission { queue: status != Status::Removed, ..head.submission(id) };
         let span = Span { end: self.world.timestamp(), took: Duration::ZERO };
         self.journal.write(&Record::happened(span, &submission, &happening))
     }

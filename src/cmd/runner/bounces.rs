@@ -5,7 +5,7 @@ use std::{io, time::Duration};
 use jiff::Timestamp;
 use ring::digest::{SHA256, digest};
 
-use super::{Runner, transition::later, work};
+use super::{Runner, transition::later};
 use crate::{
     cmd::addressing::MailDomain,
     error::{Error, Exit},
@@ -124,7 +124,7 @@ impl<'a> Runner<'a> {
         let recipients = std::slice::from_ref(to);
         let happening = Happening { event: Event::Bounce, status: Status::Queued, account, recipients, error: None };
         let span = Span { end: self.now(), took: Duration::ZERO };
-        self.log(&Record::happened(span, &work::submission(claim.id, &claim.entry), &happening));
+        self.log(&Record::happened(span, &claim.entry.head.submission(claim.id), &happening));
     }
 }
 

@@ -13,7 +13,7 @@ use crate::{
     error::{Error, Exit},
     host::{
         config::Account,
-        journal::{Id, Submission},
+        journal::Id,
         spool::{Claim, Claimed, Entry, Place},
     },
     mail::{outcome::Outcome, trouble::Trouble},
@@ -21,20 +21,6 @@ use crate::{
 
 /// How long a worker waits for another message with its connection open.
 const PATIENCE: Duration = Duration::from_secs(2);
-
-/// What the log says of a message in each of its records.
-pub(super) fn submission(id: Id, entry: &Entry) -> Submission<'_> {
-    let head = &entry.head;
-    Submission {
-        id,
-        message_id: Some(&head.message_id).filter(|id| !id.is_empty()).map(String::as_str),
-        uid: Some(head.uid),
-        user: Some(&head.user),
-        sender: Some(&head.envelope.sender),
-        size: Some(head.size),
-        queue: true,
-    }
-}
 
 impl<'a> Runner<'a> {
     /// A worker's day: message after message, on one connection as far as it goes.
@@ -130,7 +116,7 @@ impl<'a> Runner<'a> {
             }
         };
         let setting = self.setting;
-        let submission = submission(claim.id, &entry);
+        let submission = entry.head.submission(claim.id);
         let sender = |account: &Account| sender::of(setting.world, setting.config, &entry.head, account);
         let resting = |name: &str| self.is_resting(name);
         let mut settled = |outcomes: &[Outcome]| claim.note(transition::meanwhile(&entry, outcomes));

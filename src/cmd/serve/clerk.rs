@@ -18,7 +18,7 @@ use crate::{
     error::{Error, Exit},
     host::{
         converse,
-        journal::{Event, Happening, Record, Span, Status, Submission},
+        journal::{Event, Happening, Record, Span, Status},
         service::quota::{Excess, Share},
         spool::{Entry, Spool},
         world::World,
@@ -112,15 +112,7 @@ impl<'a> Clerk<'a> {
 
     fn tell_queued(&self, received: &Received<'_>, entry: &Entry) {
         let head = &entry.head;
-        let submission = Submission {
-            id: received.id,
-            message_id: Some(&head.message_id).filter(|id| !id.is_empty()).map(String::as_str),
-            uid: Some(self.uid),
-            user: Some(self.login),
-            sender: Some(&head.envelope.sender),
-            size: Some(head.size),
-            queue: true,
-        };
+        let submission = head.submission(received.id);
         let recipients: Vec<Address> = head.envelope.recipients.iter().map(|recipient| recipient.address.clone()).collect();
         let happening = Happening {
             event: Event::Queue,

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::login::{Keep, Login};
 use crate::{
     error::{Error, Exit},
-    host::config::{Config, grow::SECRETS},
+    host::config::{Config, grow::SECRETS, quoted},
     mail::policy::Start,
 };
 
@@ -153,21 +153,6 @@ fn with_default(text: &str, account: &str) -> String {
     let at: usize = text.split_inclusive('\n').take_while(is_remark).map(str::len).sum();
     let (head, rest) = text.split_at(at);
     format!("{head}default_account = {}\n{rest}", quoted(account))
-}
-
-/// A basic string of TOML.
-fn quoted(text: &str) -> String {
-    let mut quoted = String::from("\"");
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => quoted.extend(['\\', c]),
-            c if c.is_control() => {
-                let _ = write!(quoted, "\\u{:04X}", u32::from(c));
-            }
-            c => quoted.push(c),
-        }
-    }
-    quoted + "\""
 }
 
 #[cfg(test)]

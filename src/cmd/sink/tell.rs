@@ -12,7 +12,10 @@ use serde_json::json;
 use super::{Options, SHOWN};
 use crate::{
     error::printable,
-    host::listen::{Delivery, Event, Kept},
+    host::{
+        config::quoted,
+        listen::{Delivery, Event, Kept},
+    },
     mail::tls::Facts,
 };
 
@@ -76,24 +79,6 @@ pub(super) fn configuration(options: &Options, address: SocketAddr, ca_file: Opt
 
 fn host(ip: IpAddr) -> String {
     if ip.is_unspecified() { "localhost".to_owned() } else { ip.to_string() }
-}
-
-/// A TOML basic string.
-fn quoted(text: &str) -> String {
-    use std::fmt::Write as _;
-
-    let mut quoted = String::from('"');
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => quoted.extend(['\\', c]),
-            c if c.is_control() => {
-                let _ = write!(quoted, "\\u{:04X}", u32::from(c));
-            }
-            c => quoted.push(c),
-        }
-    }
-    quoted.push('"');
-    quoted
 }
 
 /// Tells of a message, or of a connection that went wrong.

@@ -2,10 +2,13 @@
 
 use jiff::Timestamp;
 
-use crate::mail::{
-    address::ReversePath,
-    envelope::Envelope,
-    queued::{Last, Standing},
+use crate::{
+    host::journal::{Id, Submission},
+    mail::{
+        address::ReversePath,
+        envelope::Envelope,
+        queued::{Last, Standing},
+    },
 };
 
 /// What never changes while a message waits.
@@ -33,6 +36,21 @@ pub struct Head {
     pub tls_waived: bool,
     /// It is a report of our own on another message: no report is made of it.
     pub report: bool,
+}
+
+impl Head {
+    /// What the log says of the message, which is called `id`, in each of its records.
+    pub fn submission(&self, id: Id) -> Submission<'_> {
+        Submission {
+            id,
+            message_id: Some(self.message_id.as_str()).filter(|id| !id.is_empty()),
+            uid: Some(self.uid),
+            user: Some(&self.user),
+            sender: Some(&self.envelope.sender),
+            size: Some(self.size),
+            queue: true,
+        }
+    }
 }
 
 /// What changes while a message waits.
