@@ -2,6 +2,7 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says what is wrong by panicking")]
 
+mod clock;
 #[path = "../common/mod.rs"]
 mod common;
 mod confined;
@@ -11,6 +12,7 @@ mod hostile;
 mod kit;
 mod memory;
 mod promise;
+mod quota;
 mod starting;
 mod users;
 
