@@ -167,16 +167,23 @@ impl World for Machine {
     }
 
     fn config_dir(&self) -> Option<PathBuf> {
-        directories::ProjectDirs::from("", "", "sealpost").map(|directories| directories.config_dir().to_owned())
+        let directories = directories::ProjectDirs::from("", "", "sealpost")?;
+        anywhere(directories.config_dir())
     }
 
     fn state_dir(&self) -> Option<PathBuf> {
-        directories::ProjectDirs::from("", "", "sealpost")?.state_dir().map(Path::to_owned)
+        anywhere(directories::ProjectDirs::from("", "", "sealpost")?.state_dir()?)
     }
 
     fn etc(&self) -> PathBuf {
         PathBuf::from("/etc")
     }
+}
+
+/// A place that is the same wherever the caller is: with a HOME that is a relative path, mail would wait in as many queues as there are
+/// directories that something was sent from.
+fn anywhere(place: &Path) -> Option<PathBuf> {
+    place.is_absolute().then(|| place.to_owned())
 }
 
 /// A machine that says what it is told to say, for tests.
