@@ -87,6 +87,7 @@ const SELDOM: &[&[&str]] = &[
     &["sealpost", "cmd", "sink"],
     &["sealpost", "cmd", "submit", "speak"],
     &["sealpost", "cmd", "trust"],
+    &["sealpost", "host", "stamp"],
     &["sealpost", "cmd", "when"],
     &["sealpost", "cmd", "wrap"],
     &["sealpost", "host", "alarm"],

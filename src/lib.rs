@@ -84,6 +84,7 @@ pub mod host {
     pub mod signals;
     mod socks;
     pub mod spool;
+    pub mod stamp;
     pub mod store;
     pub mod terminal;
     pub mod tls;

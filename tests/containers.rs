@@ -15,7 +15,7 @@ mod smarthost;
 
 use std::process::Command;
 
-use common::{PASSWORD, Run, Scratch, USER, binary, needs::skip, run};
+use common::{PASSWORD, Run, Scratch, USER, needs::skip, run};
 use recorder::{Mail, Recorder};
 use smarthost::smarthost;
 
@@ -25,7 +25,7 @@ const MESSAGE: &str = "Subject: backup done\nTo: you@dest.example\nBcc: boss@des
 fn send(wrapper: &[&str], variables: &[(&str, &str)], message: &str) -> Run {
     let scratch = Scratch::new();
     let program = scratch.path().join("sendmail");
-    std::fs::copy(binary(), &program).unwrap();
+    common::install(&program);
     let words = wrapper.iter().map(Into::into).chain([program]);
     let words: Vec<std::path::PathBuf> = words.collect();
     let mut command = Command::new(&words[0]);
@@ -116,6 +116,115 @@ fn a_password_comes_from_the_file_that_a_variable_names() {
     let run = send(&[], &variables, &message);
     assert_eq!(run.code, 78, "{run:?}");
     assert!(run.stderr.contains(&file) && !run.stderr.contains(PASSWORD), "{run:?}");
+}
+
+/// What stands before the program: `sh -c SCRIPT` with mounts of its own, where `$SEALPOST_PASSWORD_FILE` is the secret, and then uid 12345.
+fn mounting(script: &str) -> Vec<String> {
+    let script =
+        format!("set -e; mount --make-rprivate /; {script}; exec setpriv --reuid=12345 --regid=12345 --clear-groups \"$@\"");
+    ["unshare", "--mount", "sh", "-c", &script, "sh"].map(str::to_owned).to_vec()
+}
+
+#[test]
+fn secrets_that_a_runtime_mounts_are_taken_with_the_modes_that_they_have() {
+    if !is_root("a mount") {
+        return;
+    }
+    let Some(smarthost) = smarthost() else { return };
+    let port = smarthost.port("plain-auth").to_string();
+    let with = |file: &str, script: &str, mark: &str| {
+        let variables = [
+            ("SEALPOST_HOST", "127.0.0.1"),
+            ("SEALPOST_PORT", port.as_str()),
+            ("SEALPOST_TLS_POLICY", "off"),
+            ("SEALPOST_USER", USER),
+            ("SEALPOST_PASSWORD_FILE", file),
+            ("SEALPOST_MECHANISM", "PLAIN"),
+            ("SEALPOST_FROM", "app@client.test"),
+            ("SEALPOST_LOG_FILE", ""),
+        ];
+        let wrapper = mounting(script);
+        let wrapper: Vec<&str> = wrapper.iter().map(String::as_str).collect();
+        send(&wrapper, &variables, &format!("To: ok@sink.test\nSubject: {mark}\n\nall is well\n"))
+    };
+    // Compose: a file of somebody on the host, mounted by itself.
+    let secrets = Scratch::new();
+    let file = secrets.write("smtp_password", format!("{PASSWORD}\n"));
+    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+    std::os::unix::fs::chown(&file, Some(1000), Some(1000)).unwrap();
+    let mark = secrets.path().file_name().unwrap().to_str().unwrap();
+    let at = "at=$SEALPOST_PASSWORD_FILE";
+    let file = file.display().to_string();
+    let run = with(&file, &format!("{at}; mount --bind $at $at; mount -o remount,bind,ro $at"), mark);
+    assert_eq!((run.code, run.stderr.as_str()), (0, ""));
+    // Where it can be written it is a file like any other.
+    let run = with(&file, &format!("{at}; mount --bind $at $at"), mark);
+    assert!(run.code == 78 && run.stderr.contains("hint: mount it read-only, or chown 12345"), "{run:?}");
+    let run = with(&file, "true", mark);
+    assert!(run.code == 78 && run.stderr.contains("hint: chown 12345"), "{run:?}");
+    // Podman: a file that all can read, in memory, where root alone can write.
+    let podman = |mode: &str| {
+        format!("mount -t tmpfs none /run; mkdir /run/secrets; at=/run/secrets/pw; echo {PASSWORD} >$at; chmod {mode} $at")
+    };
+    let run = with("/run/secrets/pw", &podman("0444"), mark);
+    assert_eq!((run.code, run.stderr.as_str()), (0, ""));
+    let run = with("/run/secrets/pw", &podman("0666"), mark);
+    assert!(run.code == 78 && run.stderr.contains("others can get at it"), "{run:?}");
+    // Docker Swarm: the same, but nobody can write, and it has an owner.
+    let swarm = format!("{}; chown 33:33 $at; mount -o remount,ro /run", podman("0444"));
+    let run = with("/run/secrets/pw", &swarm, mark);
+    assert_eq!((run.code, run.stderr.as_str()), (0, ""));
+}
+
+#[test]
+fn a_value_comes_from_the_file_that_a_variable_names() {
+    let recorder = Recorder::start(false);
+    let secrets = Scratch::new();
+    let file = |name: &str, text: &str| secrets.write(name, text).display().to_string();
+    // As editors, shells and Windows end a line, or don't.
+    let (host, port) = (file("host", "127.0.0.1"), file("port", &format!("{}\r\n", recorder.port())));
+    let (from, policy) = (file("from", " app@shop.example \nand more\n"), file("policy", "off\n"));
+    let variables = [
+        ("SMTP_HOST_FILE", host.as_str()),
+        ("SEALPOST_PORT_FILE", &port),
+        ("SMTP_FROM_FILE", &from),
+        ("SEALPOST_TLS_POLICY_FILE", &policy),
+        ("SEALPOST_USER_FILE", ""),
+        ("SEALPOST_LOG_FILE", ""),
+    ];
+    let run = send(&[], &variables, MESSAGE);
+    let seen = recorder.finish();
+    assert_eq!((run.code, run.stderr.as_str(), seen.mails.len()), (0, "", 1));
+    assert_eq!(seen.mails[0].from, "app@shop.example");
+
+    let (empty, binary) = (file("empty", "\nsecond\n"), secrets.write("binary", b"\xff\xfe").display().to_string());
+    let missing = secrets.path().join("missing").display().to_string();
+    let directory = secrets.path().display().to_string();
+    for (name, value, because) in [
+        ("SEALPOST_FROM_FILE", missing.as_str(), "No such file or directory"),
+        ("SEALPOST_FROM_FILE", &empty, "its first line is empty"),
+        ("SMTP_SENDER_FILE", &directory, "Is a directory"),
+        ("SEALPOST_HELLO_FILE", &binary, "it is not valid UTF-8"),
+        ("SEALPOST_FROM_FILE", &policy, "reading SEALPOST_FROM_FILE from the environment"),
+        ("SMTP_HOST", "127.0.0.1", "SMTP_HOST_FILE contradicts SMTP_HOST"),
+        ("SEALPOST_ALIASES_FILE", &policy, "did you mean SEALPOST_ALIASES?"),
+    ] {
+        let mut variables = variables.to_vec();
+        variables.retain(|(name, _)| *name != "SMTP_FROM_FILE");
+        variables.push((name, value));
+        let run = send(&[], &variables, MESSAGE);
+        assert_eq!((run.code, run.stdout.as_str()), (78, ""), "{name}: {run:?}");
+        assert!(run.stderr.contains(because) && !run.stderr.contains("os error"), "{name}: {run:?}");
+    }
+    let both = [
+        ("SMTP_HOST", "127.0.0.1"),
+        ("SMTP_USER", "u"),
+        ("SMTP_PASS", "x"),
+        ("SMTP_PASS_FILE", &policy),
+        ("SEALPOST_LOG_FILE", ""),
+    ];
+    let run = send(&[], &both, MESSAGE);
+    assert!(run.code == 78 && run.stderr.contains("`SMTP_PASS` contradicts `SMTP_PASS_FILE`"), "{run:?}");
 }
 
 #[test]

@@ -6,6 +6,8 @@ mod common;
 
 #[path = "oauth/crowd.rs"]
 mod crowd;
+#[path = "oauth/drain.rs"]
+mod drain;
 #[path = "oauth/fake.rs"]
 mod fake;
 #[path = "oauth/kit.rs"]

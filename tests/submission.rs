@@ -6,7 +6,7 @@ mod common;
 
 use std::{os::unix::process::CommandExt, process::Command};
 
-use common::{MESSAGE, PASSWORD, Sealpost, USER, binary, contains, reveals_secret, run, script::Server};
+use common::{MESSAGE, PASSWORD, Sealpost, USER, contains, reveals_secret, run, script::Server};
 
 /// What a server says that takes one message.
 const TAKES: &str = "hello: PIPELINING\nmail\nrcpt\ndata\naccept\nquit";
@@ -191,7 +191,7 @@ fn a_caller_that_may_start_no_thread_gets_its_mail_out() {
     let scratch = common::Scratch::new();
     // Root is under no such limit: a copy that somebody else can reach.
     let copy = scratch.path().join("sendmail");
-    std::fs::copy(binary(), &copy).unwrap();
+    common::install(&copy);
     let mut command = Command::new("prlimit");
     command.arg("--nproc=0").arg(&copy).args(["-f", "me@x.test", "ok@sink.test"]).env_clear();
     command.env("SEALPOST_HOST", "localhost").env("SEALPOST_PORT", server.port().to_string()).env("SEALPOST_TLS_POLICY", "off");

@@ -9,7 +9,8 @@ use std::{
         unix::process::CommandExt as _,
     },
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
+    sync::{Mutex, PoisonError},
     thread,
     time::Duration,
 };
@@ -51,19 +52,28 @@ pub fn start(spool: &Spool, config: Option<&Path>) -> Result<(), Error> {
     .map_err(|error| failed(&error))
 }
 
+/// Those that were started by this process and may still have to be heard of: one that takes messages for days, as `-bs` may, would keep
+/// the dead ones.
+static STARTED: Mutex<Vec<Child>> = Mutex::new(Vec::new());
+
 /// Starts ourselves anew, as `prepare` says; nobody waits for it, and what it says is lost.
 ///
 /// # Errors
 /// No process can be started.
 pub fn again(prepare: impl Fn(&mut Command) -> io::Result<()>) -> io::Result<()> {
+    let mut started = STARTED.lock().unwrap_or_else(PoisonError::into_inner);
+    started.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
     let mut why = io::Error::other("the program is nowhere to be found");
     for program in programs() {
         let mut command = Command::new(program);
         command.arg0("sealpost").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         prepare(&mut command)?;
         match command.spawn() {
-            // It outlives us; whoever adopts it hears of its end.
-            Ok(_) => return Ok(()),
+            // It may outlive us; then whoever adopts it hears of its end.
+            Ok(child) => {
+                started.push(child);
+                return Ok(());
+            }
             Err(error) => why = error,
         }
     }
@@ -170,5 +180,32 @@ fn close_what_is_not_ours() {
     for fd in open.into_iter().filter(|fd| *fd > 2) {
         // The directory itself is closed by now.
         let _ = nix::unistd::close(fd);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn started() -> Vec<u32> {
+        STARTED.lock().unwrap().iter().map(Child::id).collect()
+    }
+
+    #[test]
+    fn who_starts_several_keeps_none_that_is_dead() {
+        let start = || {
+            again(|command| {
+                command.arg("--list");
+                Ok(())
+            })
+        };
+        start().unwrap();
+        let first = *started().first().unwrap();
+        let is_dead = || fs::read_to_string(format!("/proc/{first}/stat")).unwrap().contains(") Z ");
+        while !is_dead() {
+            thread::yield_now();
+        }
+        start().unwrap();
+        assert!(!started().contains(&first) && started().len() == 1);
     }
 }

@@ -438,7 +438,7 @@ impl<'a> Delivery<'a> {
         let submission = Submission { sender: Some(&envelope.sender), ..self.submission };
         let record = Record::rejected(span, &submission, &rejection);
         let kept = record.clone().kept(Exit::Ok);
-        self.put(record, || kept);
+        self.put(if self.submission.queue { kept.clone() } else { record }, || kept);
         Ended::without(undecided(envelope, error.exit()), error, Trouble::Unusable)
     }
 

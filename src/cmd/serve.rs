@@ -168,7 +168,7 @@ fn load(world: &dyn World, options: &Options) -> Result<Config, Error> {
 fn open(world: &dyn World, config: &Config) -> Result<Spool, Error> {
     let dir = config.queue.dir.as_deref().ok_or_else(|| {
         Error::new(Exit::Config, "opening the queue", "no home directory is known to put one in")
-            .hint("name one: `dir` under [queue]")
+            .hint("name one: `dir` under [queue] (SEALPOST_QUEUE_DIR)")
     })?;
     Spool::make(dir).map_err(|error| match world.is_system() && world.uid() != 0 {
         // Most likely somebody tries it out.

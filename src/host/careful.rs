@@ -1,9 +1,9 @@
 //! How is a file read that a configuration names, whatever stands at its path? (never waits, never without end)
 
 use std::{
-    fs::File,
+    fs::{File, Metadata},
     io::{self, Read as _},
-    os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _},
+    os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _},
     path::Path,
 };
 
@@ -63,6 +63,11 @@ pub(super) fn read(path: &Path, largest: u64) -> io::Result<Vec<u8>> {
         return Err(io::Error::other(format!("it is larger than {} MiB", largest >> 20)));
     }
     Ok(bytes)
+}
+
+/// What tells this state of a file from another one: which it is, how long, and when it was changed.
+pub(super) fn state(metadata: &Metadata) -> String {
+    format!("{} {} {} {}.{}", metadata.dev(), metadata.ino(), metadata.size(), metadata.mtime(), metadata.mtime_nsec())
 }
 
 #[cfg(test)]

@@ -53,6 +53,8 @@ mod values;
 pub struct Config {
     /// Where it came from.
     pub origin: Origin,
+    /// What tells its file from a changed one; empty where it is in none.
+    pub stamp: String,
     /// `default_account`, resolved: the name of an account in `accounts`; `None` where several exist and none is named.
     pub default_account: Option<String>,
     /// `mail_domain`; `None`: /etc/mailname, else the host's full name.

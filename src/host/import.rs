@@ -112,7 +112,7 @@ pub fn import(world: &dyn World, texts: &dyn Texts, kind: Option<Kind>, files: &
         Kind::Ssmtp => ssmtp::facts(texts, first),
         Kind::Nullmailer => nullmailer::facts(texts, first),
         Kind::Dma => dma::facts(texts, first),
-        Kind::Esmtp => esmtp::facts(first),
+        Kind::Esmtp => esmtp::facts(texts, first),
         Kind::Postfix => postfix::facts(world, texts, first),
     };
     let sources = pages.into_iter().map(|page| page.path).collect();

@@ -104,7 +104,7 @@ impl Journal {
             heard => heard,
         };
         sent.map(|_| ()).map_err(|e| {
-            let hint = "look after the log daemon, or set syslog = false in [log]";
+            let hint = "look after the log daemon, or set syslog = false in [log] (SEALPOST_LOG_SYSLOG)";
             let because = match e.kind() {
                 ErrorKind::WouldBlock => "the log daemon does not read what it is sent".into(),
                 _ => e.to_string(),

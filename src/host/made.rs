@@ -1,9 +1,9 @@
 //! How is what was made on the way taken back, where the whole can't be finished?
 
 use std::{
-    fs::{self, DirBuilder, File},
+    fs::{self, DirBuilder, File, Permissions},
     io::{self, Write as _},
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
 
@@ -12,15 +12,17 @@ use std::{
 pub(super) struct Made(Vec<PathBuf>);
 
 impl Made {
-    /// Makes a directory, and those that it needs, with this mode, less what the umask takes; one that is there stays as it is.
+    /// Makes a directory, and those that it needs, with this mode whatever the umask; one that is there stays as it is.
     ///
     /// # Errors
-    /// What mkdir(2) says.
+    /// What mkdir(2) and chmod(2) say.
     pub(super) fn directory(&mut self, path: &Path, mode: u32) -> io::Result<()> {
         let missing: Vec<&Path> = path.ancestors().take_while(|path| !path.as_os_str().is_empty() && !path.exists()).collect();
         for path in missing.into_iter().rev() {
             DirBuilder::new().mode(mode).create(path)?;
             self.0.push(path.to_owned());
+            // What is for everybody would be hidden from them by the umask of a careful administrator.
+            fs::set_permissions(path, Permissions::from_mode(mode))?;
         }
         Ok(())
     }

@@ -71,5 +71,5 @@ pub fn change<T>(place: &config::Memory, change: impl FnOnce(&mut Servers) -> T)
 fn nowhere() -> Trouble {
     let because = "no home directory is known to keep it in";
     let error = Error::new(Exit::Config, "looking for the memory of servers", because);
-    Trouble { error: error.hint("name a file in [memory], or none with file = \"\""), spoilt: false }
+    Trouble { error: error.hint("name a file in [memory] (SEALPOST_MEMORY_FILE), or none with file = \"\""), spoilt: false }
 }

@@ -165,8 +165,11 @@ struct Place {
 }
 
 impl Place {
-    const PASSWORD_FILE: Self =
-        Self { advice: "is password_file right, and may you read it?", forbidden: 0o077, holds: "it holds a password" };
+    const PASSWORD_FILE: Self = Self {
+        advice: "is password_file (SEALPOST_PASSWORD_FILE) right, and may you read it?",
+        forbidden: 0o077,
+        holds: "it holds a password",
+    };
     const CLIENT_SECRET: Self =
         Self { advice: "is client_secret_file right, and may you read it?", forbidden: 0o077, holds: "it holds a secret" };
     const NETRC: Self =

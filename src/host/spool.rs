@@ -34,7 +34,7 @@ use std::{
 };
 
 use rustix::{
-    fs::{AtFlags, CWD, Mode, OFlags, chmodat, fchmod, fchown, fstat, mkdirat, open, openat},
+    fs::{AtFlags, CWD, Mode, OFlags, Stat, chmodat, fchmod, fchown, fstat, mkdirat, open, openat, stat, statat},
     io::{Errno, retry_on_intr},
     process::geteuid,
 };
@@ -159,7 +159,7 @@ impl Spool {
         let own = geteuid();
         if stat.st_uid != own.as_raw() && !own.is_root() {
             let because = format!("{} belongs to another user", path.display());
-            return Err(Error::new(Exit::Config, doing, because).hint("name another `dir` under [queue]"));
+            return Err(Error::new(Exit::Config, doing, because).hint("name another `dir` under [queue] (SEALPOST_QUEUE_DIR)"));
         }
         if stat.st_mode & 0o022 != 0 {
             let because = format!("others may write in {}", path.display());
@@ -177,6 +177,19 @@ impl Spool {
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether what is open is still what stands at its path: whoever removes or replaces a spool, or the queue in it, under a process that
+    /// goes on leaves it with directories in which nothing can be made, or nobody finds it.
+    pub fn is_in_place(&self) -> bool {
+        let stands = |open: &OwnedFd, at: rustix::io::Result<Stat>| match (fstat(open), at) {
+            (Ok(open), Ok(there)) => names::same(&open, &there),
+            // Where the system does not say, nothing is known to be wrong; whoever uses it hears of it.
+            (_, at) => !matches!(at, Err(Errno::NOENT)),
+        };
+        let places = Place::ALL.iter().filter_map(|place| Some((place.as_str(), &self.places[*place as usize].get()?.fd)));
+        let mut places = places.map(|(name, fd)| stands(fd, statat(&self.root, name, AtFlags::SYMLINK_NOFOLLOW)));
+        stands(&self.root, stat(&self.path)) && places.all(|is_there| is_there)
     }
 
     /// The octets that are free on its file system, for whom is not root.
@@ -314,11 +327,13 @@ fn trouble(doing: &str, path: &Path, error: &io::Error) -> Error {
         (io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded, _) => "make room there",
         (_, Some(Errno::MFILE | Errno::NFILE)) => "too many files are open: raise the limit (ulimit -n), or try again later",
         (_, Some(Errno::FBIG)) => "raise the file size limit of the calling process (ulimit -f)",
-        (io::ErrorKind::ReadOnlyFilesystem, _) => "mount it for writing, or name another `dir` under [queue]",
-        (io::ErrorKind::PermissionDenied, _) => "it must belong to who runs sealpost; or name another `dir` under [queue]",
+        (io::ErrorKind::ReadOnlyFilesystem, _) => "mount it for writing, or name another `dir` under [queue] (SEALPOST_QUEUE_DIR)",
+        (io::ErrorKind::PermissionDenied, _) => {
+            "it must belong to who runs sealpost; or name another `dir` under [queue] (SEALPOST_QUEUE_DIR)"
+        }
         (io::ErrorKind::AlreadyExists, _) => "a message of this name waits there already",
         (_, Some(Errno::IO)) => "look at what the kernel says of the disk (dmesg)",
-        _ => "name another `dir` under [queue], or mend what the system says",
+        _ => "name another `dir` under [queue] (SEALPOST_QUEUE_DIR), or mend what the system says",
     };
     Error::new(Exit::TempFail, format!("{doing} {}", path.display()), because).hint(hint)
 }

@@ -8,6 +8,9 @@ pub const PREFERRED: usize = 78;
 /// The most octets of a line, without CRLF (RFC 5322 2.1.1).
 pub const MOST: usize = 998;
 
+/// How much of a field's name is shown.
+const NAME_SHOWN: usize = 60;
+
 /// Appends `line` (without CRLF), broken before white space so that no part is longer than `limit` where that can be done;
 /// no part is blank.
 pub fn fold(line: &[u8], limit: usize, out: &mut Vec<u8>) {
@@ -67,13 +70,13 @@ pub fn shorten(header: Vec<u8>, otherwise: &dyn Fn(&str, &[u8]) -> Option<String
             continue;
         }
         let colon = raw.iter().position(|c| *c == b':').unwrap_or(raw.len());
-        let name = String::from_utf8_lossy(&raw[..colon.min(60)]);
+        let name = String::from_utf8_lossy(&raw[..colon]);
         if let Some(value) = otherwise(&name, raw.get(colon + 1..).unwrap_or_default().trim_ascii()) {
             out.truncate(start);
             field(&name, &value, &mut out);
         }
         if !is_short(&out[start..]) {
-            return Err(name.into_owned());
+            return Err(name.chars().take(NAME_SHOWN).collect());
         }
     }
     Ok(out)
@@ -136,6 +139,12 @@ mod tests {
         assert_eq!(shorten(stiff.clone(), &|_, value| Some(String::from_utf8(value.to_vec()).unwrap())), Err("X".to_owned()));
         let said = shorten(stiff, &|name, value| Some(format!("{name} of {}", value.len()))).unwrap();
         assert_eq!(String::from_utf8(said).unwrap(), "A: b\r\n c\r\nX: X of 1002\r\nZ:\r\n");
+        // Whose name is long keeps it, and who complains shows a part.
+        let name = "X-".repeat(40);
+        let long = [name.as_bytes(), b":", &vec![b'a'; 999], b"\r\n"].concat();
+        assert_eq!(shorten(long.clone(), &nothing), Err(name[..60].to_owned()));
+        let said = shorten(long, &|_, _| Some("b".to_owned())).unwrap();
+        assert_eq!(said, format!("{name}:\r\n b\r\n").into_bytes());
     }
 
     proptest! {

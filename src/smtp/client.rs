@@ -273,7 +273,7 @@ impl Session {
                     self.on_reply(&reply);
                     self.hold_in_step();
                 }
-                Ok(None) => return,
+                Ok(None) => return self.hold_in_step(),
                 Err(_) if matches!(self.state, State::Parting | State::Leaving) => return self.overhear_noise(),
                 Err(malformed) => {
                     let malformed = malformed.masked(&self.mask);

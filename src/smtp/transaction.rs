@@ -70,8 +70,7 @@ pub(super) struct Transaction {
     /// How often MAIL was said.
     mails: u32,
     last_word: LastWord,
-    /// The last word left while other replies were outstanding, as in one flight with its envelope; and such replies as came before.
-    together: bool,
+    /// Where the server takes chunks: the replies that came before the one to the last word.
     answered: Vec<Reply>,
     /// A reply to the last word came (LMTP gives several).
     answered_end: bool,
@@ -115,7 +114,6 @@ impl Transaction {
             answered_mail: false,
             mails: 0,
             last_word: LastWord::Unsaid,
-            together: false,
             answered: Vec::new(),
             answered_end: false,
             broke_off: false,
@@ -209,7 +207,6 @@ impl Transaction {
 
     /// Content was fetched into the outbox; `last` when that was all of it.
     pub(super) fn fetched(&mut self, last: bool, out: &mut Outbox) {
-        self.together = last && !(self.unsaid.is_empty() && self.awaited.is_empty());
         let mut head = self.drain_unsaid();
         let mut tail: &[u8] = b"";
         if self.terms.server.chunking {
@@ -225,6 +222,10 @@ impl Transaction {
         }
         self.stage = if last { Stage::Ended } else { Stage::Body };
         self.last_word = if last { LastWord::Leaving } else { LastWord::Unsaid };
+        if last && self.awaited.len() == 1 {
+            // All was answered: a success that lies there already is none to what was not said yet.
+            out.ask(Action::Glance);
+        }
         out.say_content(head, tail);
         if !last && (self.terms.server.pipelining || !self.terms.server.chunking) {
             out.ask(Action::Glance);
@@ -257,10 +258,15 @@ impl Transaction {
             }
             return if had_enough { Ok(()) } else { Err(Unasked) };
         };
-        let premature = awaited == Awaited::End && self.last_word != LastWord::Said && reply.is_positive();
-        if premature || !awaited.takes(reply) {
+        let premature = awaited == Awaited::End && self.last_word != LastWord::Said;
+        if (premature && reply.is_positive()) || !awaited.takes(reply) {
             self.awaited.push_front(awaited);
             return Err(Unasked);
+        }
+        // The empty data for nobody is ended by its reply, whichever.
+        if premature && !self.taken.is_empty() {
+            self.give_up(reply, out);
+            return Ok(());
         }
         if self.terms.server.chunking && matches!(awaited, Awaited::Mail | Awaited::Rcpt(_) | Awaited::Chunk) {
             self.answered.push(reply.shortened());
@@ -269,7 +275,8 @@ impl Transaction {
             Awaited::Mail => self.on_mail(reply),
             Awaited::Rcpt(index) => self.on_rcpt(index, reply),
             Awaited::Go => self.on_go(reply),
-            Awaited::Chunk if !reply.is_positive() => {
+            // Of RSET that is a 421: it hangs up, and has not heard of what is behind.
+            Awaited::Chunk | Awaited::Reset if !reply.is_positive() => {
                 self.give_up(reply, out);
                 return Ok(());
             }
@@ -343,7 +350,8 @@ impl Transaction {
             dsn: server.dsn.then_some(&envelope.dsn),
             handover: self.terms.handover.as_ref().filter(|_| server.sealpost),
         };
-        if self.open {
+        // Behind a success that is not certain a refusal may be left over: it is not to pass for one of this MAIL.
+        if self.open || self.ledger.is_uncertain() {
             self.unsaid.push_back((command::line("RSET"), Awaited::Reset));
         }
         self.unsaid.push_back((command::mail(&envelope.sender, declared), Awaited::Mail));
@@ -433,9 +441,10 @@ impl Transaction {
     fn certainty_of(&self, reply: &Reply) -> Certainty {
         // RFC 3463 3.2: x.1.y is about an address, so not about a message.
         let of_an_address = reply.enhanced.is_some_and(|enhanced| enhanced.subject == 1);
-        if self.together && (of_an_address || self.answered.contains(&reply.shortened())) {
+        let chunks = self.terms.server.chunking;
+        if chunks && (of_an_address || self.answered.contains(&reply.shortened())) {
             Certainty::Unsure
-        } else if self.together || self.answered_end {
+        } else if chunks || self.answered_end {
             Certainty::Likely
         } else {
             Certainty::Certain

@@ -98,6 +98,12 @@ pub(crate) fn binary() -> PathBuf {
     env::var_os("SEALPOST_BIN").map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_sealpost")), PathBuf::from)
 }
 
+/// Copies the binary to a place from which it is run. By another process: a descriptor that writes it could be inherited by the child of
+/// another test, and then the file is busy.
+pub(crate) fn install(at: &Path) {
+    assert!(Command::new("cp").arg(binary()).arg(at).status().unwrap().success());
+}
+
 impl Sealpost {
     /// With `accounts` below a head that logs to a file of its own, remembers in another, has no queue, and waits a second at most.
     pub(crate) fn new(accounts: &str) -> Self {

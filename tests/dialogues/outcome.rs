@@ -224,23 +224,48 @@ fn a_chunk_that_was_taken_twice_does_not_pass_for_the_message() {
 
 #[test]
 fn one_reply_too_many_casts_doubt_on_the_batches_before() {
-    let mut many = setup().to(&["a@b.test", "b@b.test"]);
-    many.plan.batch = 1;
     let flight = |to: &str| format!("C: MAIL FROM:<me@a.test>\nC: RCPT TO:<{to}>\nC: BDAT 18 LAST\nC: Subject: x\nC:\nC: hi\n");
     let greeted = ONE_FLIGHT.split("C: MAIL").next().unwrap();
-    let report = many.play(&format!(
-        "{greeted}{}S: 250 ok\nS: 250 extra\nS: 250 fine\n{}S: 554 spam\nS: 250 ok\nS: 250 ok\nS: 554 spam",
-        flight("a@b.test"),
-        flight("b@b.test")
-    ));
-    assert_eq!(report.outcomes[0].fate, Fate::Unknown);
-    assert_ne!(report.outcomes[1].fate, Fate::Accepted);
+    let fates = |first: &str, second: &str| {
+        let mut many = setup().to(&["a@b.test", "b@b.test"]);
+        many.plan.batch = 1;
+        let (a, b) = (flight("a@b.test"), flight("b@b.test"));
+        let report = many.play(&format!("{greeted}{a}S: 250 ok\n{first}C: RSET\n{b}{second}"));
+        report.outcomes.iter().map(|outcome| outcome.fate).collect::<Vec<_>>()
+    };
+    // What is left over does not pass for a refusal of the next MAIL: that one may well be taken.
+    let extra = "S: 250 extra\nS: 250 fine\n";
+    assert_eq!(fates(extra, "S: 554 spam"), [Fate::Unknown; 2]);
+    let in_step = "S: 250 fine\nS: 250 queued\n";
+    assert_eq!(fates(in_step, "S: 250 ok\nS: 250 ok\nS: 250 fine\nS: 250 queued\nC: QUIT"), [Fate::Accepted; 2]);
+    assert_eq!(fates(in_step, "S: 250 ok\nS: 550 no\nS: 503 no\nS: 503 no\nC: QUIT"), [Fate::Accepted, Fate::Refused]);
+    assert_eq!(fates(in_step, "S: 421 bye"), [Fate::Accepted, Fate::Deferred]);
 }
 
 #[test]
 fn a_success_before_the_last_word_has_left_is_none() {
     assert_eq!(fate(&format!("{DATA}{TO_THE_DOT}S~ 250 queued")), (Fate::Deferred, Exit::Protocol));
     assert_eq!(fate(&format!("{DATA}{TO_THE_DOT}S~ 552 too big")), (Fate::Refused, Exit::DataErr));
+    // One that lies there already when all was answered and the message is about to leave: it does not leave then.
+    let invited = format!("{DATA}S: 250 ok\nS: 250 ok\nS: 354 go\n");
+    assert_eq!(fate(&format!("{invited}S! 250 ok")), (Fate::Deferred, Exit::Protocol));
+    assert_eq!(fate(&format!("{invited}S! 552 too big")), (Fate::Refused, Exit::DataErr));
+    assert_eq!(fate(&format!("{invited}S!raw 25")), (Fate::Deferred, Exit::Protocol));
+    assert_eq!(fate(&format!("{invited}lost!")), (Fate::Deferred, Exit::TempFail));
+}
+
+#[test]
+fn a_success_of_a_chunk_that_reads_like_one_to_the_envelope_counts_once_nothing_follows_it_also_without_pipelining() {
+    let greeted = "S: 220 mx\nC: EHLO me.test\nS: 250-mx\nS: 250 CHUNKING\nC: MAIL FROM:<me@a.test>\nS: 250 ok\n";
+    let chunk = "C: BDAT 18 LAST\nC: Subject: x\nC:\nC: hi\n";
+    let head = format!("{greeted}C: RCPT TO:<you@b.test>\nS: 250 extra\n");
+    // The one to RCPT is there when the chunk is about to leave, or comes when it has left.
+    assert_eq!(fate(&format!("{head}S! 250 ok")), (Fate::Deferred, Exit::Protocol));
+    for (goodbye, expected) in [("S: 554 spam\nS: 221 bye", Fate::Unknown), ("S: 221 bye", Fate::Accepted)] {
+        assert_eq!(fate(&format!("{head}{chunk}S: 250 ok\nC: QUIT\n{goodbye}")).0, expected, "{goodbye}");
+    }
+    assert_eq!(fate(&format!("{head}{chunk}S: 250 queued\nC: QUIT")).0, Fate::Accepted);
+    assert_eq!(fate(&format!("{head}{chunk}S: 250 queued\nS: 554 spam")).0, Fate::Unknown);
 }
 
 #[test]

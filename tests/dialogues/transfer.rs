@@ -165,12 +165,14 @@ fn more_recipients_than_a_server_must_take_go_in_batches() {
     let mut many = setup().to(&all.iter().map(String::as_str).collect::<Vec<_>>());
     many.plan.batch = 3;
     let batch = |range: std::ops::Range<usize>| {
-        let mut script = "C: MAIL FROM:<me@a.test>\n".to_owned();
+        // Behind a success that is not certain RSET goes first: what is left over would answer that.
+        let again = range.start > 0;
+        let mut script = if again { "C: RSET\n" } else { "" }.to_owned() + "C: MAIL FROM:<me@a.test>\n";
         for i in range.clone() {
             script.push_str(&format!("C: RCPT TO:<r{i}@b.test>\n"));
         }
         script.push_str("C: BDAT 18 LAST\nC: Subject: x\nC:\nC: hi\n");
-        script.push_str(&"S: 250 ok\n".repeat(range.len() + 1));
+        script.push_str(&"S: 250 ok\n".repeat(range.len() + 1 + usize::from(again)));
         script.push_str("S: 250 queued\n");
         script
     };
@@ -193,12 +195,14 @@ fn a_452_for_too_many_recipients_opens_another_transaction_at_once() {
          S: 250 ok
          S: 452 4.5.3 too many
          S: 250 queued
+         C: RSET
          C: MAIL FROM:<me@a.test>
          C: RCPT TO:<b@b.test>
          C: BDAT 18 LAST
          C: Subject: x
          C:
          C: hi
+         S: 250 ok
          S: 250 ok
          S: 250 ok
          S: 250 queued

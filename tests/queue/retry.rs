@@ -57,6 +57,16 @@ fn a_message_that_no_server_ever_confirms_is_not_sent_for_days() {
     later(&sealpost);
     drain(&sealpost);
     door.is(Mood::Open);
+    // Nor one of an account that is missing for a while.
+    let config = std::fs::read_to_string(sealpost.scratch.path().join("config.toml")).unwrap();
+    sealpost.scratch.write("config.toml", config.replace("relay", "other"));
+    later(&sealpost);
+    let missing = drain(&sealpost);
+    assert_eq!(missing.code, 0, "{missing:?}");
+    sealpost.scratch.write("config.toml", config);
+    let state = kit::state(&files(&sealpost, "queue")[0]);
+    let last = &state["recipients"][0]["waiting"];
+    assert!(last["unknown"] == 1 && last["text"].as_str().unwrap().contains("has no account relay"), "{state}");
     for copies in 2..=11 {
         later(&sealpost);
         drain(&sealpost);
@@ -65,7 +75,7 @@ fn a_message_that_no_server_ever_confirms_is_not_sent_for_days() {
     }
     later(&sealpost);
     let run = drain(&sealpost);
-    assert_eq!(told(&run.records)[0], row("send", "unknown", 13, true, 0), "{run:?}");
+    assert_eq!(told(&run.records)[0], row("send", "unknown", 14, true, 0), "{run:?}");
     let copies = arrived(&lossy).iter().filter(|mail| kit::to(mail) == ["ok@sink.test"]).count();
     assert_eq!((files(&sealpost, "failed").len(), copies), (1, 12), "{run:?}");
     door.lead_to(&good);
@@ -135,4 +145,58 @@ fn a_login_that_is_refused_is_not_tried_again_with_every_message() {
     }
     drain(&sealpost);
     assert_eq!((door.knocks(), files(&sealpost, "queue").len()), (1, 5));
+}
+
+/// An account whose password is wrong so far, and what waits for it: one message that was refused, one that was not tried.
+fn locked_out(source: &str) -> (sealpost::host::listen::Sink, Door, crate::common::Sealpost, sealpost::host::spool::Lead) {
+    let sink = kit::sink_with_login(&[]);
+    let door = Door::to(&sink);
+    let auth = format!("auth = {{ user = {:?}, {source}, mechanism = \"PLAIN\" }}", crate::common::USER);
+    let sealpost = client(door.port, FALLBACK, &auth);
+    let secret = sealpost.scratch.write("secret", "wrong");
+    let config = std::fs::read_to_string(sealpost.scratch.path().join("config.toml")).unwrap();
+    sealpost.scratch.write("config.toml", config.replace("SECRET", &secret.display().to_string()));
+    let alone = kit::alone(&sealpost);
+    for text in ["logging in", ""] {
+        let run = send(&sealpost, &["ok@sink.test"]);
+        assert_eq!((run.code, run.stderr.is_empty()), (0, text.is_empty()), "{run:?}");
+    }
+    assert_eq!((door.knocks(), files(&sealpost, "queue").len()), (1, 2));
+    (sink, door, sealpost, alone)
+}
+
+#[test]
+fn who_mends_the_configuration_or_a_file_of_it_does_not_wait_for_the_end_of_a_pause() {
+    for source in ["password = \"wrong\"", "password_file = \"SECRET\""] {
+        let (sink, door, sealpost, _alone) = locked_out(source);
+        // What is as it was changes nothing.
+        silent(&send(&sealpost, &["ok@sink.test"]));
+        drain(&sealpost);
+        assert_eq!(door.knocks(), 1);
+        if source.contains("file") {
+            sealpost.scratch.write("secret", crate::common::PASSWORD);
+        } else {
+            let path = sealpost.scratch.path().join("config.toml");
+            let text = std::fs::read_to_string(&path).unwrap();
+            sealpost.scratch.write("config.toml", text.replace("\"wrong\"", &format!("{:?}", crate::common::PASSWORD)));
+        }
+        let run = send(&sealpost, &["ok@sink.test"]);
+        assert_eq!(told(&run.records), [row("send", "sent", 1, false, 0)], "{run:?}");
+        drain(&sealpost);
+        // The one that was refused has an hour of its own.
+        assert_eq!((arrived(&sink).len(), files(&sealpost, "queue").len()), (3, 1));
+    }
+}
+
+#[test]
+fn who_mends_what_nobody_sees_flushes_the_queue() {
+    for flush in [&["queue", "flush"][..], &["sendmail", "-q"]] {
+        let (sink, _door, sealpost, _alone) = locked_out("password_command = \"cat SECRET\"");
+        sealpost.scratch.write("secret", crate::common::PASSWORD);
+        drain(&sealpost);
+        assert_eq!(arrived(&sink).len(), 0);
+        let config = sealpost.scratch.path().join("config.toml").display().to_string();
+        let run = sealpost.command(&[flush, &["-C", &config]].concat(), b"");
+        assert_eq!((run.code, arrived(&sink).len(), files(&sealpost, "queue").len()), (0, 2, 0), "{run:?}");
+    }
 }

@@ -41,7 +41,7 @@ fn what_failed_for_good_waits_again_when_it_is_released() {
     let (queue, [.., failed]) = Queue::scene();
     assert_eq!(queue.ask(&["release", &failed.to_string()]).code, 0);
     let entry = queue.spool.peek(Place::Queue, failed).unwrap().unwrap();
-    assert!(matches!(&entry.state.recipients[..], [Standing::Waiting(Some(last))] if last.code == Some(550)));
+    assert!(matches!(&entry.state.recipients[..], [Standing::Waiting(Some(last))] if (last.code, last.unknown) == (Some(550), 0)));
     assert!(!entry.state.told);
     assert_eq!(states(&queue), [3, 1, 0]);
 }

@@ -76,7 +76,7 @@ pub(crate) fn later(text: &str) -> Standing {
 }
 
 pub(crate) fn refused(text: &str) -> Standing {
-    Standing::Failed(heard(550, text))
+    Standing::Failed(Last { unknown: 3, ..heard(550, text) })
 }
 
 fn heard(code: u16, text: &str) -> Last {
@@ -295,7 +295,7 @@ fn serve(mut stream: UnixStream, config: &Path, spool: &Path, asker: Asker) -> b
 pub(crate) fn program(queue: &Queue) -> PathBuf {
     let path = queue.path("sealpost");
     if !path.exists() {
-        std::fs::copy(crate::common::binary(), &path).unwrap();
+        crate::common::install(&path);
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
     }
     path

@@ -44,7 +44,7 @@ fn a_program_in_a_chroot_with_the_socket_in_it_can_send() {
     fs::create_dir_all(root.join("run/sealpost")).unwrap();
     // Within one file system a second name does what a bind mount does.
     fs::hard_link(service.socket(), root.join("run/sealpost/submit.sock")).unwrap();
-    fs::copy(binary(), root.join("sendmail")).unwrap();
+    crate::common::install(&root.join("sendmail"));
     for library in libraries() {
         let place = root.join(library.trim_start_matches('/'));
         fs::create_dir_all(place.parent().unwrap()).unwrap();

@@ -97,6 +97,8 @@ fn a_caller_that_said_all_at_once_hears_of_a_service_that_did_not_answer_all() {
     let listener = UnixListener::bind(&socket).unwrap();
     let message = "EHLO x\r\nMAIL FROM:<root>\r\nRCPT TO:<you@sink.test>\r\nDATA\r\nSubject: x\r\n\r\nhi\r\n.\r\n";
     let quit = format!("{message}QUIT\r\n");
+    let two = format!("{message}{}", message.strip_prefix("EHLO x\r\n").unwrap());
+    let chunk = format!("{}BDAT 2 LAST\r\nhi", message.split("DATA").next().unwrap());
     let (to_data, taken) = ("220 hi\r\n250 x\r\n250 ok\r\n250 ok\r\n354 go\r\n", "250 kept\r\n");
     for (said, answers, code) in [
         (&quit[..], format!("{to_data}{taken}221 bye\r\n"), 0),
@@ -107,6 +109,13 @@ fn a_caller_that_said_all_at_once_hears_of_a_service_that_did_not_answer_all() {
         // Without a farewell.
         (message, format!("{to_data}{taken}"), 0),
         (message, to_data.to_owned(), 75),
+        // It may be killed while it stores a message that came in one piece, before any reply has left.
+        (message, "220 hi\r\n".to_owned(), 75),
+        (message, "220 hi\r\n250 x\r\n250 ok\r\n250 ok\r\n".to_owned(), 75),
+        (&two, format!("{to_data}{taken}250 ok\r\n"), 75),
+        (&two, format!("{to_data}{taken}250 ok\r\n250 ok\r\n354 go\r\n{taken}"), 0),
+        (&chunk, "220 hi\r\n250 x\r\n250 ok\r\n250 ok\r\n".to_owned(), 75),
+        ("", "220 hi\r\n".to_owned(), 0),
         (message, format!("{to_data}421 going down\r\n"), 75),
         // In the middle of a message.
         (message.strip_suffix(".\r\n").unwrap(), to_data.to_owned(), 75),
@@ -218,4 +227,51 @@ fn a_changed_configuration_is_in_force_for_who_comes_next_and_a_broken_one_chang
     service.reload();
     assert!(service.errors().contains("`listen` under [serve] has changed"), "{}", service.errors());
     service.ends();
+}
+
+#[test]
+fn a_queue_that_is_removed_under_the_service_is_made_again() {
+    let sink = sink();
+    for (removed, arguments) in [("spool/queue", &[][..]), ("spool", &["--no-sandbox"]), ("spool/run.lock", &[])] {
+        let mut service = Service::new(sink.address, "");
+        service.arguments = arguments.iter().map(|word| (*word).to_owned()).collect();
+        let service = service.start();
+        let mut client = service.client();
+        client.hello();
+        for round in 0..3 {
+            client.message("root", &["you@sink.test"], &format!("Subject: {round}\r\n\r\nhi\r\n"));
+            assert!(text(&arrive(&sink, 1)[0]).contains(&format!("Subject: {round}")));
+            let path = service.scratch.path().join(removed);
+            // What was sent is removed from the queue when that is written down.
+            while path.is_dir() && std::fs::remove_dir_all(&path).is_err() {}
+            let _ = std::fs::remove_file(&path);
+        }
+        // A message that was too large for the memory, and one of somebody who comes later.
+        client.message("root", &["you@sink.test"], &format!("Subject: large\r\n\r\n{}", "0123456789\r\n".repeat(200_000)));
+        let mut other = service.client();
+        other.hello();
+        other.message("root", &["you@sink.test"], "Subject: last\r\n\r\nhi\r\n");
+        arrive(&sink, 2);
+        assert_eq!(service.errors().contains("was removed or replaced"), removed != "spool/run.lock", "{}", service.errors());
+        service.ends();
+    }
+}
+
+#[test]
+fn a_service_that_may_not_make_its_queue_again_says_so_and_takes_nothing() {
+    let service = Service::new(nowhere(), "").start();
+    let mut client = service.client();
+    client.hello();
+    let spool = service.scratch.path().join("spool");
+    std::fs::rename(&spool, service.scratch.path().join("moved")).unwrap();
+    // What stands there now is nobody's directory.
+    std::fs::write(&spool, "").unwrap();
+    client.says(
+        "MAIL FROM:<root>",
+        "451 4.3.0 opening the queue again: somebody removed or replaced it under the service: opening the spool ",
+    );
+    std::fs::remove_file(&spool).unwrap();
+    std::fs::rename(service.scratch.path().join("moved"), &spool).unwrap();
+    client.message("root", &["you@sink.test"], "Subject: x\r\n\r\nhi\r\n");
+    assert_eq!(service.waiting(), 1);
 }

@@ -250,7 +250,7 @@ impl Service {
     pub(crate) fn sendmail(&self, user: Option<u32>, args: &[&str], message: &[u8]) -> Run {
         let program = self.scratch.path().join("sendmail");
         if !program.exists() {
-            fs::copy(binary(), &program).unwrap();
+            crate::common::install(&program);
         }
         let mut command = match user {
             Some(uid) => {

@@ -10,6 +10,7 @@ mod crowd;
 mod ending;
 mod hostile;
 mod kit;
+mod memory;
 mod promise;
 mod starting;
 mod users;

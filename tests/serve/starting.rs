@@ -133,7 +133,7 @@ fn the_units_that_are_shipped_are_right() {
     }
     let scratch = crate::common::Scratch::new();
     let program = scratch.path().join("sealpost");
-    fs::copy(binary(), &program).unwrap();
+    crate::common::install(&program);
     for (name, user) in [
         ("sealpost.service", false),
         ("sealpost.socket", false),

@@ -240,7 +240,7 @@ fn a_user_has_a_queue_and_a_service_of_its_own() {
         std::os::unix::fs::chown(file, Some(alice), Some(alice)).unwrap();
     }
     let program = path.join("sealpost");
-    fs::copy(crate::common::binary(), &program).unwrap();
+    crate::common::install(&program);
     service.wrapper = ["setpriv".to_owned()].into_iter().chain(user_words(alice)).chain(["--no-new-privs".to_owned()]).collect();
     service.arguments = vec!["--user".to_owned()];
     let home = home.display().to_string();

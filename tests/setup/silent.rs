@@ -174,6 +174,88 @@ fn a_configuration_that_is_there_gets_the_account_only_after_a_yes() {
 }
 
 #[test]
+fn a_configuration_of_remarks_gets_its_first_account() {
+    const OLD: &str = "# As the package brings it.\n# [accounts.relay]\n# host = \"smtp.example.com\"\n[log]\nsyslog = false\n";
+    let home = Home::new();
+    home.has(OLD);
+    let base = ["me@client.test", "--host", "localhost", "--no-login", "--no-test"];
+    assert_eq!(home.silent(&silent(&base), "").code, 64);
+    let mut args = silent(&base);
+    args.push("--yes");
+    let run = home.silent(&args, "");
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert!(home.written().starts_with(OLD) && home.written().contains("[accounts.client-test]"), "{}", home.written());
+    assert_eq!(fs::read_to_string(home.path(".config/sealpost/config.toml.bak")).unwrap(), OLD);
+}
+
+#[test]
+fn a_link_to_nothing_is_told_before_anything_is_asked() {
+    let home = Home::new();
+    fs::create_dir_all(home.path(".config/sealpost")).unwrap();
+    std::os::unix::fs::symlink("elsewhere.toml", home.config()).unwrap();
+    let run = home.silent(&silent(&["me@client.test", "--host", "localhost", "--no-login", "--no-test"]), "");
+    assert_eq!((run.code, run.stderr.contains("a symbolic link to a file that is not there")), (73, true), "{}", run.stderr);
+    assert!(!run.stderr.contains("server"), "{}", run.stderr);
+}
+
+#[test]
+fn an_account_of_an_address_literal_has_a_name_that_can_be_typed() {
+    let home = Home::new();
+    let run = home.silent(&silent(&["me@[192.0.2.1]", "--host", "localhost", "--no-login", "--no-test"]), "");
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert!(home.written().contains("[accounts.192-0-2-1]"), "{}", home.written());
+}
+
+/// A shell that has an empty /etc of its own, and `$0`, the binary; `None` where that can't be had.
+fn in_an_empty_etc(home: &Home, script: &str) -> Option<crate::common::Run> {
+    if !rustix::process::geteuid().is_root() {
+        assert!(!std::env::var("CI").is_ok_and(|ci| ci == "true"), "a place of the system's must be tried in CI");
+        crate::common::say("SKIPPED: the system's place needs root");
+        return None;
+    }
+    let mut command = std::process::Command::new("unshare");
+    command.args(["--mount", "sh", "-c", &format!("set -e; mount --make-rprivate /; mount -t tmpfs none /etc; {script}")]);
+    command.arg(crate::common::binary()).env_clear().env("PATH", std::env::var_os("PATH").unwrap());
+    command.env("HOME", home.scratch.path()).env("SEALPOST_PASSWORD", PASSWORD).env("TZ", "UTC");
+    Some(run(command, b""))
+}
+
+/// What is there, with modes, and whether somebody else finds it.
+const LOOK: &str = "find /etc/sealpost -printf '%m %p\n' | sort -k2; \
+                    setpriv --reuid=65534 --regid=65534 --clear-groups env -u HOME \"$0\" config path | head -1";
+
+#[test]
+fn roots_account_is_for_the_whole_machine_whatever_the_umask() {
+    let home = Home::new();
+    let setup = "\"$0\" setup me@client.test --non-interactive --host localhost --no-test --user me";
+    let Some(run) = in_an_empty_etc(&home, &format!("umask 077; {setup}; {LOOK}")) else { return };
+    assert_eq!(run.code, 0, "{run:?}");
+    let modes =
+        "755 /etc/sealpost\n644 /etc/sealpost/config.toml\n700 /etc/sealpost/secrets\n600 /etc/sealpost/secrets/client-test\n";
+    assert_eq!(run.stdout, format!("{modes}/etc/sealpost/config.toml\n"));
+    assert!(run.stderr.contains("only root can read the secret"), "{}", run.stderr);
+    assert_eq!(home.found(), Vec::<String>::new());
+    // What is there gets a word first, and then a copy.
+    let again = format!("{setup} || test $? = 64; ls /etc/sealpost; {setup} --account two --yes; ls /etc/sealpost");
+    let run = in_an_empty_etc(&home, &format!("{setup}; {again}")).unwrap();
+    assert_eq!(run.code, 0, "{run:?}");
+    assert_eq!(run.stdout, "config.toml\nsecrets\nconfig.toml\nconfig.toml.bak\nsecrets\n");
+}
+
+#[test]
+fn an_import_for_the_whole_machine_is_found_by_everybody() {
+    let home = Home::new();
+    let rc =
+        home.scratch.write("msmtprc", format!("account default\nhost localhost\ntls on\nauth on\nuser me\npassword {PASSWORD}\n"));
+    let script = format!("umask 077; \"$0\" config import --write {}; {LOOK}", rc.display());
+    let Some(run) = in_an_empty_etc(&home, &script) else { return };
+    assert_eq!(run.code, 0, "{run:?}");
+    let modes = "755 /etc/sealpost\n644 /etc/sealpost/config.toml\n700 /etc/sealpost/secrets\n600 /etc/sealpost/secrets/default\n";
+    assert_eq!(run.stdout, format!("{modes}/etc/sealpost/config.toml\n"));
+    assert!(!reveals_secret(run.stderr.as_bytes()));
+}
+
+#[test]
 fn providers_with_oauth2_are_written_and_wait_for_somebody_to_agree() {
     let home = Home::new();
     let run = home.silent(&silent(&["me@outlook.com", "--client-id", "an-id"]), "");

@@ -63,10 +63,20 @@ fn every_line_fits_into_eighty_columns() {
         ("office365", "Client id: ", false),
         ("ses", "SMTP user name", false),
         ("mailgun", "SMTP login", false),
-        ("proton-bridge", "(not shown): ", true),
-        ("zoho", "(not shown): ", true),
+        ("proton-bridge", "shown): ", true),
+        ("zoho", "shown): ", true),
     ] {
-        let args = ["me@example.com", "--provider", provider, "--host", "localhost", "--port", &port, "--start", "starttls"];
+        let args = [
+            "somebody.with.a.long.name@mail.of.a.long.domain.example.com",
+            "--provider",
+            provider,
+            "--host",
+            "localhost",
+            "--port",
+            &port,
+            "--start",
+            "starttls",
+        ];
         let mut terminal = Terminal::start(&home.setup(&args));
         terminal.until("see");
         terminal.until(question);

@@ -11,7 +11,10 @@ use crate::{
         spool::{Claim, Claimed, Entry, Head, Place, Spool, State},
         world::World,
     },
-    mail::{address::Address, queued::Standing},
+    mail::{
+        address::Address,
+        queued::{Last, Standing},
+    },
 };
 
 /// What is done to a message.
@@ -112,7 +115,8 @@ impl Hands<'_> {
     fn release(&self, claim: &mut Claim<'_>) -> Result<(), Error> {
         let State { recipients, .. } = claim.entry.state.clone();
         let again = |standing| match standing {
-            Standing::Failed(last) => Standing::Waiting(Some(last)),
+            // Somebody decided it: whether it may have arrived is counted from here.
+            Standing::Failed(last) => Standing::Waiting(Some(Last { unknown: 0, ..last })),
             other => other,
         };
         let recipients = recipients.into_iter().map(again).collect();

@@ -14,26 +14,28 @@ use crate::{
         config::{Account, Config, Queue},
         memory,
         spool::{Pause, Pauses},
+        stamp,
         world::World,
     },
     mail::{retry::Backoff, trouble::Trouble},
 };
 
-/// When this account is tried again; `None`: now.
-pub(in crate::cmd) fn end_of_pause(pauses: &Pauses, account: &Account, now: Timestamp) -> Option<Timestamp> {
+/// When this account is tried again; `None`: now. So it is where somebody may have mended it.
+pub(in crate::cmd) fn end_of_pause(config: &Config, pauses: &Pauses, account: &Account, now: Timestamp) -> Option<Timestamp> {
     if pauses.is_empty() {
         return None;
     }
     let pause = pauses.of(&account.name, &memory::name(account))?;
-    (!Backoff::REFUSED.is_over(pause.until, now)).then_some(pause.until)
+    let is_in_force = !Backoff::REFUSED.is_over(pause.until, now) && pause.stamp == stamp::of_account(config, account);
+    is_in_force.then_some(pause.until)
 }
 
 /// When somebody takes the messages of this account again, itself or one that it falls back to; `None`: now.
 pub(in crate::cmd) fn end_of_pauses(config: &Config, pauses: &Pauses, account: &Account, now: Timestamp) -> Option<Timestamp> {
-    let own = end_of_pause(pauses, account, now)?;
+    let own = end_of_pause(config, pauses, account, now)?;
     let fallbacks = account.fallback.iter().filter_map(|name| config.account(name));
     // An account without a pause has no end of one.
-    let ends = fallbacks.map(|fallback| end_of_pause(pauses, fallback, now));
+    let ends = fallbacks.map(|fallback| end_of_pause(config, pauses, fallback, now));
     Some(ends.collect::<Option<Vec<_>>>()?.into_iter().fold(own, Timestamp::min))
 }
 
@@ -51,12 +53,13 @@ pub(in crate::cmd) fn pause(
     world: &dyn World,
 ) {
     let (now, chance) = (world.timestamp(), chance(world));
-    let server = memory::name(account);
-    let before = pauses.of(&account.name, &server).map_or(0, |pause| pause.times);
+    let (server, stamp) = (memory::name(account), stamp::of_account(config, account));
+    // What was changed, and does not work either, begins anew.
+    let before = pauses.of(&account.name, &server).filter(|pause| pause.stamp == stamp).map_or(0, |pause| pause.times);
     let times = before.saturating_add(1);
     let until = later(now, backoff(&config.queue, trouble).after(times, chance));
     let because = problem.map_or("it does not work", Error::because).to_owned();
-    pauses.set(&account.name, Some(Pause { server, until, times, because }));
+    pauses.set(&account.name, Some(Pause { server, until, times, because, stamp }));
 }
 
 /// How long an account is left alone; never longer at first than a message would be.
@@ -99,7 +102,7 @@ impl Runner<'_> {
     /// Whether the account of this name is left alone.
     pub(super) fn is_resting(&self, name: &str) -> bool {
         let account = self.setting.config.account(name);
-        account.is_some_and(|account| end_of_pause(&lock(&self.pauses), account, self.now()).is_some())
+        account.is_some_and(|account| end_of_pause(self.setting.config, &lock(&self.pauses), account, self.now()).is_some())
     }
 
     /// How often this account was tried in a row in vain.

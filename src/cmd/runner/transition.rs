@@ -82,7 +82,9 @@ pub(super) fn untried(world: &dyn World, queue: &Queue, entry: &Entry, problem: 
     let mut state = tried(world, queue, entry, Some(last.clone()));
     for standing in &mut state.recipients {
         if standing.is_waiting() {
-            *standing = Standing::Waiting(Some(last.clone()));
+            // What may have arrived before is not forgotten.
+            let unknown = standing.last().map_or(0, |before| before.unknown);
+            *standing = Standing::Waiting(Some(Last { unknown, ..last.clone() }));
         }
     }
     Step::new(entry, state)

@@ -1,6 +1,10 @@
 //! How does one client of the service get its answers, and its message into the queue? (RFC 5321 3.3)
 
-use std::{io, sync::PoisonError, time::Instant};
+use std::{
+    io,
+    sync::{Arc, PoisonError},
+    time::Instant,
+};
 
 use super::{desk::Desk, generation::Generation};
 use crate::{
@@ -16,7 +20,7 @@ use crate::{
         converse,
         journal::{Event, Happening, Record, Span, Status},
         service::quota::{Excess, Share},
-        spool::Entry,
+        spool::{Entry, Spool},
         world::World,
     },
     mail::{address::Address, content::Content as _},
@@ -30,6 +34,8 @@ const RECIPIENTS: usize = 1 << 20;
 pub(super) struct Clerk<'a> {
     desk: &'a Desk,
     generation: &'a Generation,
+    /// The queue when the message began.
+    spool: Arc<Spool>,
     /// The machine as the client sees it.
     world: &'a dyn World,
     uid: u32,
@@ -48,20 +54,21 @@ pub(super) struct Clerk<'a> {
 impl<'a> Clerk<'a> {
     pub(super) fn new(
         desk: &'a Desk,
-        generation: &'a Generation,
+        (generation, spool): (&'a Generation, Arc<Spool>),
         world: &'a dyn World,
         (uid, login, is_privileged): (u32, &'a str, bool),
         reception: &'a Reception<'a>,
     ) -> Self {
         let begun = Instant::now();
-        Self { desk, generation, world, uid, login, is_privileged, reception, parcel: None, share: None, named: 0, begun }
+        Self { desk, generation, spool, world, uid, login, is_privileged, reception, parcel: None, share: None, named: 0, begun }
     }
 
     fn sender(&mut self, transaction: &Transaction) -> Result<(), Refusal> {
         self.named = 0;
         self.begun = Instant::now();
         let serve = &self.generation.config.serve;
-        self.desk.quota.look(self.uid, transaction.size.unwrap_or(0), serve, &self.desk.spool).map_err(excessive)?;
+        self.spool = self.desk.spool().map_err(|error| Refusal { code: "451 4.3.0", error })?;
+        self.desk.quota.look(self.uid, transaction.size.unwrap_or(0), serve, &self.spool).map_err(excessive)?;
         self.reception.sender(transaction).map(drop)
     }
 
@@ -84,7 +91,7 @@ impl<'a> Clerk<'a> {
         let parcel = self.parcel.take().unwrap_or_else(|| Err(missing()))?;
         let mut received = parcel.finish(self.reception)?;
         let (size, serve) = (received.message.facts().size, &self.generation.config.serve);
-        let Desk { quota, spool, .. } = self.desk;
+        let (quota, spool) = (&self.desk.quota, &self.spool);
         // From here on it counts as one that waits.
         self.share = None;
         quota.take(self.uid, size, serve, spool).map_err(excessive)?;
@@ -122,8 +129,9 @@ impl<'a> Clerk<'a> {
     fn show(&self, words: &str, say: &mut dyn FnMut(Vec<String>) -> io::Result<()>) -> io::Result<()> {
         let turn = (!self.is_privileged).then(|| self.desk.listing.lock().unwrap_or_else(PoisonError::into_inner));
         let Generation { config, journal } = self.generation;
+        let spool = self.desk.spool().unwrap_or_else(|_| Arc::clone(&self.spool));
         let office = Office {
-            hands: Hands { world: self.desk.world, config, spool: &self.desk.spool, journal },
+            hands: Hands { world: self.desk.world, config, spool: &spool, journal },
             hurry: &|| self.desk.hurry(self.is_privileged),
         };
         let asker = Asker { uid: self.uid, is_privileged: self.is_privileged };
@@ -162,7 +170,7 @@ impl converse::Clerk for Clerk<'_> {
 
     fn body(&mut self, piece: &[u8]) {
         let (Some(Ok(parcel)), Some(share)) = (&mut self.parcel, &mut self.share) else { return };
-        match share.grow(piece.len() as u64, &self.generation.config.serve, &self.desk.spool) {
+        match share.grow(piece.len() as u64, &self.generation.config.serve, &self.spool) {
             Ok(()) => parcel.push(piece),
             // What came of it makes room at once; the client hears it at the end.
             Err(excess) => (self.parcel, self.share) = (Some(Err(excessive(excess))), None),

@@ -8,7 +8,8 @@ use std::{
 
 use super::{damper::Damper, generation::Generation, post::Post};
 use crate::{
-    error::Error,
+    cmd::caller::{ErrorMode, complain},
+    error::{Error, Exit},
     host::{
         config::Config,
         journal::{Id, Record, Rejection, Span, Submission},
@@ -24,7 +25,7 @@ const HASTE: Duration = Duration::from_secs(300);
 /// What the clients share.
 pub(super) struct Desk {
     pub(super) world: &'static dyn World,
-    pub(super) spool: Arc<Spool>,
+    spool: RwLock<Arc<Spool>>,
     pub(super) quota: Quota,
     generation: RwLock<Arc<Generation>>,
     post: Mutex<Vec<Post>>,
@@ -46,7 +47,7 @@ impl Desk {
     ) -> Self {
         Self {
             world,
-            spool,
+            spool: RwLock::new(spool),
             quota,
             generation: RwLock::new(generation),
             post: Mutex::new(vec![post]),
@@ -55,6 +56,47 @@ impl Desk {
             listing: Mutex::default(),
             hurried: Mutex::default(),
         }
+    }
+
+    /// The queue; the one at its path, where somebody has removed or replaced it under the service.
+    ///
+    /// # Errors
+    /// It is gone, and can't be made again.
+    pub(super) fn spool(&self) -> Result<Arc<Spool>, Error> {
+        let spool = self.last_spool();
+        if spool.is_in_place() { Ok(spool) } else { self.open_again() }
+    }
+
+    /// The queue as it was last opened.
+    pub(super) fn last_spool(&self) -> Arc<Spool> {
+        Arc::clone(&self.spool.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn open_again(&self) -> Result<Arc<Spool>, Error> {
+        let mut open = self.spool.write().unwrap_or_else(PoisonError::into_inner);
+        // Somebody else may have been here first.
+        if !open.is_in_place() {
+            let spool = Arc::new(Spool::make(open.path()).map_err(|error| not_again(&error))?);
+            let post = Post::start(self.world, self.generation(), Arc::clone(&spool))
+                .map_err(|error| super::unable("starting anew", &error))?;
+            let because =
+                format!("{} was removed or replaced: what waited there is gone, or waits for who moved it", spool.path().display());
+            complain(
+                "sealpost",
+                ErrorMode::Print,
+                &Error::new(Exit::Ok, "serving", because).hint("the service goes on with an empty queue"),
+            );
+            *open = spool;
+            self.replace_post(post);
+        }
+        Ok(Arc::clone(&open))
+    }
+
+    fn replace_post(&self, post: Post) {
+        let mut posts = self.posts();
+        posts.iter().for_each(Post::stop);
+        posts.retain(|post| !post.has_ended());
+        posts.push(post);
     }
 
     pub(super) fn generation(&self) -> Arc<Generation> {
@@ -77,12 +119,9 @@ impl Desk {
     /// There is no thread for it; nothing has changed then.
     pub(super) fn renew(&self, config: Config) -> io::Result<()> {
         let generation = Arc::new(Generation::new(config));
-        let post = Post::start(self.world, Arc::clone(&generation), Arc::clone(&self.spool))?;
+        let post = Post::start(self.world, Arc::clone(&generation), self.last_spool())?;
         *self.generation.write().unwrap_or_else(PoisonError::into_inner) = generation;
-        let mut posts = self.posts();
-        posts.iter().for_each(Post::stop);
-        posts.retain(|post| !post.has_ended());
-        posts.push(post);
+        self.replace_post(post);
         Ok(())
     }
 
@@ -147,4 +186,10 @@ impl Desk {
     fn posts(&self) -> MutexGuard<'_, Vec<Post>> {
         self.post.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A service that is confined, or has no right to, can't make a queue that was removed with all that is in it.
+fn not_again(error: &Error) -> Error {
+    let because = format!("somebody removed or replaced it under the service: {}: {}", error.doing(), error.because());
+    Error::new(error.exit(), "opening the queue again", because).hint("restart the service: systemctl restart sealpost")
 }

@@ -40,9 +40,10 @@ impl Host for Desk {
         let world = Seen::by_guest(self.world, guest.uid, user);
         let free = is_own || config.serve.free_senders.contains(&login);
         let host = reception::Host::Service { free };
-        let reception = Reception::new(&world, config, host, Some(self.spool.path().to_owned()));
+        let spool = self.last_spool();
+        let reception = Reception::new(&world, config, host, Some(spool.path().to_owned()));
         let server = Server::new(settings(config, guest.uid));
-        let mut clerk = Clerk::new(self, &generation, &world, (guest.uid, &login, is_own), &reception);
+        let mut clerk = Clerk::new(self, (&generation, spool), &world, (guest.uid, &login, is_own), &reception);
         let stream = guest.stream.as_fd();
         let line = Line { input: stream, output: stream, bell: Some(bell), patience: Patience::default(), at_once: false };
         let why = match converse(&line, server, &mut clerk).or_else(Broken::left) {

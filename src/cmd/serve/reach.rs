@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::host::{
-    config::{Account, Aliases, Config, Memory, Origin, SecretSource},
+    config::{Account, Aliases, ClientSecret, Config, Keep, Memory, OAuth, Origin, SecretSource},
     sandbox::Reach,
     spool::Spool,
     world::World,
@@ -11,10 +11,11 @@ use crate::host::{
 
 /// The first account that starts a command, which may need anything.
 pub(super) fn commander(config: &Config) -> Option<&str> {
-    let starts = |account: &&Account| {
-        let source = account.auth.as_ref().map(|auth| &auth.source);
+    let starts = |account: &&Account| match account.auth.as_ref().map(|auth| &auth.source) {
         // The keyring's own program is started, too.
-        matches!(source, Some(SecretSource::Command(_) | SecretSource::TokenCommand { .. } | SecretSource::Keyring))
+        Some(SecretSource::Command(_) | SecretSource::TokenCommand { .. } | SecretSource::Keyring) => true,
+        Some(SecretSource::OAuth(client)) => client.keep == Keep::Keyring,
+        _ => false,
     };
     config.accounts.iter().find(starts).map(|account| account.name.as_str())
 }
@@ -41,7 +42,7 @@ pub(super) fn of(world: &dyn World, config: &Config, file: Option<&Path>, spool:
     }
     config.dns.trust_anchor.iter().for_each(|path| reach.reads_beside(path));
     reach.read.extend(world.env("CREDENTIALS_DIRECTORY").map(PathBuf::from));
-    for name in ["HOME", "SSL_CERT_DIR", "SSL_CERT_FILE", "TZDIR"] {
+    for name in ["HOME", "NETRC", "SSL_CERT_DIR", "SSL_CERT_FILE", "TZDIR"] {
         let path = world.env(name).map(PathBuf::from);
         // Of the home only what is asked for there.
         reach.read.extend(path.map(|path| if name == "HOME" { path.join(".netrc") } else { path }));
@@ -59,8 +60,21 @@ fn account_files(account: &Account, reach: &mut Reach) {
     if let crate::host::config::Target::Unix(path) = &account.target {
         reach.reads_beside(path);
     }
-    if let Some(SecretSource::File(path)) = account.auth.as_ref().map(|auth| &auth.source) {
+    match account.auth.as_ref().map(|auth| &auth.source) {
+        Some(SecretSource::File(path)) => reach.reads_beside(path),
+        Some(SecretSource::OAuth(client)) => client_files(client, reach),
+        _ => {}
+    }
+}
+
+/// New tokens are written beside the old ones.
+fn client_files(client: &OAuth, reach: &mut Reach) {
+    client.ca_file.iter().for_each(|path| reach.reads_beside(path));
+    if let ClientSecret::File(path) = &client.client_secret {
         reach.reads_beside(path);
+    }
+    if let Keep::File(path) = &client.keep {
+        reach.write.extend(made(path).map(Path::to_owned));
     }
 }
 
@@ -69,4 +83,33 @@ fn made(file: &Path) -> Option<&Path> {
     let directory = file.parent()?;
     let _ = std::fs::create_dir_all(directory);
     Some(directory)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::{config, world::Pretend};
+
+    fn reach(scratch: &Path, auth: &str) -> (Reach, Option<String>) {
+        let text = format!(
+            "[log]\nfile = \"\"\n[memory]\nfile = \"\"\n[queue]\ndir = \"spool\"\n[accounts.relay]\nhost = \"mx\"\n[accounts.relay.auth]\nuser = \"me\"\n{auth}"
+        );
+        let world = Pretend::default();
+        let config = config::parse(&world, &scratch.join("config.toml"), &text).unwrap();
+        let spool = Spool::make(&scratch.join("spool")).unwrap();
+        (of(&world, &config, None, &spool), commander(&config).map(str::to_owned))
+    }
+
+    #[test]
+    fn tokens_of_a_provider_can_be_renewed_wherever_they_are_kept() {
+        let scratch = tempfile::tempdir().unwrap();
+        let client = "mechanism = \"XOAUTH2\"\n[accounts.relay.auth.oauth]\nprovider = \"google\"\nclient_id = \"x\"\n";
+        let more = "client_secret_file = \"secrets/client\"\nca_file = \"ca/ca.pem\"\ntoken_file = \"tokens/token.json\"\n";
+        let (reach, commander) = reach(scratch.path(), &format!("{client}{more}"));
+        assert!(reach.write.contains(&scratch.path().join("tokens")) && scratch.path().join("tokens").is_dir(), "{reach:?}");
+        assert!(["secrets", "ca"].iter().all(|name| reach.read.contains(&scratch.path().join(name))), "{reach:?}");
+        assert_eq!(commander, None);
+        let (_, commander) = self::reach(scratch.path(), &format!("{client}keyring = true\n"));
+        assert_eq!(commander.as_deref(), Some("relay"), "the keyring's program is started");
+    }
 }

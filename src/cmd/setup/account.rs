@@ -36,6 +36,7 @@ struct Story<'a> {
     world: &'a dyn World,
     options: &'a Options,
     growth: Growth,
+    /// The configuration that is there, if it has an account.
     before: Option<Config>,
 }
 
@@ -100,7 +101,10 @@ impl<'a> Story<'a> {
             return Err(Error::new(Exit::Usage, "setting up without questions", because)
                 .hint("add --yes: the account is added to it, and a copy of what it was stays beside it"));
         }
-        let before = growth.text()?.map(|text| config::parse(world, &growth.path, text)).transpose()?;
+        let parse = |text: &str| config::parse(world, &growth.path, text);
+        // What packages bring is often a comment from the first line to the last; all that it lacks is what is coming.
+        let lacks_an_account = |text: &&str| parse(text).is_err() && parse(&draft::with_any_account(text)).is_ok();
+        let before = growth.text()?.filter(|text| !lacks_an_account(text)).map(parse).transpose()?;
         Ok(Self { world, options, growth, before })
     }
 
@@ -116,8 +120,15 @@ impl<'a> Story<'a> {
         if let Some(before) = &self.before {
             let names: Vec<&str> = before.accounts.iter().map(|account| account.name.as_str()).collect();
             dialogue.tell(&format!("That file is there, with {}; it is kept, and gets one account more.", names.join(", ")));
+        } else if self.is_there() {
+            dialogue.tell("That file is there, without an account; it is kept, and gets one.");
         }
         dialogue.show("\n");
+    }
+
+    /// Whether there is a configuration, with an account or without.
+    fn is_there(&self) -> bool {
+        self.growth.text().is_ok_and(|text| text.is_some())
     }
 
     /// The server, and who says how it is to be found out: the configuration, or the environment.
@@ -136,7 +147,7 @@ impl<'a> Story<'a> {
     }
 
     fn grown(&self, draft: Draft) -> Result<Ready, Error> {
-        let before = self.growth.text()?.zip(self.before.as_ref());
+        let before = self.growth.text()?.map(|text| (text, self.before.as_ref()));
         let parse = |text: &str| config::parse(self.world, &self.growth.path, text);
         let (text, mut config) = draft::grown(before, &draft.text(), self.options.queue.as_deref(), parse)?;
         if let Some(account) = config.accounts.iter_mut().find(|account| account.name == draft.name) {
@@ -180,7 +191,11 @@ impl<'a> Story<'a> {
             });
         }
         let plain = |text: &str| text.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect::<String>();
-        let after = server.preset.map_or_else(|| plain(address.domain()), |preset: &Preset| preset.id.to_owned());
+        let after_domain = || match plain(address.domain()).trim_matches('-') {
+            "" => "relay".to_owned(),
+            name => name.to_owned(),
+        };
+        let after = server.preset.map_or_else(after_domain, |preset: &Preset| preset.id.to_owned());
         match free(&after) {
             Ok(name) => Ok(name),
             Err(why) => {
@@ -258,7 +273,7 @@ impl<'a> Story<'a> {
             }
             dialogue.show("\n");
         }
-        if self.before.is_some() {
+        if self.is_there() {
             dialogue.tell(&format!("{path} is there already: this is added to it, and a copy of what it was stays beside it."));
         } else if dialogue.asks() {
             dialogue.tell(&format!("It goes to {path} (mode {:04o}).", self.growth.mode()));
@@ -284,6 +299,9 @@ impl<'a> Story<'a> {
         dialogue.row("account", &format!("{name}, in {} (mode {:04o})", self.growth.path.display(), self.growth.mode()));
         if let Some(path) = &grown.secret {
             dialogue.row("secret", &format!("in {} (mode 0600)", path.display()));
+            if self.growth.of_system {
+                dialogue.row("others", "only root can read the secret: mail of other users goes by way of sealpost serve");
+            }
         }
         if let Some(path) = &grown.backup {
             dialogue.row("before", &format!("as it was: {}", path.display()));

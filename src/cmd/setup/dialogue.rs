@@ -134,8 +134,14 @@ impl<'a> Dialogue<'a> {
         if !self.asks {
             return Err(missing(Question { text: what, usual: None, option }));
         }
+        // The terminal itself shows the last line of the question.
+        let mut lines = wrapped(&printable(&format!("{what} (not shown): ")), self.width - 1);
+        let last = lines.pop().unwrap_or_default();
         loop {
-            let asked = self.watch.secret(&format!("{} (not shown): ", printable(what)));
+            for line in &lines {
+                self.say(&format!("{line}\n"));
+            }
+            let asked = self.watch.secret(&last);
             let answer = match asked {
                 Ok(answer) => answer,
                 Err(error) => {

@@ -9,6 +9,9 @@ use crate::{
     mail::policy::Start,
 };
 
+/// A name that nobody gives an account.
+const ANY: &str = "no-account-at-all";
+
 /// A new account, before it is written.
 pub(super) struct Draft {
     pub(super) name: String,
@@ -39,7 +42,8 @@ impl Draft {
         };
         line("host", &quoted(&self.host));
         line("port", &self.port.to_string());
-        line("from", &quoted(&self.from));
+        // What looks like %U there is part of the address.
+        line("from", &quoted(&self.from.replace('%', "%%")));
         if self.strict {
             line("from_policy", "\"fixed\"");
             line("rewrite_from", "true");
@@ -96,12 +100,13 @@ impl Draft {
     }
 }
 
-/// A configuration with another account; `parse` reads what came of it.
+/// A configuration with another account, or with its first one; `parse` reads what came of it. `before` is the text that is there, and what
+/// it means, if it has an account.
 ///
 /// # Errors
 /// It can't be had by adding to it.
 pub(super) fn grown(
-    before: Option<(&str, &Config)>,
+    before: Option<(&str, Option<&Config>)>,
     account: &str,
     queue: Option<&str>,
     parse: impl Fn(&str) -> Result<Config, Error>,
@@ -112,7 +117,8 @@ pub(super) fn grown(
         let config = parse(&text)?;
         return Ok((text, config));
     };
-    let queue = queue.filter(|queue| !queue.contains(&format!("\"{}\"", config.queue.mode.as_str())));
+    let is_so = |queue: &String| config.is_some_and(|config| queue.contains(&format!("\"{}\"", config.queue.mode.as_str())));
+    let queue = queue.filter(|queue| !is_so(queue));
     let end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
     let whole = format!("{text}{end}\n{account}{}", queue.as_deref().unwrap_or_default());
     let add = |error: Error| {
@@ -125,7 +131,7 @@ pub(super) fn grown(
         Error::new(Exit::Config, "growing the configuration", because).hint(hint)
     };
     let after = parse(&whole).map_err(add)?;
-    match (&config.default_account, &after.default_account) {
+    match (config.and_then(|config| config.default_account.as_ref()), &after.default_account) {
         // The only account was the default one without a word.
         (Some(only), None) => {
             let whole = with_default(&whole, only);
@@ -134,6 +140,11 @@ pub(super) fn grown(
         }
         _ => Ok((whole, after)),
     }
+}
+
+/// The text with an account of no meaning, which shows whether an account is all that it lacks.
+pub(super) fn with_any_account(text: &str) -> String {
+    format!("{text}\n[accounts.{ANY}]\nhost = \"{ANY}.invalid\"\n")
 }
 
 /// The text with a `default_account`, above the first line that is no comment.

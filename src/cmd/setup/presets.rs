@@ -198,7 +198,7 @@ pub(super) const PRESETS: [Preset; 17] = [
         user: User::Asked("SMTP login (like 8abc01@smtp-brevo.com)"),
         login: Secret("SMTP key"),
         advice: "Login and SMTP key are under Settings, SMTP & API; an API key is another thing.",
-        page: "https://help.brevo.com/hc/en-us/articles/7924908994450",
+        page: "https://developers.brevo.com/docs/smtp-integration",
         ..USUAL
     },
     Preset {
@@ -248,7 +248,7 @@ pub(super) const PRESETS: [Preset; 17] = [
         id: "zoho",
         name: "Zoho Mail",
         domains: &["zoho.com", "zohomail.com", "zoho.eu", "zohomail.eu", "zoho.in", "zohomail.in"],
-        exchangers: &["zoho.com", "zoho.eu", "zoho.in", "zoho.com.au", "zoho.jp"],
+        exchangers: &["zoho.com", "zoho.eu", "zoho.in", "zoho.com.au", "zoho.jp", "zoho.com.cn", "zoho.sa", "zohocloud.ca"],
         host: Host::By("*", "Server (smtp.zoho.com, .eu, .in …; smtppro.zoho.com … for a domain of your own)", "smtp.zoho.com"),
         login: Secret("Password, or app password"),
         advice: "With two-factor login Zoho wants an application-specific password; the server is that of your data centre.",
@@ -275,7 +275,7 @@ pub(super) const PRESETS: [Preset; 17] = [
         port: 1025,
         start: Starttls,
         login: Secret("Password that the Bridge shows"),
-        advice: "The Bridge has to run on this machine; its own certificate is to be pinned, and it shows a password of its own.",
+        advice: "The Bridge has to run on this machine; its own certificate is to be pinned, and it shows a password of its own. Some plans have SMTP tokens for a domain of one's own instead: --host smtp.protonmail.ch --port 587.",
         page: "https://proton.me/support/protonmail-bridge-install",
         ..USUAL
     },

@@ -38,7 +38,7 @@ impl Desk<'_> {
         if is_resting || self.asked.delivery == sendmail::Delivery::QueueOnly {
             return self.queue_and_send(config, dir, ready);
         }
-        let rests = |name: &str| config.account(name).is_some_and(|a| pausing::end_of_pause(&pauses, a, now).is_some());
+        let rests = |name: &str| config.account(name).is_some_and(|a| pausing::end_of_pause(config, &pauses, a, now).is_some());
         let mut fault = None;
         let mut keep = |delivered: &Delivered, ready: &mut Ready<'_>| match self.keep(config, dir, delivered, ready) {
             Ok(is_kept) => is_kept,
@@ -55,7 +55,7 @@ impl Desk<'_> {
                 complain(self.program, self.asked.errors, &fault);
             }
             if let Some(spool) = spool {
-                self.after_success(&spool, &pauses, account);
+                self.after_success(config, &spool, &pauses, account);
             }
             return Ok(());
         }
@@ -213,9 +213,9 @@ impl Desk<'_> {
     }
 
     /// An account that works is worth another try for what waits.
-    fn after_success(&self, spool: &Spool, pauses: &Pauses, account: &Account) {
+    fn after_success(&self, config: &Config, spool: &Spool, pauses: &Pauses, account: &Account) {
         let now = self.world.timestamp();
-        let is_new = pausing::is_known(pauses, account) && pausing::end_of_pause(pauses, account, now).is_none();
+        let is_new = pausing::is_known(pauses, account) && pausing::end_of_pause(config, pauses, account, now).is_none();
         if is_new && let Err(error) = spool.change_pauses(|pauses| pauses.set(&account.name, None)) {
             self.narrator.note(&error.summary());
         }

@@ -41,7 +41,7 @@ pub(super) fn by_service(link: Link) -> Result<(), Error> {
     let (tell, told) = mpsc::channel();
     // It ends with the process: when the service has hung up nothing that the caller still writes is heard.
     let carrier = thread::Builder::new().name("stdin".to_owned()).spawn(move || {
-        let mut said = LastLine::default();
+        let mut said = Said::default();
         if carry(&mut writer, &mut said).is_ok() {
             let _ = tell.send(said);
         }
@@ -49,7 +49,7 @@ pub(super) fn by_service(link: Link) -> Result<(), Error> {
     });
     carrier.map_err(gone)?;
     let mut piece = vec![0; PIECE];
-    let mut heard = LastLine::default();
+    let mut heard = Heard::default();
     loop {
         match stream.read(&mut piece).map_err(gone)? {
             0 if is_over(&heard, told.try_recv().ok().as_ref()) => return Ok(()),
@@ -63,7 +63,7 @@ pub(super) fn by_service(link: Link) -> Result<(), Error> {
 }
 
 /// Carries what the caller says to the service, until it has said all.
-fn carry(to: &mut impl io::Write, said: &mut LastLine) -> io::Result<()> {
+fn carry(to: &mut impl io::Write, said: &mut Said) -> io::Result<()> {
     let mut piece = vec![0; PIECE];
     loop {
         match io::stdin().lock().read(&mut piece) {
@@ -78,12 +78,51 @@ fn carry(to: &mut impl io::Write, said: &mut LastLine) -> io::Result<()> {
     }
 }
 
-/// Whether all was answered when the service hung up: whoever reads our exit code alone is not to believe it otherwise. `said` is the last
-/// line of a caller who has said all. It may have said all at once, QUIT last; then only the answer to that proves it. Who says no QUIT
-/// is hung up on when its words have ended, but not in the middle of a message, nor with a 421.
-fn is_over(heard: &LastLine, said: Option<&LastLine>) -> bool {
-    let is_open = || heard.is_empty() || heard.begins_with(b"354") || heard.begins_with(b"421");
-    heard.begins_with(b"221") || said.is_some_and(|said| !said.begins_with(b"quit") && !is_open())
+/// Whether all was answered when the service hung up: whoever reads our exit code alone is not to believe it otherwise. `said` is what a
+/// caller said who has said all. It may have said all at once, QUIT last; then only the answer to that proves it. Who says no QUIT is hung
+/// up on when its words have ended, but not in the middle of a message, nor before the end of each had its reply, nor with a 421.
+fn is_over(heard: &Heard, said: Option<&Said>) -> bool {
+    let is_open = || heard.line.is_empty() || ["354", "421"].iter().any(|code| heard.line.begins_with(code));
+    let is_unheard = |said: &Said| heard.line.begins_with("220") && !said.line.is_empty();
+    let is_answered = |said: &Said| !said.line.begins_with("quit") && !said.has_chunks && said.ends <= heard.ends;
+    heard.line.begins_with("221") || said.is_some_and(|said| is_answered(said) && !is_unheard(said) && !is_open())
+}
+
+/// What the service said.
+#[derive(Debug, Default)]
+struct Heard {
+    line: LastLine,
+    /// Replies that came behind a 354.
+    ends: usize,
+    is_invited: bool,
+}
+
+impl Heard {
+    fn read(&mut self, octets: &[u8]) {
+        self.line.read(octets, |line| {
+            let was_invited = std::mem::replace(&mut self.is_invited, line.starts_with(b"354"));
+            self.ends += usize::from(was_invited && !self.is_invited);
+        });
+    }
+}
+
+/// What the caller said.
+#[derive(Debug, Default)]
+struct Said {
+    line: LastLine,
+    /// Lines with a dot alone: ends of messages.
+    ends: usize,
+    /// BDAT was said: which lines of such a dialogue are commands can't be seen from here.
+    has_chunks: bool,
+}
+
+impl Said {
+    fn read(&mut self, octets: &[u8]) {
+        self.line.read(octets, |line| {
+            self.ends += usize::from(line == b".");
+            self.has_chunks |= line == b"bdat";
+        });
+    }
 }
 
 /// The first octets of the last line that was said, in lower case.
@@ -94,7 +133,8 @@ struct LastLine {
 }
 
 impl LastLine {
-    fn read(&mut self, octets: &[u8]) {
+    /// Has each line looked at when it ends.
+    fn read(&mut self, octets: &[u8], mut look: impl FnMut(&[u8])) {
         for octet in octets {
             if self.is_ended {
                 self.start.clear();
@@ -103,11 +143,14 @@ impl LastLine {
             if self.start.len() < b"quit".len() && !octet.is_ascii_whitespace() {
                 self.start.push(octet.to_ascii_lowercase());
             }
+            if self.is_ended {
+                look(&self.start);
+            }
         }
     }
 
-    fn begins_with(&self, start: &[u8]) -> bool {
-        self.start.starts_with(start)
+    fn begins_with(&self, start: &str) -> bool {
+        self.start.starts_with(start.as_bytes())
     }
 
     /// Nothing was said.

@@ -44,7 +44,7 @@ fn source(section: &Section<'_>, target: &Target) -> Result<Option<SecretSource>
     let mut written = SOURCES.iter().filter_map(|key| Some((*key, section.place(key)?)));
     let Some((key, place)) = written.next() else { return Ok(None) };
     if let Some((other, place)) = written.next() {
-        let fault = Fault::new(format!("`{other}` contradicts `{key}`"));
+        let fault = Fault::new(format!("`{}` contradicts `{}`", section.called(other), section.called(key)));
         return Err(place.error(fault.hint("say once where the password or the token is")));
     }
     let source = match key {
@@ -63,7 +63,11 @@ fn source(section: &Section<'_>, target: &Target) -> Result<Option<SecretSource>
     };
     if let (Some(SecretSource::Keyring | SecretSource::Netrc), Target::Unix(_)) = (&source, target) {
         let fault = Fault::new(format!("{} is asked by the name of a host, and a unix socket has none", section.called(key)));
-        return Err(place.error(fault.hint("use password_file or password_command")));
+        return Err(place.error(fault.hint(format!(
+            "use {} or {}",
+            section.called("password_file"),
+            section.called("password_command")
+        ))));
     }
     Ok(source)
 }

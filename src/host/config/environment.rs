@@ -1,6 +1,10 @@
 //! What do the variables of the environment say, where there is no file? (sealpost.toml(5))
 
-use std::{borrow::Cow, ffi::OsString};
+use std::{
+    borrow::Cow,
+    ffi::{OsStr, OsString},
+    path::Path,
+};
 
 use toml::{
     Spanned,
@@ -15,13 +19,35 @@ use super::{
 };
 use crate::{
     error::{Error, Exit},
-    host::world::World,
+    host::{careful, world::World},
 };
 
 /// The name of the only account.
 pub(super) const ACCOUNT: &str = "environment";
 
 const PREFIX: &str = "SEALPOST_";
+
+/// Behind the name of a variable: its value is the first line of a file.
+const BY_FILE: &str = "_FILE";
+
+/// Keys whose values are places themselves, or where a secret is: `_FILE` behind their variables would mean something else.
+const PLACES: [&str; 12] = [
+    "aliases",
+    "ca_file",
+    "client_cert",
+    "client_key",
+    "credential",
+    "crl_file",
+    "dir",
+    "file",
+    "password_env",
+    "password_file",
+    "trust_anchor",
+    "keyring",
+];
+
+/// The most that such a file may hold.
+const LARGEST: u64 = 1 << 16;
 
 /// A variable: the key it stands for, and its spellings, ours first.
 struct Variable {
@@ -51,7 +77,11 @@ const VARIABLES: [Variable; 55] = [
     variable_of(&keys::ACCOUNT, "proxy", &["SEALPOST_PROXY"]),
     variable_of(&keys::AUTH, "user", &["SEALPOST_USER", "SMTP_USER", "SMTP_USERNAME", "SMTP_LOGIN", "SMTP_AUTH_USER"]),
     variable_of(&keys::AUTH, "password_env", &["SEALPOST_PASSWORD", "SMTP_PASSWORD", "SMTP_PASS", "SMTP_AUTH_PASSWORD"]),
-    variable_of(&keys::AUTH, "password_file", &["SEALPOST_PASSWORD_FILE", "SMTP_PASSWORD_FILE", "SMTP_PASS_FILE"]),
+    variable_of(
+        &keys::AUTH,
+        "password_file",
+        &["SEALPOST_PASSWORD_FILE", "SMTP_PASSWORD_FILE", "SMTP_PASS_FILE", "SMTP_AUTH_PASSWORD_FILE"],
+    ),
     variable_of(&keys::AUTH, "password_command", &["SEALPOST_PASSWORD_COMMAND"]),
     variable_of(&keys::AUTH, "credential", &["SEALPOST_CREDENTIAL"]),
     variable_of(&keys::AUTH, "keyring", &["SEALPOST_KEYRING"]),
@@ -100,15 +130,56 @@ const VARIABLES: [Variable; 55] = [
 /// Variables that are not settings of an account.
 const OTHERS: [&str; 1] = [super::names::VARIABLE];
 
+impl Variable {
+    /// The variable that names a file with the value, beside `name`.
+    fn by_file(&self, name: &str) -> Option<String> {
+        (!PLACES.contains(&self.key)).then(|| format!("{name}{BY_FILE}"))
+    }
+
+    /// The first of its names that says something, by itself or by a file, and what. An empty one counts as unset (images declare
+    /// `SMTP_USER=` for "no login"), except where empty means none, as in a configuration file.
+    fn setting(&self, world: &dyn World) -> Result<Option<(Cow<'static, str>, String)>, Error> {
+        let may_be_empty = ["aliases", "file", "warn_after"].contains(&self.key);
+        for name in self.names {
+            let said = world.env(name).filter(|value| may_be_empty || !value.is_empty());
+            let named = self.by_file(name).and_then(|by| Some((world.env(&by).filter(|path| !path.is_empty())?, by)));
+            match (said, named) {
+                (Some(_), Some((_, by))) => {
+                    let because = format!("{by} contradicts {name}");
+                    return Err(Error::new(Exit::Config, "reading the environment", because).hint("set one of them"));
+                }
+                (None, Some((path, by))) => {
+                    let value = first_line(&by, &path)?;
+                    return Ok(Some((by.into(), value)));
+                }
+                // The secret is read when it is needed.
+                (Some(_), None) if self.key == "password_env" => return Ok(Some(((*name).into(), (*name).to_owned()))),
+                (Some(value), None) => {
+                    let value = text(name, value)?;
+                    // Kubernetes sets `SMTP_PORT=tcp://…` for a service called smtp: not meant for us.
+                    if self.key != "port" || !value.starts_with("tcp://") {
+                        return Ok(Some(((*name).into(), value)));
+                    }
+                }
+                (None, None) => {}
+            }
+        }
+        Ok(None)
+    }
+}
+
 /// What the variables say: the same table that a file would be, its spans counting variables.
 pub(super) struct Environment {
-    settings: Vec<(&'static Variable, &'static str, String)>,
+    settings: Vec<(&'static Variable, Cow<'static, str>, String)>,
 }
 
 impl Environment {
     /// Whether the environment names a smarthost: then it is a configuration.
     pub(super) fn names_host(world: &dyn World) -> bool {
-        VARIABLES.first().is_some_and(|host| host.names.iter().any(|name| world.env(name).is_some_and(|value| !value.is_empty())))
+        let is_set = |name: &str| world.env(name).is_some_and(|value| !value.is_empty());
+        let names =
+            |host: &Variable| host.names.iter().any(|name| is_set(name) || host.by_file(name).is_some_and(|by| is_set(&by)));
+        VARIABLES.first().is_some_and(names)
     }
 
     /// One of our own variables that is set, to say what lacks where no host is.
@@ -117,31 +188,19 @@ impl Environment {
         ours.into_iter().find(|name| world.env(name).is_some_and(|value| !value.is_empty()))
     }
 
-    /// Collects the variables that are set. An empty one counts as unset (images declare `SMTP_USER=` for "no login"),
-    /// except where empty means none, as in a file.
+    /// Collects the variables that are set.
     pub(super) fn read(world: &dyn World) -> Result<Self, Error> {
         refuse_unknown(world)?;
         let mut settings = Vec::new();
         for variable in &VARIABLES {
-            let may_be_empty = ["aliases", "file", "warn_after"].contains(&variable.key);
-            let set = variable.names.iter().find_map(|name| {
-                let value = world.env(name)?;
-                (may_be_empty || !value.is_empty()).then_some((*name, value))
-            });
-            let Some((name, value)) = set else { continue };
-            let value = if variable.key == "password_env" { name.to_owned() } else { text(name, value)? };
-            // Kubernetes sets `SMTP_PORT=tcp://…` for a service called smtp: not meant for us.
-            if variable.key == "port" && value.starts_with("tcp://") {
-                continue;
-            }
-            settings.push((variable, name, value));
+            settings.extend(variable.setting(world)?.map(|(name, value)| (variable, name, value)));
         }
         Ok(Self { settings })
     }
 
     /// The page that errors are shown on.
     pub(super) fn page(&self) -> Page<'_> {
-        Page::Environment { variables: self.settings.iter().map(|(_, name, _)| *name).collect() }
+        Page::Environment { variables: self.settings.iter().map(|(_, name, _)| name.as_ref()).collect() }
     }
 
     /// The table that is read.
@@ -202,12 +261,33 @@ fn text(name: &str, value: OsString) -> Result<String, Error> {
         .map_err(|_| Error::new(Exit::Config, format!("reading {name} from the environment"), "it is not valid UTF-8"))
 }
 
+/// The value that a file holds, as container runtimes hand secrets in.
+fn first_line(by: &str, path: &OsStr) -> Result<String, Error> {
+    let error = |exit, because: &str| Error::new(exit, format!("reading {}, which {by} names", Path::new(path).display()), because);
+    let octets = careful::read(Path::new(path), LARGEST).map_err(|failed| {
+        let because = failed.to_string();
+        let because = because.split_once(" (os error").map_or(because.as_str(), |(words, _)| words);
+        error(careful::exit(&failed), because).hint(format!("is {by} right, and may you read the file?"))
+    })?;
+    let text = String::from_utf8(octets).map_err(|_| error(Exit::Config, "it is not valid UTF-8"))?;
+    match text.lines().next().unwrap_or_default().trim() {
+        "" => Err(error(Exit::Config, "its first line is empty").hint(format!("put the value there, or leave {by} out"))),
+        line => Ok(line.to_owned()),
+    }
+}
+
 fn refuse_unknown(world: &dyn World) -> Result<(), Error> {
     let known = || VARIABLES.iter().filter_map(|variable| variable.names.first().copied()).chain(OTHERS);
+    let is_by_file = |name: &str| {
+        let plain = name.strip_suffix(BY_FILE);
+        plain.is_some_and(|plain| {
+            VARIABLES.iter().any(|variable| variable.names.first() == Some(&plain) && variable.by_file(plain).is_some())
+        })
+    };
     for name in world.env_names() {
         // Kubernetes describes a service called sealpost in variables of these names.
         let foreign = ["SEALPOST_SERVICE_", "SEALPOST_PORT_"].iter().any(|prefix| name.starts_with(prefix));
-        if !name.starts_with(PREFIX) || foreign || known().any(|known| known == name) {
+        if !name.starts_with(PREFIX) || foreign || known().any(|known| known == name) || is_by_file(&name) {
             continue;
         }
         let error =

@@ -71,6 +71,11 @@ impl Growth {
                 Some((text, metadata.mode() & 0o777))
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                if fs::symlink_metadata(&path).is_ok() {
+                    let because = "it is a symbolic link to a file that is not there";
+                    return Err(Error::new(Exit::CantCreat, format!("writing {}", path.display()), because)
+                        .hint("remove it, or make the file that it points to, if an empty one"));
+                }
                 refuse_unwritable(&path)?;
                 None
             }

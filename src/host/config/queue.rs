@@ -89,7 +89,7 @@ pub(super) fn queue(section: &Section<'_>, origin: &Origin, world: &dyn World) -
     let dir = section.path("dir")?.or_else(|| usual(origin, world));
     if let Some(mode) = mode.as_ref().filter(|mode| mode.value != Mode::Off && dir.is_none()) {
         let fault = Fault::new("there is no place for a queue: no home directory is known");
-        return Err(mode.error(fault.hint("name one: `dir` under [queue]")));
+        return Err(mode.error(fault.hint("name one: `dir` under [queue] (SEALPOST_QUEUE_DIR)")));
     }
     let first = section.duration("retry_first")?.unwrap_or(MINUTE);
     let most = section.duration("retry_most")?.unwrap_or(4 * HOUR);

@@ -98,11 +98,14 @@ impl<'a> Section<'a> {
         })
     }
 
-    /// What `key` is called where this page is written: itself, or the variable.
-    pub(super) fn called(&self, key: &'static str) -> &'static str {
+    /// What `key` is called where this page is written: itself, or the variable, by the name that is set, if one is.
+    pub(super) fn called(&self, key: &'static str) -> &'a str {
         match self.page {
             Page::File { .. } => key,
-            Page::Environment { .. } => environment::variable(self.kind, key).unwrap_or(key),
+            Page::Environment { variables } => {
+                let set = self.place(key).and_then(|place| variables.get(place.span.start).copied());
+                set.or_else(|| environment::variable(self.kind, key)).unwrap_or(key)
+            }
         }
     }
 

@@ -25,6 +25,9 @@ mod settle;
 /// Where a configuration pretends to be while the reader looks at it.
 const PLACE: &str = "/etc/sealpost/config.toml";
 
+/// A file for a secret has no longer name, whatever the account is called.
+const LONGEST_NAME: usize = 64;
+
 /// A configuration of ours, and what there is to be said of it.
 #[derive(Debug)]
 pub struct Draft {
@@ -205,7 +208,7 @@ impl Drafted {
 /// A name of a file for a secret that no other has.
 fn secret_path(account: &str, secrets: &[SecretFile]) -> PathBuf {
     let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.@+".contains(c) { c } else { '_' };
-    let name: String = account.chars().map(plain).collect();
+    let name: String = account.chars().map(plain).take(LONGEST_NAME).collect();
     let name = if name.starts_with('.') { format!("_{name}") } else { name };
     let numbered = (2..).map(|number| format!("{name}-{number}"));
     let paths = std::iter::once(name.clone()).chain(numbered).map(|name| Path::new("secrets").join(name));

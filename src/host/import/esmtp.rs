@@ -1,7 +1,7 @@
 //! What does an esmtprc say: a default, and identities? (esmtprc(5))
 
 use super::{
-    Page,
+    Page, Texts,
     facts::{Account, Facts, Login, Sort, Table, Wanted},
     shared,
 };
@@ -31,12 +31,16 @@ pub(super) fn knows(line: &str) -> bool {
 }
 
 /// Reads esmtprc.
-pub(super) fn facts(page: &Page) -> Facts {
+pub(super) fn facts(texts: &dyn Texts, page: &Page) -> Facts {
     let mut facts = Facts::default();
     let mut identities = vec![Identity::default()];
+    // The identity that says so, else the first.
+    let mut default = 0;
     for option in options(page, &mut facts) {
         if option.keyword == "identity" {
             identities.push(Identity { address: Some(option.value), ..Identity::default() });
+        } else if option.keyword == "default" {
+            default = identities.len() - 1;
         } else if let Some(identity) = identities.last_mut() {
             identity.options.push(option);
         }
@@ -44,13 +48,20 @@ pub(super) fn facts(page: &Page) -> Facts {
     // Without options before the first identity that one is the default.
     if identities.first().is_some_and(|default| default.get("hostname").is_none()) && identities.len() > 1 {
         let general = identities.remove(0);
-        machine(&general, &mut facts);
+        default = default.saturating_sub(1);
+        machine(&general, true, &mut facts);
     }
-    for identity in &identities {
+    for (index, identity) in identities.iter().enumerate() {
         let account = account(identity, &mut facts);
-        facts.default_account.get_or_insert_with(|| account.name.clone());
+        if index == default {
+            facts.default_account = Some(account.name.clone());
+        }
         facts.accounts.push(account);
-        machine(identity, &mut facts);
+        machine(identity, index == default, &mut facts);
+    }
+    // Where it qualifies local names they are nobody's on this machine.
+    if identities.get(default).is_some_and(|identity| identity.get("qualifydomain").is_some()) {
+        shared::no_aliases(texts, &mut facts, "esmtp had no aliases, so neither has this");
     }
     facts
 }
@@ -92,15 +103,25 @@ fn account(identity: &Identity, facts: &mut Facts) -> Account {
     account.tls.wanted = match identity.get("starttls") {
         Some("required") => Wanted::Always,
         Some("enabled") => Wanted::Perhaps,
-        _ => Wanted::Never,
+        Some("disabled") | None => Wanted::Never,
+        Some(other) => {
+            account.note(Sort::LeftOut, format!("starttls {other}: esmtp has no such word, so TLS is demanded"));
+            Wanted::Always
+        }
     };
     if let Some(address) = &identity.address {
         account.from = Some(shared::literal(address));
         account.matches.push(address.clone());
     }
-    if let Some(path) = identity.forced("reverse_path") {
-        account.from = Some(template(path));
-        account.from_policy = Some("fixed");
+    match identity.forced("reverse_path") {
+        Some("") => {
+            account.note(Sort::LeftOut, "force reverse_path: bounces have somewhere to go, so that no mail has an empty sender");
+        }
+        Some(path) => {
+            account.from = Some(template(path));
+            account.from_policy = Some("fixed");
+        }
+        None => {}
     }
     if let Some(user) = identity.get("username") {
         let secret = shared::password(identity.get("password").unwrap_or_default(), &mut account);
@@ -119,23 +140,39 @@ fn account(identity: &Identity, facts: &mut Facts) -> Account {
     account
 }
 
-/// A sender in our words: `%u` is the caller, `%%` a percent sign.
+/// A sender in our words: `%u` is the caller, `%%` a percent sign, and any other is nothing.
 fn template(path: &str) -> String {
     let mut template = String::with_capacity(path.len());
     let mut rest = path;
     while let Some((before, after)) = rest.split_once('%') {
         template += before;
-        template += if after.starts_with('u') { "%U" } else { "%%" };
-        rest = after.strip_prefix(['u', '%']).unwrap_or(after);
+        let mut chars = after.chars();
+        template += match chars.next() {
+            Some('u') => "%U",
+            Some('%') => "%%",
+            _ => "",
+        };
+        rest = chars.as_str();
     }
     template + rest
 }
 
-/// What is for all mail, whichever identity says it.
-fn machine(identity: &Identity, facts: &mut Facts) {
+/// What is for all mail here, whichever identity says it; a domain is the default one's.
+fn machine(identity: &Identity, is_default: bool, facts: &mut Facts) {
     let own = identity.forced("reverse_path").and_then(|path| path.strip_prefix("%u@"));
-    if let Some(domain) = identity.get("qualifydomain").or(own) {
-        facts.set(Table::Top, "mail_domain", domain);
+    match identity.get("qualifydomain").or(own) {
+        Some(domain) if is_default => facts.set(Table::Top, "mail_domain", domain),
+        Some(domain) if identity.get("qualifydomain").is_some() => {
+            facts.note(
+                Sort::LeftOut,
+                format!("qualifydomain {domain}: mail_domain is the same for all accounts, that of the default one"),
+            );
+        }
+        _ => {}
+    }
+    if identity.get("qualifydomain").is_some() && identity.forced("reverse_path").is_none() && identity.address.is_none() {
+        let text = "qualifydomain: the sender of a mail that names none gets that domain, too; esmtp gave it the name of the host";
+        facts.note(Sort::Changed, text);
     }
     if identity.get("mda").is_some() || identity.get("force_mda").is_some() {
         facts.note(
@@ -151,49 +188,117 @@ fn machine(identity: &Identity, facts: &mut Facts) {
 /// The options in their order.
 fn options(page: &Page, facts: &mut Facts) -> Vec<Setting> {
     let mut options = Vec::new();
-    for (index, line) in page.text.lines().enumerate() {
-        let mut rest = line.trim_start();
-        if rest.is_empty() || rest.starts_with('#') {
+    let mut tokens = tokens(&page.text).into_iter().peekable();
+    while let Some(token) = tokens.next() {
+        let keyword = KEYWORDS.iter().find(|known| !token.is_quoted && **known == token.text).copied();
+        let Some(keyword) = keyword else {
+            facts.note(Sort::LeftOut, format!("{}:{}: esmtp has no such option", page.name(), token.line));
+            while tokens.next_if(|next| next.line == token.line).is_some() {}
             continue;
+        };
+        let mut option = Setting { keyword, what: String::new(), value: String::new() };
+        if keyword == "force" {
+            option.what = tokens.next().map(|what| what.text).unwrap_or_default();
         }
-        let word = |rest: &mut &str| {
-            let end = rest.find(|c: char| c == '=' || c.is_whitespace()).unwrap_or(rest.len());
-            let (word, after) = rest.split_at(end);
-            *rest = after.trim_start();
-            word.to_owned()
-        };
-        let first = word(&mut rest);
-        let Some(keyword) = KEYWORDS.iter().find(|known| **known == first).copied() else {
-            facts.note(Sort::LeftOut, format!("{}:{}: esmtp has no such option", page.name(), index + 1));
-            continue;
-        };
-        let what = if keyword == "force" { word(&mut rest) } else { String::new() };
-        let rest = rest.strip_prefix('=').unwrap_or(rest).trim_start();
-        options.push(Setting { keyword, what, value: value(rest) });
+        if keyword != "default" {
+            tokens.next_if(Token::is_sign);
+            if let Some(value) = tokens.next_if(|next| !next.is_sign()) {
+                option.value = value.text;
+            } else {
+                facts.note(Sort::LeftOut, format!("{}:{}: {keyword} has no value", page.name(), token.line));
+                continue;
+            }
+        }
+        options.push(option);
     }
     options
 }
 
-/// A value: in quotes with the escapes of C, or a word.
-fn value(text: &str) -> String {
-    let Some(quote) = text.chars().next().filter(|c| ['"', '\''].contains(c)) else {
-        let end = text.find(|c: char| c.is_whitespace() || c == '#').unwrap_or(text.len());
-        return text.get(..end).unwrap_or_default().to_owned();
-    };
-    let mut value = String::new();
-    let mut chars = text.chars().skip(1);
-    while let Some(c) = chars.next().filter(|c| *c != quote) {
-        value.push(match c {
-            '\\' => match chars.next() {
-                Some('t') => '\t',
-                Some('n') => '\n',
-                Some(c) => c,
-                None => break,
-            },
-            c => c,
-        });
+/// A word, what stands in quotes, or an equal sign.
+#[derive(Debug)]
+struct Token {
+    text: String,
+    is_quoted: bool,
+    line: usize,
+}
+
+impl Token {
+    fn is_sign(&self) -> bool {
+        !self.is_quoted && self.text == SIGN
     }
-    value
+}
+
+const SIGN: &str = "=";
+/// What is between words, and means nothing.
+const BETWEEN: [char; 6] = [' ', '\t', '\r', '\n', ',', ';'];
+
+/// The text as the program takes it apart: by the longest thing that stands there, so that quotes within a word are part of it, and `#`
+/// is, too.
+fn tokens(text: &str) -> Vec<Token> {
+    let mut tokens = Vec::new();
+    let (mut rest, mut line) = (text, 1);
+    while let Some(first) = rest.chars().next() {
+        let word = rest.find(|c: char| BETWEEN.contains(&c) || c == '=').unwrap_or(rest.len());
+        let quoted = match rest.split_at(first.len_utf8()) {
+            ("\"" | "'", behind) => behind.find(first).map(|at| at + 2),
+            _ => None,
+        };
+        let end = match first {
+            '#' => rest.find('\n').unwrap_or(rest.len()),
+            '=' => 1,
+            c if BETWEEN.contains(&c) => 1,
+            _ => quoted.map_or(word, |quoted| quoted.max(word)),
+        };
+        let (taken, after) = rest.split_at(end);
+        if first == '=' {
+            tokens.push(Token { text: SIGN.to_owned(), is_quoted: false, line });
+        } else if first != '#' && !BETWEEN.contains(&first) {
+            let is_quoted = quoted == Some(end);
+            let inner = if is_quoted { taken.get(1..end - 1).unwrap_or_default() } else { taken };
+            tokens.push(Token { text: unescaped(inner), is_quoted, line });
+        }
+        line += taken.matches('\n').count();
+        rest = after;
+    }
+    tokens
+}
+
+/// A text without the escapes of C, in which a number without a leading zero is a decimal one.
+fn unescaped(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('\\') {
+        plain += before;
+        let mut chars = after.chars();
+        let Some(c) = chars.next() else { return plain };
+        let radix = match c {
+            'x' | 'X' => 16,
+            '0' => 8,
+            '1'..='9' => 10,
+            _ => 0,
+        };
+        let digits = if radix == 16 { chars.as_str() } else { after };
+        let most = if radix == 16 { 2 } else { 3 };
+        let length = digits.chars().take(most).take_while(|c| radix != 0 && c.is_digit(radix)).count();
+        let (number, behind) = digits.split_at(length);
+        match u8::from_str_radix(number, radix.max(2)) {
+            Ok(octet) if octet.is_ascii() => {
+                plain.push(char::from(octet));
+                rest = behind;
+            }
+            _ => {
+                plain.push(match c {
+                    'n' => '\n',
+                    't' => '\t',
+                    'r' => '\r',
+                    'b' => '\u{8}',
+                    c => c,
+                });
+                rest = chars.as_str();
+            }
+        }
+    }
+    plain + rest
 }
 
 #[cfg(test)]
@@ -201,11 +306,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_value_is_a_word_or_stands_in_quotes() {
-        for (text, expected) in
-            [("smtp:25 # x", "smtp:25"), ("\"a \\\"b\\\" #c\" d", "a \"b\" #c"), ("'it\\'s'", "it's"), ("", ""), ("\"open", "open")]
-        {
-            assert_eq!(value(text), expected, "{text}");
+    fn words_and_quotes_are_told_apart_as_the_program_does() {
+        // By what esmtp 1.2 sent as a password.
+        for (text, expected) in [
+            ("abc # x", "abc"),
+            ("a#b", "a#b"),
+            ("\"a b\" # x", "a b"),
+            ("'a\"b#'", "a\"b#"),
+            ("\"a\\\"b\"", "\"a\"b\""),
+            ("\"a\"b", "\"a\"b"),
+            ("\"open", "\"open"),
+            ("\"a\nb\"", "a\nb"),
+            ("\"a\\tb\\x41\\0101\\\\\"", "a\tbA\u{8}1\\"),
+            ("abc,", "abc"),
+            ("a\\\"b", "a\"b"),
+            ("\\#a", "#a"),
+        ] {
+            let tokens = tokens(text);
+            assert_eq!(tokens.first().map(|token| token.text.as_str()), Some(expected), "{text}");
         }
+        assert!(tokens("").is_empty() && tokens(" ,;\n# only").is_empty());
+        let lines: Vec<usize> = tokens("a = \"b\nc\" d\ne").iter().map(|token| token.line).collect();
+        assert_eq!(lines, [1, 1, 1, 2, 3]);
     }
 }

@@ -87,6 +87,9 @@ fn files_of_secrets_have_names_of_their_own_in_their_directory() {
     let draft = drafted(Kind::Msmtp, &[("/x/msmtprc", &text)]).unwrap();
     let paths: Vec<&str> = draft.secrets.iter().map(|secret| secret.path.to_str().unwrap()).collect();
     assert_eq!(paths, ["secrets/_.._.._etc_shadow", "secrets/a_b", "secrets/a_b-2", "secrets/_.", "secrets/_"]);
+    // A name longer than a file may have.
+    let draft = drafted(Kind::Msmtp, &[("/x/msmtprc", &account(&"a".repeat(300)))]).unwrap();
+    assert!(draft.secrets[0].path.as_os_str().len() < 100 && draft.accounts[0].len() == 300);
 }
 
 #[test]

@@ -164,7 +164,7 @@ fn trustworthy(file: &File, path: &Path) -> Result<(), Error> {
     } else {
         return Ok(());
     };
-    Err(error(path, why, "name another file in [log], or remove what stands there"))
+    Err(error(path, why, "name another file in [log] (SEALPOST_LOG_FILE), or remove what stands there"))
 }
 
 fn owner_is_ours(owner: u32, path: &Path) -> bool {
@@ -174,11 +174,13 @@ fn owner_is_ours(owner: u32, path: &Path) -> bool {
 
 fn failed(path: &Path, why: &io::Error) -> Error {
     let hint = match why.kind() {
-        ErrorKind::NotFound => "create the directory, or name another file in [log]",
-        _ if Errno::from_io_error(why) == Some(Errno::LOOP) => "symbolic links are not followed: name the file itself in [log]",
+        ErrorKind::NotFound => "create the directory, or name another file in [log] (SEALPOST_LOG_FILE)",
+        _ if Errno::from_io_error(why) == Some(Errno::LOOP) => {
+            "symbolic links are not followed: name the file itself in [log] (SEALPOST_LOG_FILE)"
+        }
         ErrorKind::FileTooLarge => "rotate the log, or raise the file size limit of the calling process (ulimit -f)",
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "make room on that file system",
-        _ => "name a file in [log] that you may write, or none with file = \"\"",
+        _ => "name a file in [log] (SEALPOST_LOG_FILE) that you may write, or none with file = \"\"",
     };
     let because = why.to_string();
     error(path, because.split_once(" (os error").map_or(because.as_str(), |(words, _)| words), hint)

@@ -210,7 +210,7 @@ fn writing(path: &Path, error: &io::Error) -> Trouble {
         ErrorKind::NotFound => "create the directory, or name another file in [memory]",
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "make room on that file system",
         ErrorKind::FileTooLarge => "raise the file size limit of the calling process (ulimit -f)",
-        _ => "name a file in [memory] that you may write, or none with file = \"\"",
+        _ => "name a file in [memory] (SEALPOST_MEMORY_FILE) that you may write, or none with file = \"\"",
     };
     Trouble { error: Error::new(Exit::CantCreat, doing("writing", path), plain(error)).hint(hint), spoilt: false }
 }

@@ -44,6 +44,9 @@ pub struct Pause {
     pub times: u32,
     /// Why; foreign text.
     pub because: String,
+    /// What the account was made of, see [`crate::host::stamp`]; what was changed since is tried at once.
+    #[serde(default)]
+    pub stamp: String,
 }
 
 impl Pauses {
@@ -151,7 +154,7 @@ mod tests {
 
     fn pause(times: u32) -> Pause {
         let until = Timestamp::from_second(1_800_000_000).unwrap();
-        Pause { server: "mx:25".into(), until, times, because: "refused\n\u{202e}".into() }
+        Pause { server: "mx:25".into(), until, times, because: "refused\n\u{202e}".into(), stamp: String::new() }
     }
 
     #[test]

@@ -17,14 +17,16 @@ pub(super) enum Awaited {
 }
 
 impl Awaited {
-    /// A 235 to MAIL, a 250 to DATA, a 354 to RCPT: a success that doesn't belong is no success (RFC 5321 4.3.2).
+    /// A 235 to MAIL, a 250 to DATA, a 354 to RCPT: a success that doesn't belong is no success (RFC 5321 4.3.2). Nor is a refusal one of
+    /// RSET, which no server may refuse (4.1.1.5) but by hanging up.
     pub(super) fn takes(self, reply: &Reply) -> bool {
         let success: &[u16] = match self {
             Self::Rcpt(_) => &[250, 251, 252],
             Self::Go => &[354],
             Self::Reset | Self::Mail | Self::Chunk | Self::End => &[250],
         };
-        reply.is_transient() || reply.is_permanent() || success.contains(&reply.code)
+        let may_refuse = self != Self::Reset || reply.code == 421;
+        (may_refuse && (reply.is_transient() || reply.is_permanent())) || success.contains(&reply.code)
     }
 }
 
@@ -41,10 +43,10 @@ impl Awaited {
 /// case such a connection serves no other message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::smtp) enum Certainty {
-    /// The first reply after the message had left, with no other outstanding: the 354, or the replies to the envelope, kept both in step.
+    /// The first reply after the message had left, which a 354 had asked for: no other reply reads like that one, so it kept both in step.
     Certain,
-    /// The message left in one flight with its envelope, and the reply reads like none that came before it. Or it is not the first of
-    /// those that LMTP gives for one message.
+    /// The message left in chunks, where every reply to what was said before is a 250 too, and this one reads like none of those. Or it is
+    /// not the first of those that LMTP gives for one message.
     Likely,
     /// It reads like a reply to MAIL or RCPT.
     Unsure,

@@ -76,6 +76,12 @@ impl Ledger {
         self.0.iter().map(|decision| decision.as_ref().map_or(Certainty::Certain, |decision| decision.certainty)).collect()
     }
 
+    /// Whether there is a success that is not certain.
+    pub(super) fn is_uncertain(&self) -> bool {
+        let doubtful = |decision: &Decision| decision.fate == Fate::Accepted && decision.certainty != Certainty::Certain;
+        self.0.iter().flatten().any(doubtful)
+    }
+
     /// One outcome for each of `recipients`; who is still open may be tried again.
     pub(super) fn outcomes(&self, recipients: &[Recipient]) -> Vec<Outcome> {
         let lines = recipients.iter().zip(&self.0);

@@ -131,7 +131,7 @@ fn what_people_write_reaches_the_configuration_as_it_is() {
 fn an_account_is_added_and_everything_else_stays() {
     let old = "# mine\n\n# two\naliases = \"\" # kept\n\n[accounts.one]\nhost = \"one.example\" # the first";
     let before = parse(old).unwrap();
-    let add = |name: &str, queue| grown(Some((old, &before)), &draft(name, Login::Nothing).text(), queue, parse);
+    let add = |name: &str, queue| grown(Some((old, Some(&before))), &draft(name, Login::Nothing).text(), queue, parse);
     let (text, config) = add("two", None).unwrap();
     assert_eq!(config.default_account.as_deref(), Some("one"));
     let without = text.replace("default_account = \"one\"\n", "");
@@ -146,10 +146,29 @@ fn an_account_is_added_and_everything_else_stays() {
 fn what_can_not_be_added_is_said_and_not_bent() {
     let old = "accounts = { one = { host = \"one.example\" } }\n";
     let before = parse(old).unwrap();
-    let error = grown(Some((old, &before)), &draft("two", Login::Nothing).text(), None, parse).unwrap_err();
+    let error = grown(Some((old, Some(&before))), &draft("two", Login::Nothing).text(), None, parse).unwrap_err();
     assert!(error.because().starts_with("the account can't be added at its end"), "{error}");
     let old = "[accounts.one]\nhost = \"one.example\"\n[queue]\nmode = \"off\"\n";
     let before = parse(old).unwrap();
-    let error = grown(Some((old, &before)), &draft("two", Login::Nothing).text(), Some("fallback"), parse).unwrap_err();
+    let error = grown(Some((old, Some(&before))), &draft("two", Login::Nothing).text(), Some("fallback"), parse).unwrap_err();
     assert!(error.advice().unwrap().contains("table [queue]"), "{error}");
+}
+
+#[test]
+fn a_text_without_an_account_gets_its_first_one_at_its_end() {
+    for old in ["", "# as the package brings it\n# [accounts.relay]\n", "[log]\nsyslog = false"] {
+        assert!(parse(old).is_err() && parse(&with_any_account(old)).is_ok(), "{old}");
+        let (text, config) = grown(Some((old, None)), &draft("one", Login::Nothing).text(), Some("off"), parse).unwrap();
+        assert!(text.starts_with(old) && !text.contains(ANY), "{text}");
+        assert_eq!(config.default_account.as_deref(), Some("one"), "{text}");
+    }
+    // What is wrong besides stays wrong.
+    assert!(parse(&with_any_account("[log]\nsylog = false\n")).is_err());
+}
+
+#[test]
+fn a_percent_sign_in_an_address_is_no_word_for_the_login() {
+    let draft = Draft { from: "me%U@example.com".to_owned(), ..draft("one", Login::Nothing) };
+    assert!(draft.text().contains("from = \"me%%U@example.com\""), "{}", draft.text());
+    assert!(parse(&draft.text()).is_ok());
 }
