@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says what is wrong by panicking")]
 
 pub(crate) mod certificate;
+pub(crate) mod house;
 pub(crate) mod needs;
 pub(crate) mod script;
 pub(crate) mod worker;

@@ -1,10 +1,10 @@
 //! Where is the real Kerberos with the server that takes its tickets, and how is a ticket got?
 
 use std::{
-    env, fs,
-    io::{BufRead as _, BufReader, Write as _},
+    fs,
+    io::Write as _,
     net::TcpListener,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{ChildStdin, Command, Stdio},
     sync::{LazyLock, Mutex},
     thread,
@@ -14,9 +14,9 @@ use std::{
 use sealpost::host::listen::{Event, Kept, Settings, Sink};
 
 use crate::common::{
-    PASSWORD, Run, Scratch, Sealpost, USER,
+    PASSWORD, Run, Sealpost, USER,
     certificate::{Authority, Flaw},
-    contains,
+    contains, house,
     needs::or_skip,
 };
 
@@ -31,7 +31,7 @@ pub(crate) struct Realm {
     /// Postfix's, with Cyrus SASL.
     pub(crate) postfix: u16,
     arrived: Mutex<(Sink, Vec<Vec<u8>>)>,
-    /// The servers stop when this pipe closes, which the kernel does however this process ends.
+    /// The servers stop when this closes.
     _lifeline: ChildStdin,
 }
 
@@ -43,16 +43,16 @@ pub(crate) fn realm() -> Option<&'static Realm> {
 
 impl Realm {
     fn start() -> Result<Self, String> {
-        if !rustix::process::geteuid().is_root() {
-            return Err("Postfix, Dovecot and the KDC want root".to_owned());
-        }
-        let missing = |program: &&&str| !["/usr/sbin", "/usr/bin"].iter().any(|d| Path::new(d).join(program).exists());
-        let servers = ["krb5kdc", "kadmin.local", "kinit", "postfix", "dovecot"];
-        let modules = ["../lib/dovecot/submission", "../lib/dovecot/modules/auth/libmech_gssapi.so"];
-        if let Some(program) = servers.iter().chain(&modules).find(missing) {
-            return Err(format!("{program} is not installed (tests/run as root installs it)"));
-        }
-        let directory = fresh_directory();
+        house::can_start(&[
+            "krb5kdc",
+            "kadmin.local",
+            "kinit",
+            "postfix",
+            "dovecot",
+            "../lib/dovecot/submission",
+            "../lib/dovecot/modules/auth/libmech_gssapi.so",
+        ])?;
+        let directory = house::directory("realm");
         let authority = Authority::new("the authority of the tests of Kerberos");
         let server = authority.identity(Flaw::None);
         fs::write(directory.join("server.pem"), server.key_pem + &server.certificate_pem).unwrap();
@@ -61,20 +61,11 @@ impl Realm {
         // All at once, so that no port is given twice.
         let free = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
         let [kdc, dovecot, postfix] = free.map(|listener| listener.local_addr().unwrap().port());
-        let mut child = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/gssapi/realm"))
-            .arg(&directory)
-            .args([kdc, dovecot, postfix, sink.address.port()].map(|port| port.to_string()))
-            .env("REALM_USER", USER)
-            .env("REALM_PASSWORD", PASSWORD)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .map_err(|why| why.to_string())?;
-        let mut answer = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut answer).unwrap();
-        // Installed and unable to start is a failure, never a reason to skip.
-        assert_eq!(answer, "ready\n", "the realm did not start; see above, and the logs in {}", directory.display());
-        Ok(Self { directory, dovecot, postfix, arrived: Mutex::new((sink, Vec::new())), _lifeline: child.stdin.take().unwrap() })
+        let lifeline = house::start("gssapi/realm", &directory, |command| {
+            command.args([kdc, dovecot, postfix, sink.address.port()].map(|port| port.to_string()));
+            command.env("REALM_USER", USER).env("REALM_PASSWORD", PASSWORD);
+        })?;
+        Ok(Self { directory, dovecot, postfix, arrived: Mutex::new((sink, Vec::new())), _lifeline: lifeline })
     }
 
     /// A file of the realm.
@@ -160,21 +151,4 @@ fn wait_for<T>(otherwise: &str, look: impl Fn() -> Option<T>) -> T {
         assert!(started.elapsed() < PATIENCE, "{otherwise}");
         thread::sleep(Duration::from_millis(20));
     }
-}
-
-/// The directory outlives this process by a little, and the servers remove it once they have stopped. What a killed run left
-/// behind, the next one clears.
-fn fresh_directory() -> PathBuf {
-    let scratch = Scratch::new();
-    let parent = scratch.path().parent().unwrap().to_owned();
-    for entry in fs::read_dir(&parent).unwrap().filter_map(Result::ok) {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let owner = name.strip_prefix("sealpost-realm-").map(|pid| Path::new("/proc").join(pid));
-        if owner.is_some_and(|process| !process.exists()) {
-            let _ = fs::remove_dir_all(entry.path());
-        }
-    }
-    let directory = parent.join(format!("sealpost-realm-{}", std::process::id()));
-    fs::create_dir(&directory).unwrap();
-    directory
 }

@@ -2,11 +2,10 @@
 
 use std::{
     collections::HashMap,
-    env, fs,
-    io::{BufRead, BufReader},
+    fs,
     net::TcpListener,
     path::{Path, PathBuf},
-    process::{ChildStdin, Command, Stdio},
+    process::ChildStdin,
     sync::LazyLock,
     thread,
     time::{Duration, Instant},
@@ -16,9 +15,9 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use ring::hmac;
 
 use crate::common::{
-    PASSWORD, Run, Scratch, Sealpost, USER,
+    PASSWORD, Run, Sealpost, USER,
     certificate::{Authority, Flaw},
-    contains,
+    contains, house,
     needs::or_skip,
 };
 
@@ -63,7 +62,7 @@ pub(crate) fn word(flaw: Flaw) -> &'static str {
 pub(crate) struct Smarthost {
     directory: PathBuf,
     ports: HashMap<String, u16>,
-    /// The servers stop when this pipe closes, which the kernel does however this process ends.
+    /// The servers stop when this closes.
     _lifeline: ChildStdin,
 }
 
@@ -75,29 +74,13 @@ pub(crate) fn smarthost() -> Option<&'static Smarthost> {
 
 impl Smarthost {
     fn start() -> Result<Self, String> {
-        if !rustix::process::geteuid().is_root() {
-            return Err("Postfix wants root".to_owned());
-        }
-        let missing = |program: &&&str| !["/usr/sbin", "/usr/bin"].iter().any(|d| Path::new(d).join(program).exists());
-        if let Some(program) = ["postfix", "dovecot", "strace", "../lib/dovecot/submission", "saslpasswd2"].iter().find(missing) {
-            return Err(format!("{program} is not installed (tests/run as root installs it)"));
-        }
-        let directory = fresh_directory();
+        house::can_start(&["postfix", "dovecot", "strace", "../lib/dovecot/submission", "saslpasswd2"])?;
+        let directory = house::directory("smarthost");
         let ports = services(&directory);
-        let mut child = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/system/smarthost"))
-            .arg(&directory)
-            .env("SMARTHOST_USER", USER)
-            .env("SMARTHOST_PASSWORD", PASSWORD)
-            .env("SMARTHOST_KEY", TOKEN_KEY)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .map_err(|why| why.to_string())?;
-        let mut answer = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut answer).unwrap();
-        // Installed and unable to start is a failure, never a reason to skip.
-        assert_eq!(answer, "ready\n", "the smarthost did not start; see above, and the logs in {}", directory.display());
-        Ok(Self { directory, ports, _lifeline: child.stdin.take().unwrap() })
+        let lifeline = house::start("system/smarthost", &directory, |command| {
+            command.env("SMARTHOST_USER", USER).env("SMARTHOST_PASSWORD", PASSWORD).env("SMARTHOST_KEY", TOKEN_KEY);
+        })?;
+        Ok(Self { directory, ports, _lifeline: lifeline })
     }
 
     /// The port of a service.
@@ -173,23 +156,6 @@ pub(crate) fn message(mark: &str, body: &[u8]) -> (String, Vec<u8>) {
 pub(crate) fn send(sealpost: &Sealpost, mark: &str, recipients: &[&str]) -> (Run, String) {
     let (id, message) = message(mark, b"all is well\n");
     (sealpost.send(&[&["-i", "-f", "cron@client.test"], recipients].concat(), &message), id)
-}
-
-/// The directory outlives this process by a little, and the servers remove it once they have stopped. What a killed run left
-/// behind, the next one clears.
-fn fresh_directory() -> PathBuf {
-    let scratch = Scratch::new();
-    let parent = scratch.path().parent().unwrap().to_owned();
-    for entry in fs::read_dir(&parent).unwrap().filter_map(Result::ok) {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let owner = name.strip_prefix("sealpost-smarthost-").map(|pid| Path::new("/proc").join(pid));
-        if owner.is_some_and(|process| !process.exists()) {
-            let _ = fs::remove_dir_all(entry.path());
-        }
-    }
-    let directory = parent.join(format!("sealpost-smarthost-{}", std::process::id()));
-    fs::create_dir(&directory).unwrap();
-    directory
 }
 
 /// Writes certificates and the list of services, each with a port that is free now.
