@@ -128,7 +128,7 @@ fn mounting(script: &str) -> Vec<String> {
 #[test]
 fn a_home_that_is_nowhere_in_particular_is_none() {
     let place = Scratch::new();
-    std::fs::copy(binary(), place.path().join("sendmail")).unwrap();
+    common::install(&place.path().join("sendmail"));
     for name in ["HOME", "XDG_STATE_HOME"] {
         let recorder = Recorder::start(false);
         let port = recorder.port().to_string();
