@@ -158,7 +158,7 @@ impl Service {
         let mut heard = [0; 1000];
         loop {
             let length = match self.notify.recv(&mut heard) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
                 heard => heard.unwrap_or_else(|error| panic!("no {words}: {error}, {}", self.errors())),
             };
             if String::from_utf8_lossy(&heard[..length]).contains(words) {
