@@ -126,6 +126,28 @@ fn mounting(script: &str) -> Vec<String> {
 }
 
 #[test]
+fn a_home_that_is_nowhere_in_particular_is_none() {
+    let place = Scratch::new();
+    common::install(&place.path().join("sendmail"));
+    for name in ["HOME", "XDG_STATE_HOME"] {
+        let recorder = Recorder::start(false);
+        let port = recorder.port().to_string();
+        let mut command = Command::new(place.path().join("sendmail"));
+        command.arg("-t").env_clear().current_dir(place.path()).env("HOME", "/nonexistent/home").env(name, "home");
+        // The state of root is the system's, unless the configuration is root's own.
+        if rustix::process::geteuid().is_root() {
+            std::os::unix::process::CommandExt::uid(&mut command, 65_534);
+            std::os::unix::fs::chown(place.path(), Some(65_534), None).unwrap();
+        }
+        command.envs([("SEALPOST_HOST", "127.0.0.1"), ("SEALPOST_PORT", &port), ("SEALPOST_TLS_POLICY", "off")]);
+        command.env("SEALPOST_MAIL_DOMAIN", "shop.example");
+        let run = run(command, MESSAGE.as_bytes());
+        assert_eq!((run.code, recorder.finish().mails.len()), (0, 1), "{name}: {run:?}");
+        assert!(!place.path().join("home").exists(), "{name}");
+    }
+}
+
+#[test]
 fn secrets_that_a_runtime_mounts_are_taken_with_the_modes_that_they_have() {
     if !is_root("a mount") {
         return;
@@ -183,7 +205,7 @@ fn a_value_comes_from_the_file_that_a_variable_names() {
     let file = |name: &str, text: &str| secrets.write(name, text).display().to_string();
     // As editors, shells and Windows end a line, or don't.
     let (host, port) = (file("host", "127.0.0.1"), file("port", &format!("{}\r\n", recorder.port())));
-    let (from, policy) = (file("from", " app@shop.example \nand more\n"), file("policy", "off\n"));
+    let (from, policy) = (file("from", "\u{feff} app@shop.example \nand more\n"), file("policy", "off\n"));
     let variables = [
         ("SMTP_HOST_FILE", host.as_str()),
         ("SEALPOST_PORT_FILE", &port),

@@ -47,8 +47,13 @@ impl Reach {
 
     /// Adds the directory of a file, so that the file may be replaced.
     pub fn reads_beside(&mut self, file: &Path) {
-        self.read.extend(file.parent().map(Path::to_owned));
+        self.read.extend(directory(file).map(Path::to_owned));
     }
+}
+
+/// Where a file is; a name alone is where the process stands.
+pub fn directory(file: &Path) -> Option<&Path> {
+    file.parent().map(|parent| if parent.as_os_str().is_empty() { Path::new(".") } else { parent })
 }
 
 /// Gives up, for good, all files but these, and starting programs. For this thread and those that it starts: to be called before

@@ -191,7 +191,10 @@ fn of_client(errand: &Errand<'_>, path: &Path) -> Result<Secret, Error> {
 }
 
 fn from_file(errand: &Errand<'_>, path: &Path, place: &Place) -> Result<Secret, Error> {
-    first_line(&contents(errand, path, place)?, errand, &format!("{} holds", path.display()))
+    let text = contents(errand, path, place)?;
+    // What editors of other systems put first is no part of a password.
+    let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&text);
+    first_line(text, errand, &format!("{} holds", path.display()))
 }
 
 /// The beginning of a file, as far as a secret may be long.

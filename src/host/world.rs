@@ -169,12 +169,11 @@ impl World for Machine {
 
     fn config_dir(&self) -> Option<PathBuf> {
         let directories = directories::ProjectDirs::from("", "", "sealpost")?;
-        Some(directories.config_dir()).filter(|path| path.is_absolute()).map(Path::to_owned)
+        anywhere(directories.config_dir())
     }
 
     fn state_dir(&self) -> Option<PathBuf> {
-        let directories = directories::ProjectDirs::from("", "", "sealpost")?;
-        directories.state_dir().filter(|path| path.is_absolute()).map(Path::to_owned)
+        anywhere(directories::ProjectDirs::from("", "", "sealpost")?.state_dir()?)
     }
 
     fn etc(&self) -> PathBuf {
@@ -184,6 +183,12 @@ impl World for Machine {
 
 /// The variables that name directories of the caller's.
 const DIRECTORIES: [&str; 2] = ["HOME", "XDG_RUNTIME_DIR"];
+
+/// A place that is the same wherever the caller is: with a HOME that is a relative path, mail would wait in as many queues as there are
+/// directories that something was sent from.
+fn anywhere(place: &Path) -> Option<PathBuf> {
+    place.is_absolute().then(|| place.to_owned())
+}
 
 /// A machine that says what it is told to say, for tests.
 #[derive(Debug)]

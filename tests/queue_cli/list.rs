@@ -305,3 +305,14 @@ fn what_waits_because_its_account_does_not_work_says_so() {
     let mailq = queue.sendmail(&["-bp"]).stdout;
     assert_eq!(mailq.matches("connection refused)").count(), 2, "{mailq}");
 }
+
+#[test]
+fn what_another_clock_put_a_year_ahead_is_said_to_be_due_as_it_is() {
+    let queue = Queue::new();
+    let to = [("admin@example.org", later("mailbox busy"))];
+    queue.put(&Mail { to: &to, attempts: 1, next: 365 * 86_400, ..Mail::default() });
+    queue.put(&Mail { to: &to, attempts: 1, next: 3600, ..Mail::default() });
+    let listed = queue.sealpost.command(&["queue", "list", "-C", &queue.path("config.toml").display().to_string()], b"");
+    let next = |what: &str| listed.stdout.lines().filter(|line| line.contains(what)).count();
+    assert_eq!((next("  1x  now "), next("  1x  in 59m ") + next("  1x  in 1h ")), (1, 1), "{listed:?}");
+}

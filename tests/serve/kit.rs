@@ -157,7 +157,10 @@ impl Service {
     pub(crate) fn until_told(&self, words: &str) {
         let mut heard = [0; 1000];
         loop {
-            let length = self.notify.recv(&mut heard).unwrap_or_else(|error| panic!("no {words}: {error}, {}", self.errors()));
+            let length = match self.notify.recv(&mut heard) {
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                heard => heard.unwrap_or_else(|error| panic!("no {words}: {error}, {}", self.errors())),
+            };
             if String::from_utf8_lossy(&heard[..length]).contains(words) {
                 return;
             }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says what is wrong by panicking")]
 
 mod client;
+mod clock;
 #[path = "../common/mod.rs"]
 mod common;
 mod confined;
@@ -12,6 +13,7 @@ mod hostile;
 mod kit;
 mod memory;
 mod promise;
+mod quota;
 mod starting;
 mod users;
 

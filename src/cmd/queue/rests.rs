@@ -6,13 +6,18 @@ use jiff::Timestamp;
 
 use super::listed::{Heard, Item, Listed};
 use crate::{
-    cmd::runner::pausing::end_of_pauses,
+    cmd::runner::{pausing::end_of_pauses, transition::schedule},
     host::{config::Config, memory, spool::Spool},
+    mail::retry::Schedule,
 };
 
-/// Accounts that are left alone: until when, and why.
+/// Accounts that are left alone: until when, and why; and what a time in a queue means now.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Rests(BTreeMap<String, (Timestamp, Option<String>)>);
+pub(super) struct Rests {
+    rests: BTreeMap<String, (Timestamp, Option<String>)>,
+    /// Without a configuration nobody can say.
+    schedule: Option<(Schedule, Timestamp)>,
+}
 
 impl Rests {
     /// Those of a queue.
@@ -23,12 +28,19 @@ impl Rests {
             let because = pauses.of(&account.name, &memory::name(account)).map(|pause| pause.because.clone());
             Some((account.name.clone(), (end, because)))
         });
-        Self(rests.collect())
+        Self { rests: rests.collect(), schedule: Some((schedule(&config.queue), now)) }
     }
 
     /// Says when the message will be tried in truth, and why not before, where nothing else is known.
     pub(super) fn apply(&self, listed: &mut Listed) {
-        let (Some(next), Some((end, because))) = (&mut listed.next, self.0.get(&listed.account)) else { return };
+        let Some(next) = &mut listed.next else { return };
+        if let Some((schedule, now)) = self.schedule
+            && schedule.is_due(*next, now)
+        {
+            // No schedule puts it so far ahead: the clock was set back.
+            *next = (*next).min(now);
+        }
+        let Some((end, because)) = self.rests.get(&listed.account) else { return };
         *next = (*next).max(*end);
         if listed.attempts == 0 {
             let reply = because.clone();

@@ -37,7 +37,7 @@ pub(in crate::cmd) struct Step {
 }
 
 /// The times of a queue.
-pub(super) fn schedule(queue: &Queue) -> Schedule {
+pub(in crate::cmd) fn schedule(queue: &Queue) -> Schedule {
     Schedule::new(queue.retry_first, queue.retry_most, queue.max_age, queue.warn_after)
 }
 

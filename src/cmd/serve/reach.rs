@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::host::{
     config::{Account, Aliases, ClientSecret, Config, Keep, Memory, OAuth, Origin, SecretSource},
-    sandbox::Reach,
+    sandbox::{self, Reach},
     spool::Spool,
     world::World,
 };
@@ -25,7 +25,7 @@ pub(super) fn of(world: &dyn World, config: &Config, file: Option<&Path>, spool:
     let mut reach = Reach::default().with_system();
     reach.write.push(spool.path().to_owned());
     // Where its name is to be removed again; a socket of the manager's is elsewhere, or not ours to remove.
-    reach.write.extend(config.serve.socket.parent().map(Path::to_owned));
+    reach.write.extend(sandbox::directory(&config.serve.socket).map(Path::to_owned));
     reach.write.extend(config.log.file.as_deref().and_then(made).map(Path::to_owned));
     if let Memory::File(path) = &config.memory {
         reach.write.extend(made(path).map(Path::to_owned));
@@ -80,7 +80,7 @@ fn client_files(client: &OAuth, reach: &mut Reach) {
 
 /// The directory of a file, made now where it is missing: later it could not be.
 fn made(file: &Path) -> Option<&Path> {
-    let directory = file.parent()?;
+    let directory = sandbox::directory(file)?;
     let _ = std::fs::create_dir_all(directory);
     Some(directory)
 }
@@ -98,6 +98,17 @@ mod tests {
         let config = config::parse(&world, &scratch.join("config.toml"), &text).unwrap();
         let spool = Spool::make(&scratch.join("spool")).unwrap();
         (of(&world, &config, None, &spool), commander(&config).map(str::to_owned))
+    }
+
+    #[test]
+    fn a_file_that_is_named_alone_is_where_the_service_was_started() {
+        let scratch = tempfile::tempdir().unwrap();
+        let text = "[log]\nfile = \"log.jsonl\"\n[memory]\nfile = \"memory.json\"\n[queue]\ndir = \"spool\"\n[accounts.relay]\nhost = \"mx\"\n";
+        let world = Pretend::default();
+        let config = config::parse(&world, Path::new("config.toml"), text).unwrap();
+        let reach = of(&world, &config, Some(Path::new("config.toml")), &Spool::make(&scratch.path().join("spool")).unwrap());
+        assert!(reach.read.contains(&PathBuf::from(".")) && reach.write.contains(&PathBuf::from(".")), "{reach:?}");
+        assert!(!reach.read.iter().chain(&reach.write).any(|path| path.as_os_str().is_empty()), "{reach:?}");
     }
 
     #[test]

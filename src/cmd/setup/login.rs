@@ -9,7 +9,12 @@ use super::{
     presets::{self, Preset, User},
     server::Server,
 };
-use crate::{error::Error, host::autoconfig, mail::address::Address, smtp::sasl::Secret};
+use crate::{
+    error::{Error, Exit},
+    host::autoconfig,
+    mail::address::Address,
+    smtp::sasl::Secret,
+};
 
 /// How an account logs in.
 pub(super) enum Login {
@@ -45,6 +50,12 @@ impl Asking<'_> {
     /// # Errors
     /// There is nobody to say so.
     pub(super) fn ask(&mut self, dialogue: &mut Dialogue<'_>) -> Result<Login, Error> {
+        if self.options.client_id.is_some() && self.server.preset.and_then(Preset::oauth).is_none() {
+            let whose = self.server.preset.map_or(self.server.host.as_str(), |preset| preset.name);
+            let because = format!("--client-id is for a login by OAuth2, and nothing is known here of how one has it with {whose}");
+            return Err(Error::new(Exit::Usage, "setting up", because)
+                .hint("leave it out, or write such an account yourself: see sealpost.toml(5), \"ACCOUNTS: OAUTH\""));
+        }
         if self.is_unwanted() {
             return Ok(Login::Nothing);
         }

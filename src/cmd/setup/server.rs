@@ -145,6 +145,11 @@ impl Search<'_> {
     }
 
     fn of_preset(&self, preset: &'static Preset, dialogue: &mut Dialogue<'_>) -> Result<Server, Error> {
+        let has_regions = matches!(preset.host, Host::By(pattern, ..) if pattern != "*");
+        if self.answers.region.is_some() && !has_regions {
+            let error = Error::new(Exit::Usage, "reading --region", format!("{} has no regions here", preset.name));
+            return Err(error.hint("leave it out; another server of the provider is named with --host"));
+        }
         let host = match preset.host {
             Host::Is(host) => host.to_owned(),
             Host::By(pattern, question, usual) => {

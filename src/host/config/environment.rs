@@ -270,7 +270,7 @@ fn first_line(by: &str, path: &OsStr) -> Result<String, Error> {
         error(careful::exit(&failed), because).hint(format!("is {by} right, and may you read the file?"))
     })?;
     let text = String::from_utf8(octets).map_err(|_| error(Exit::Config, "it is not valid UTF-8"))?;
-    match text.lines().next().unwrap_or_default().trim() {
+    match text.trim_start_matches('\u{feff}').lines().next().unwrap_or_default().trim() {
         "" => Err(error(Exit::Config, "its first line is empty").hint(format!("put the value there, or leave {by} out"))),
         line => Ok(line.to_owned()),
     }

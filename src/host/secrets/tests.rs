@@ -68,6 +68,7 @@ fn the_first_line_of_a_file_is_the_password() {
         ("hunter2\r\n", "hunter2"),
         (" spaces stay \nsecond\n", " spaces stay "),
         ("pässwörd\n", "pässwörd"),
+        ("\u{feff}hunter2\r\n", "hunter2"),
     ] {
         let (_root, path) = file(content, 0o600);
         assert_eq!(fetched(SecretSource::File(path)).unwrap(), wanted);
