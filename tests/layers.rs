@@ -95,6 +95,12 @@ fn files_and_functions_stay_small() {
     report("long functions", &long_functions(&sources, &LONG_FUNCTIONS));
 }
 
+#[test]
+fn what_build_rs_sets_apart_is_there() {
+    let build = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("build.rs")).unwrap();
+    report("paths in build.rs of what there is not", &absent(&build, &files()));
+}
+
 fn files() -> Vec<Source> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut found = Vec::new();
@@ -178,6 +184,19 @@ fn long_functions(sources: &[Source], allowed: &[(&str, &str)]) -> Vec<String> {
         .filter(|(_, lines)| *lines > FUNCTION_LINES)
         .collect();
     against(&long, allowed)
+}
+
+/// Paths of ours in the lists of build.rs that are neither a module nor a function in one.
+fn absent(build: &str, sources: &[Source]) -> Vec<String> {
+    let paths = build.lines().filter_map(|line| line.trim().strip_prefix("&[\"sealpost\", ")?.strip_suffix("],"));
+    let paths = paths.map(|path| path.split(", ").map(|word| word.trim_matches('"').to_owned()).collect::<Vec<_>>());
+    let is_module = |path: &[String]| sources.iter().any(|source| source.module().starts_with(path));
+    let has_function = |module: &[String], name: &str| {
+        sources.iter().any(|source| source.module() == module && source.functions().iter().any(|function| function.name == name))
+    };
+    let is_there =
+        |path: &Vec<String>| is_module(path) || path.split_last().is_some_and(|(name, module)| has_function(module, name));
+    paths.filter(|path| !is_there(path)).map(|path| path.join("::")).collect()
 }
 
 /// What is long without leave, and leave that nobody needs.
@@ -312,6 +331,20 @@ fn a_value_or_a_test_is_no_effect() {
         assert_eq!(effects(&Source::new("smtp/a.rs", text)), Vec::<String>::new(), "{text}");
     }
     assert!(effects(&Source::new("smtp/client/tests.rs", "use std::fs;")).is_empty());
+}
+
+#[test]
+fn a_path_in_build_rs_that_leads_nowhere_is_found() {
+    let sources = [Source::new("cmd/a/b.rs", "fn run() {}"), Source::new("cmd/c.rs", "")];
+    let line = |path: &str| format!("const SELDOM: &[&[&str]] = &[\n    &[\"sealpost\", {path}],\n    &[\"clap\"],\n];\n");
+    for there in ["\"cmd\", \"a\"", "\"cmd\", \"a\", \"b\"", "\"cmd\", \"a\", \"b\", \"run\"", "\"cmd\", \"c\""] {
+        assert_eq!(absent(&line(there), &sources), Vec::<String>::new());
+    }
+    for (path, told) in
+        [("\"cmd\", \"d\"", "cmd::d"), ("\"cmd\", \"c\", \"run\"", "cmd::c::run"), ("\"cmd\", \"a\", \"run\"", "cmd::a::run")]
+    {
+        assert_eq!(absent(&line(path), &sources), [told]);
+    }
 }
 
 #[test]

@@ -8,8 +8,10 @@ use std::{
 
 pub(super) mod after;
 pub(super) mod before;
+mod ended;
 mod kept;
 pub(super) mod login;
+mod plan;
 mod recollection;
 mod record;
 mod settled;
@@ -17,6 +19,7 @@ mod tally;
 pub(super) mod words;
 
 use before::{Astray, Before};
+use ended::{Ended, Unseen, undecided};
 pub use kept::Kept;
 use kept::Line;
 use login::Login;
@@ -24,15 +27,14 @@ use record::Logged;
 pub use settled::Settled;
 pub use tally::Delivered;
 use tally::Tally;
-use words::{no_connection, problem_of, withheld};
+use words::problem_of;
 
 use crate::{
     error::{Error, Exit},
     host::{
-        config::{Account, Config, Protocol, Target},
-        dial::{self, Unreachable},
-        journal::{Journal, Record, Rejection, Span, Submission},
-        memory,
+        config::{Account, Config},
+        dial::{self},
+        journal::{Journal, Submission},
         narrate::{Narrator, Unfinished},
         net::Link,
         pump::Pump,
@@ -44,14 +46,10 @@ use crate::{
         content::Content,
         envelope::Envelope,
         outcome::{Fate, Outcome},
-        policy::{Demand, Prior, Reach, Request},
-        tls::{Facts, Finding},
-        trouble::Trouble,
+        policy::{Demand, Request},
+        tls::Facts,
     },
-    smtp::{
-        client::{Plan, Report, Session},
-        sasl::Credentials,
-    },
+    smtp::client::{Plan, Report, Session},
 };
 
 /// What every attempt of one submission shares.
@@ -90,27 +88,6 @@ pub struct Delivery<'a> {
     /// Whatever becomes of the attempt that is under way, it is not the last word: there is another account or server to be tried, or one
     /// before it said "later".
     goes_on: bool,
-}
-
-/// The library refused a certificate that it did not show.
-struct Unseen {
-    finding: Finding,
-    peer: Option<SocketAddr>,
-}
-
-/// How one attempt ended.
-struct Ended {
-    outcomes: Vec<Outcome>,
-    problem: Option<Error>,
-    retry_in_plaintext: Option<Finding>,
-    /// Whether there was no connection at all.
-    unreached: bool,
-    /// It did not count: another is to see whom it met.
-    unseen: Option<Unseen>,
-    /// The server refused the access token: there is another, or it can't be had.
-    renewal: Option<Result<(), Error>>,
-    /// What ails the account as a whole.
-    trouble: Option<Trouble>,
 }
 
 impl<'a> Delivery<'a> {
@@ -371,77 +348,6 @@ impl<'a> Delivery<'a> {
         login::renew(self.world, self.config, account, login).map(|renewed| renewed.then_some(())).transpose()
     }
 
-    /// What a connection of this account is for.
-    pub(super) fn plan(
-        world: &dyn World,
-        config: &Config,
-        account: &Account,
-        link: &Link,
-        credentials: Option<Login>,
-        (demand, prior): (Demand, &Prior),
-    ) -> Plan {
-        let (credentials, nonce) = credentials.unzip();
-        // Of a service this is the server that it came to.
-        let server = match &account.target {
-            Target::Name(host, port) => Some((host.clone(), *port)),
-            Target::Address(address, port) => Some((address.to_string(), *port)),
-            Target::Unix(_) | Target::Service(_) => None,
-        };
-        let credentials = credentials.map(|credentials| Credentials { server, ..credentials });
-        Plan {
-            server: memory::name(account),
-            lmtp: account.protocol == Protocol::Lmtp,
-            hello: account.hello.clone().unwrap_or_else(|| hello(world, link)),
-            demand,
-            prior: prior.clone(),
-            credentials,
-            // What leads to a proxy on this machine goes on from there.
-            reach: if account.proxy.is_some() { Reach::Network } else { link.reach() },
-            nonce: nonce.unwrap_or_default(),
-            batch: config.limits.recipients,
-            keep: false,
-            handover: None,
-        }
-    }
-
-    fn unreachable(
-        &mut self,
-        account: &Account,
-        demand: Demand,
-        envelope: &Envelope,
-        (why, finding): (&Unreachable, Option<&Finding>),
-        begun: Instant,
-    ) -> Ended {
-        let error = no_connection(account, why);
-        self.narrator.note(&error.summary());
-        let outcomes = undecided(envelope, error.exit());
-        let log = Logged::new(demand, &envelope.sender, finding);
-        self.record(account, &outcomes, Some(&error), log, begun);
-        Ended { unreached: true, ..Ended::without(outcomes, error, Trouble::Unreachable) }
-    }
-
-    /// What is known of the server beforehand is enough to send it nothing; may work later.
-    fn withhold(&mut self, account: &Account, envelope: &Envelope, finding: &Finding) -> Ended {
-        let error = withheld(account, finding);
-        self.narrator.note(&error.summary());
-        let outcomes = undecided(envelope, Exit::TempFail);
-        let log = Logged::new(account.tls.demand.of_message(self.asked), &envelope.sender, Some(finding));
-        self.record(account, &outcomes, Some(&error), log, Instant::now());
-        Ended::without(outcomes, error, Trouble::TlsUnmet)
-    }
-
-    /// The account can't even be tried.
-    fn reject(&mut self, account: &Account, envelope: &Envelope, error: Error) -> Ended {
-        let recipients: Vec<_> = envelope.recipients.iter().map(|r| r.address.clone()).collect();
-        let rejection = Rejection { account: Some(account), recipients: &recipients, error: &error };
-        let span = Span { end: self.world.timestamp(), took: Duration::ZERO };
-        let submission = Submission { sender: Some(&envelope.sender), ..self.submission };
-        let record = Record::rejected(span, &submission, &rejection);
-        let kept = record.clone().kept(Exit::Ok);
-        self.put(if self.submission.queue { kept.clone() } else { record }, || kept);
-        Ended::without(undecided(envelope, error.exit()), error, Trouble::Unusable)
-    }
-
     /// Says the same once, however many attempts met it.
     fn warn(&mut self, warnings: Vec<Error>) {
         for warning in warnings {
@@ -449,29 +355,6 @@ impl<'a> Delivery<'a> {
                 self.warnings.push(warning);
             }
         }
-    }
-}
-
-impl Ended {
-    /// Whether it may go better later.
-    fn is_temporary(&self) -> bool {
-        self.outcomes.iter().any(|outcome| outcome.exit == Exit::TempFail)
-    }
-
-    /// There is nothing to be done about it at once.
-    fn without(outcomes: Vec<Outcome>, problem: impl Into<Option<Error>>, trouble: impl Into<Option<Trouble>>) -> Self {
-        let (problem, trouble) = (problem.into(), trouble.into());
-        Self { outcomes, problem, retry_in_plaintext: None, unreached: false, unseen: None, renewal: None, trouble }
-    }
-}
-
-/// The host's full name, else an address literal (RFC 5321 4.1.4).
-fn hello(world: &dyn World, link: &Link) -> String {
-    let name = world.host_name();
-    match link.local().map(|local| local.ip().to_canonical()) {
-        Some(std::net::IpAddr::V4(address)) if !name.contains('.') => format!("[{address}]"),
-        Some(std::net::IpAddr::V6(address)) if !name.contains('.') => format!("[IPv6:{address}]"),
-        _ => name,
     }
 }
 
@@ -483,15 +366,4 @@ fn postpone(report: &mut Report) {
     for outcome in report.outcomes.iter_mut().filter(|outcome| outcome.fate == Fate::Refused) {
         outcome.fate = Fate::Deferred;
     }
-}
-
-fn undecided(envelope: &Envelope, exit: Exit) -> Vec<Outcome> {
-    let outcome = |recipient: &crate::mail::envelope::Recipient| Outcome {
-        recipient: recipient.address.clone(),
-        fate: Fate::Deferred,
-        exit,
-        reply: None,
-        server: None,
-    };
-    envelope.recipients.iter().map(outcome).collect()
 }

@@ -3,7 +3,13 @@
 use std::fmt::Write as _;
 
 use super::*;
-use crate::smtp::sasl::Secret;
+use crate::smtp::{
+    sasl::{
+        Secret,
+        verifier::{Entropy, Login},
+    },
+    server::fault::Faults,
+};
 
 mod abuse;
 mod faults;

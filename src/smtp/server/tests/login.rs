@@ -2,7 +2,10 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 
-use super::{super::*, play, with_login};
+use super::{
+    super::{fault::Faults, *},
+    play, with_login,
+};
 use crate::{
     mail::{
         policy::{Demand, Policy, Reach, SecretRule, Start, Trust, judge, may_authenticate},
