@@ -34,6 +34,8 @@ mod maildir;
 
 /// More connections than this wait in the kernel's queue: a thread each is fine for a sink, without bound it is not.
 const MOST_CONNECTIONS: usize = 64;
+/// As many wait there as the system allows.
+const BACKLOG: i32 = 4096;
 
 /// What kind of smarthost the sink plays.
 #[derive(Clone, Debug)]
@@ -180,6 +182,8 @@ impl Sink {
             Store::Memory | Store::Beginning(_) => None,
         };
         let listener = TcpListener::bind(settings.address)?;
+        // As many as cron may start at once: one that finds the queue full waits in vain for a greeting, under SYN cookies.
+        rustix::net::listen(&listener, BACKLOG)?;
         let address = listener.local_addr()?;
         let (sender, events) = channel();
         let shared = Arc::new(Shared { settings, config, maildir, run: Mutex::default(), changed: Condvar::new() });

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "every test crate uses its part of the kit")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says what is wrong by panicking")]
 
+pub(crate) mod barrier;
 pub(crate) mod certificate;
 pub(crate) mod house;
 pub(crate) mod needs;

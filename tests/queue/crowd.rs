@@ -1,11 +1,11 @@
 //! Many at once: servers with few connections, cron at the top of the hour, and who is the last to leave.
 
-use std::{collections::BTreeMap, fs, thread};
+use std::{collections::BTreeMap, fs, process::Command, thread};
 
 use sealpost::host::listen::Delivery;
 
 use crate::{
-    common::{MESSAGE, Sealpost},
+    common::{MESSAGE, Sealpost, barrier::at_once, binary},
     kit::{self, Door, Mood, arrive, arrived, client, files, silent},
 };
 
@@ -80,6 +80,25 @@ fn five_hundred_at_the_top_of_the_hour_all_arrive_once() {
         let sealpost = client(sink.address.port(), &format!("mode = {mode:?}"), "");
         crowd(&sealpost, ALL, 50);
         each_once(&arrive(&sink, ALL), ALL);
+    }
+}
+
+#[test]
+fn five_hundred_that_wait_for_the_same_moment_all_arrive_once() {
+    const ALL: usize = 500;
+    for mode in ["off", "fallback", "always"] {
+        let sink = kit::sink(&[]);
+        let sealpost = client(sink.address.port(), &format!("mode = {mode:?}"), "");
+        let config = sealpost.scratch.path().join("config.toml");
+        let (codes, said) = at_once(ALL, |n| {
+            let mut command = Command::new(binary());
+            command.args(["sendmail", "-C"]).arg(&config).arg(format!("n{n}@sink.test"));
+            command.env_clear().env("HOME", sealpost.scratch.path());
+            (command, MESSAGE.as_bytes().to_vec())
+        });
+        assert_eq!((codes.iter().filter(|code| **code == Some(0)).count(), said.as_str()), (ALL, ""), "{mode}");
+        each_once(&arrive(&sink, ALL), ALL);
+        assert_eq!(arrived(&sink).len(), 0, "{mode}");
     }
 }
 

@@ -1,10 +1,11 @@
 //! Do many at once get their answers, each message exactly once?
 
-use std::{collections::BTreeSet, os::unix::net::UnixStream, sync::Barrier, thread};
+use std::{collections::BTreeSet, os::unix::net::UnixStream, process::Command, sync::Barrier, thread};
 
 use crate::{
     client::Client,
-    kit::{Service, arrive, sink, text},
+    common::barrier::at_once,
+    kit::{Service, arrive, can_be_others, sink, text, user_words},
 };
 
 #[test]
@@ -31,6 +32,37 @@ fn fifty_at_once_hand_in_ten_messages_each_and_none_is_lost_or_doubled() {
     let subject = |text: String| text.lines().find_map(|line| line.strip_prefix("Subject: ").map(str::to_owned)).unwrap();
     let arrived: Vec<String> = arrive(&sink, clients * each).iter().map(text).map(subject).collect();
     assert_eq!(arrived.iter().collect::<BTreeSet<_>>().len(), clients * each);
+    service.ends();
+    assert_eq!(service.waiting(), 0);
+}
+
+#[test]
+fn five_hundred_that_wait_for_the_same_moment_are_all_taken_though_few_are_let_in_at_a_time() {
+    const ALL: usize = 500;
+    let sink = sink();
+    let service = Service::new(sink.address, "").start();
+    let program = service.scratch.path().join("sendmail");
+    crate::common::install(&program);
+    let others = can_be_others("five_hundred_that_wait_for_the_same_moment_are_all_taken").then_some(64_124);
+    // Root, for whom there is more room, and a user.
+    for user in [None].into_iter().chain(others.map(Some)) {
+        let (codes, said) = at_once(ALL, |n| {
+            let mut command = match user {
+                Some(uid) => {
+                    let mut command = Command::new("setpriv");
+                    command.args(user_words(uid)).arg(&program);
+                    command
+                }
+                None => Command::new(&program),
+            };
+            command.arg(format!("n{n}@sink.test")).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+            command.env("HOME", "/nonexistent").env("SEALPOST_SOCKET", service.socket());
+            (command, b"Subject: x\n\nhi\n".to_vec())
+        });
+        assert_eq!((codes.iter().filter(|code| **code == Some(0)).count(), said.as_str()), (ALL, ""));
+        let to: BTreeSet<String> = arrive(&sink, ALL).iter().map(|mail| mail.transaction.recipients[0].address.clone()).collect();
+        assert_eq!(to.len(), ALL);
+    }
     service.ends();
     assert_eq!(service.waiting(), 0);
 }

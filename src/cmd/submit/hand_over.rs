@@ -1,11 +1,14 @@
 //! How does the service of this machine get a message of ours? (SMTP over its socket; RFC 5321)
 
+use std::time::{Duration, Instant};
+
 use super::{Desk, Ready, explain::explain};
 use crate::{
     cmd::{deliver::Delivered, door},
     error::{Error, Exit},
     host::{
         config::{Account, Config},
+        dial,
         net::Link,
         pump::Pump,
         tls::{Connector, Known},
@@ -24,13 +27,23 @@ use crate::{
 
 /// More recipients than anybody names: they stay one message, and so one entry of the queue.
 const TOGETHER: usize = 1_000_000;
+/// How long a caller waits where too many hand in at the same time, as when cron starts many jobs. Those before it have a moment each.
+const LINE: Duration = Duration::from_secs(60);
 
 impl Desk<'_> {
     /// Gives the message to the service, which logs what becomes of it; nothing is said or logged here when it has taken it.
     pub(super) fn hand_over(&self, config: &Config, link: &mut Link, ready: &mut Ready<'_>) -> Result<(), Error> {
         let called = if self.begun.elapsed() > door::PATIENT { door::again(ready.account, link) } else { Ok(()) };
-        let error = match called.and_then(|()| self.tell_service(config, link, ready)) {
-            Ok(delivered) => match exit_code(&delivered.outcomes) {
+        let mut told = called.and_then(|()| self.tell_service(config, link, ready));
+        let (until, mut turns) = (Instant::now() + LINE, 0);
+        while matches!(told, Ok((_, true))) && Instant::now() < until {
+            self.narrator.note("the service has no room for one client more: waiting in line");
+            dial::stand_in_line(self.world, turns);
+            turns += 1;
+            told = door::again(ready.account, link).and_then(|()| self.tell_service(config, link, ready));
+        }
+        let error = match told {
+            Ok((delivered, _)) => match exit_code(&delivered.outcomes) {
                 Exit::Ok => return Ok(()),
                 exit => explain(exit, ready.account, &delivered, false),
             },
@@ -41,8 +54,9 @@ impl Desk<'_> {
         Err(error)
     }
 
-    /// Accepted means that it is safe in the service's queue. Who we are the service knows by itself.
-    fn tell_service(&self, config: &Config, link: &mut Link, ready: &mut Ready<'_>) -> Result<Delivered, Error> {
+    /// Accepted means that it is safe in the service's queue. Who we are the service knows by itself. And whether it had no room for us
+    /// (421), before anything was said of the message.
+    fn tell_service(&self, config: &Config, link: &mut Link, ready: &mut Ready<'_>) -> Result<(Delivered, bool), Error> {
         let (account, narrator): (&Account, _) = (ready.account, &self.narrator);
         narrator.note(&format!("handing the message to the service at {}", account.target));
         let connector = Connector::new(&account.tls, &account.target, Known::Nothing)?;
@@ -72,6 +86,8 @@ impl Desk<'_> {
             settled: None,
         };
         pump.run(&mut session, &mut ready.message);
-        Ok(Delivered::of_session(account, session.report()))
+        let report = session.report();
+        let is_turned_away = report.met.is_none() && report.problem.iter().any(|p| p.reply.as_ref().is_some_and(|r| r.code == 421));
+        Ok((Delivered::of_session(account, report), is_turned_away))
     }
 }

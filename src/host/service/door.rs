@@ -61,7 +61,12 @@ fn one(given: &mut listenfd::ListenFd, index: usize) -> Result<Door, Error> {
 /// # Errors
 /// The address is taken, or not ours to take.
 pub fn loopback(address: SocketAddr) -> Result<Door, Error> {
-    TcpListener::bind(address).map(Door::Loopback).map_err(|error| {
+    let listening = TcpListener::bind(address).and_then(|listener| {
+        // The library's own is shorter.
+        listen(&listener, BACKLOG)?;
+        Ok(Door::Loopback(listener))
+    });
+    listening.map_err(|error| {
         let told = Error::new(Exit::Unavailable, format!("listening on {address}"), error.to_string());
         match error.kind() {
             io::ErrorKind::PermissionDenied => told.hint("ports below 1024 want CAP_NET_BIND_SERVICE, or a socket unit of systemd"),
