@@ -4,6 +4,7 @@
 //! line.
 
 use std::{
+    borrow::Cow,
     fs::{DirBuilder, File, Permissions},
     io::{self, ErrorKind, Write},
     os::{
@@ -72,9 +73,9 @@ fn put(file: File, line: &[u8]) -> io::Result<()> {
 }
 
 fn add(file: &File, line: &[u8], is_torn: bool) -> io::Result<()> {
-    let fresh = [b"\n", line].concat();
-    let first = if is_torn { fresh.as_slice() } else { line };
-    if write_once(file, first)? == first.len() { Ok(()) } else { whole(file, &fresh) }
+    let fresh = || [b"\n", line].concat();
+    let first = if is_torn { Cow::Owned(fresh()) } else { Cow::Borrowed(line) };
+    if write_once(file, &first)? == first.len() { Ok(()) } else { whole(file, &fresh()) }
 }
 
 /// Whether the last octet of a regular file is something else than a newline. What can't be read is taken to be whole.
