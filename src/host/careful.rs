@@ -1,6 +1,7 @@
 //! How is a file read that a configuration names, whatever stands at its path? (never waits, never without end)
 
 use std::{
+    fmt,
     fs::{File, Metadata},
     io::{self, Read as _},
     os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _},
@@ -66,8 +67,26 @@ pub(super) fn read(path: &Path, largest: u64) -> io::Result<Vec<u8>> {
 }
 
 /// What tells this state of a file from another one: which it is, how long, and when it was changed.
-pub(super) fn state(metadata: &Metadata) -> String {
-    format!("{} {} {} {}.{}", metadata.dev(), metadata.ino(), metadata.size(), metadata.mtime(), metadata.mtime_nsec())
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct State {
+    device: u64,
+    inode: u64,
+    size: u64,
+    changed: (i64, i64),
+}
+
+impl From<&Metadata> for State {
+    fn from(metadata: &Metadata) -> Self {
+        let changed = (metadata.mtime(), metadata.mtime_nsec());
+        Self { device: metadata.dev(), inode: metadata.ino(), size: metadata.size(), changed }
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { device, inode, size, changed: (seconds, nanoseconds) } = self;
+        write!(f, "{device} {inode} {size} {seconds}.{nanoseconds}")
+    }
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ pub(super) use tls::WITHOUT_NATIVE_TLS;
 pub use tls::{Backend, Tls, Version};
 pub use trace::Trace;
 
+use super::careful::State;
 use crate::mail::address::Address;
 
 mod account;
@@ -53,8 +54,8 @@ mod values;
 pub struct Config {
     /// Where it came from.
     pub origin: Origin,
-    /// What tells its file from a changed one; empty where it is in none.
-    pub stamp: String,
+    /// What tells its file from a changed one; `None` where it is in none.
+    pub stamp: Option<State>,
     /// `default_account`, resolved: the name of an account in `accounts`; `None` where several exist and none is named.
     pub default_account: Option<String>,
     /// `mail_domain`; `None`: /etc/mailname, else the host's full name.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use ring::digest::{SHA256, digest};
 
 use super::{
-    careful,
+    careful::State,
     config::{Account, Config, SecretSource},
 };
 
@@ -23,10 +23,13 @@ pub fn of_account(config: &Config, account: &Account) -> String {
     let identity = tls.client_identity.iter().flat_map(|(chain, key)| [chain, key]);
     let files: Vec<&PathBuf> = password.into_iter().chain(&tls.ca_file).chain(&tls.crl_file).chain(identity).collect();
     let states: Vec<String> = files.into_iter().map(|path| state(path)).collect();
-    let hash = digest(&SHA256, format!("{}\n{}", config.stamp, states.join("\n")).as_bytes());
+    let hash = digest(
+        &SHA256,
+        format!("{}\n{}", config.stamp.map(|state| state.to_string()).unwrap_or_default(), states.join("\n")).as_bytes(),
+    );
     hash.as_ref().iter().take(KEPT).map(|octet| format!("{octet:02x}")).collect::<Vec<_>>().concat()
 }
 
 fn state(path: &Path) -> String {
-    std::fs::metadata(path).as_ref().map_or_else(|_| "none".to_owned(), careful::state)
+    std::fs::metadata(path).as_ref().map_or_else(|_| "none".to_owned(), |metadata| State::from(metadata).to_string())
 }

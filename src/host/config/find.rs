@@ -130,7 +130,7 @@ fn from_file<T>(world: &dyn World, (path, mut file): Opened, and: impl FnOnce(Pa
     let config = read::config(&page, &table, Origin::File(path.clone()), world);
     let more = and((&page, &table));
     wipe(&mut table);
-    let config = Config { stamp: careful::state(&metadata), ..config? };
+    let config = Config { stamp: Some((&metadata).into()), ..config? };
     if config.accounts.iter().filter_map(|account| account.auth.as_ref()).any(Auth::is_written_out) {
         private::refuse_readable(world, &path, &file, &metadata, "it holds a password")?;
     }

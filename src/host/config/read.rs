@@ -66,7 +66,7 @@ pub(super) fn config(page: &Page<'_>, table: &DeTable<'_>, origin: Origin, world
         dns,
         accounts,
         origin,
-        stamp: String::new(),
+        stamp: None,
     })
 }
 
