@@ -6,7 +6,6 @@ use std::{
     os::fd::{AsFd, OwnedFd},
     path::Path,
     sync::mpsc,
-    thread,
     time::{Duration, Instant},
 };
 
@@ -20,16 +19,12 @@ use super::{
     config::{Account, Proxy, Target},
     net::{Link, timespec},
     socks,
-    world::World,
 };
 
 /// How long an address may keep the next one waiting (RFC 8305 5).
 const STAGGER: Duration = Duration::from_millis(250);
 /// Most addresses that are tried.
 const ADDRESSES: usize = 16;
-/// How long somebody stands in line, at first and at most.
-const SHORTEST_TURN: Duration = Duration::from_millis(10);
-const LONGEST_TURN: Duration = Duration::from_secs(1);
 
 /// Why there is no connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -309,15 +304,6 @@ impl fmt::Display for NoService {
             Self::Trouble(why) => write!(f, "the service can't be reached: {why}"),
         }
     }
-}
-
-/// Waits for a moment because the service has no room for one client more; longer after each of `turns`, and each client another time.
-pub fn stand_in_line(world: &dyn World, turns: u32) {
-    let mut chance = [0];
-    // Without randomness many come at once, and that is all.
-    let _ = world.random(&mut chance);
-    let most = SHORTEST_TURN.saturating_mul(1 << turns.min(16)).min(LONGEST_TURN);
-    thread::sleep(most / 2 + most * u32::from(chance[0]) / 512);
 }
 
 /// Connects to the service's socket; waits until `deadline` where it has more connections than it takes.

@@ -140,7 +140,7 @@ fn tried(world: &dyn World, queue: &Queue, entry: &Entry, problem: Option<Last>)
 }
 
 /// A random number; without randomness many come at once, and that is all.
-pub(super) fn chance(world: &dyn World) -> u32 {
+pub(in crate::cmd) fn chance(world: &dyn World) -> u32 {
     let mut octets = [0; 4];
     let _ = world.random(&mut octets);
     u32::from_ne_bytes(octets)

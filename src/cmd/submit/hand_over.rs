@@ -1,14 +1,16 @@
 //! How does the service of this machine get a message of ours? (SMTP over its socket; RFC 5321)
 
-use std::time::{Duration, Instant};
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 use super::{Desk, Ready, explain::explain};
 use crate::{
-    cmd::{deliver::Delivered, door},
+    cmd::{deliver::Delivered, door, runner::transition::chance},
     error::{Error, Exit},
     host::{
         config::{Account, Config},
-        dial,
         net::Link,
         pump::Pump,
         tls::{Connector, Known},
@@ -18,6 +20,7 @@ use crate::{
         content::Content as _,
         outcome::exit_code,
         policy::{Prior, Reach},
+        retry::Backoff,
     },
     smtp::{
         client::{Plan, Session},
@@ -29,6 +32,8 @@ use crate::{
 const TOGETHER: usize = 1_000_000;
 /// How long a caller waits where too many hand in at the same time, as when cron starts many jobs. Those before it have a moment each.
 const LINE: Duration = Duration::from_secs(60);
+/// How long it waits each time: from 5 to 10 milliseconds at first, from half a second to a second at last.
+const TURN: Backoff = Backoff { first: Duration::from_micros(7500), most: Duration::from_millis(750), spread: 33 };
 
 impl Desk<'_> {
     /// Gives the message to the service, which logs what becomes of it; nothing is said or logged here when it has taken it.
@@ -38,8 +43,8 @@ impl Desk<'_> {
         let (until, mut turns) = (Instant::now() + LINE, 0);
         while matches!(told, Ok((_, true))) && Instant::now() < until {
             self.narrator.note("the service has no room for one client more: waiting in line");
-            dial::stand_in_line(self.world, turns);
             turns += 1;
+            thread::sleep(TURN.after(turns, chance(self.world)));
             told = door::again(ready.account, link).and_then(|()| self.tell_service(config, link, ready));
         }
         let error = match told {
