@@ -1,11 +1,11 @@
 //! Do many at once get their answers, each message exactly once?
 
-use std::{collections::BTreeSet, os::unix::net::UnixStream, process::Command, sync::Barrier, thread};
+use std::{collections::BTreeSet, os::unix::net::UnixStream, sync::Barrier, thread};
 
 use crate::{
     client::Client,
     common::barrier::at_once,
-    kit::{Service, arrive, can_be_others, sink, text, user_words},
+    kit::{Service, arrive, can_be_others, sink, text},
 };
 
 #[test]
@@ -47,16 +47,7 @@ fn five_hundred_that_wait_for_the_same_moment_are_all_taken_though_few_are_let_i
     // Root, for whom there is more room, and a user.
     for user in [None].into_iter().chain(others.map(Some)) {
         let (codes, said) = at_once(ALL, |n| {
-            let mut command = match user {
-                Some(uid) => {
-                    let mut command = Command::new("setpriv");
-                    command.args(user_words(uid)).arg(&program);
-                    command
-                }
-                None => Command::new(&program),
-            };
-            command.arg(format!("n{n}@sink.test")).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
-            command.env("HOME", "/nonexistent").env("SEALPOST_SOCKET", service.socket());
+            let command = service.sendmail_command(user, &[&format!("n{n}@sink.test")]);
             (command, b"Subject: x\n\nhi\n".to_vec())
         });
         assert_eq!((codes.iter().filter(|code| **code == Some(0)).count(), said.as_str()), (ALL, ""));

@@ -251,6 +251,11 @@ impl Service {
 
     /// `sendmail` that knows nothing but the socket, as this or another user.
     pub(crate) fn sendmail(&self, user: Option<u32>, args: &[&str], message: &[u8]) -> Run {
+        run(self.sendmail_command(user, args), message)
+    }
+
+    /// The same, yet to be started.
+    pub(crate) fn sendmail_command(&self, user: Option<u32>, args: &[&str]) -> Command {
         let program = self.scratch.path().join("sendmail");
         if !program.exists() {
             crate::common::install(&program);
@@ -265,7 +270,7 @@ impl Service {
         };
         command.args(args).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.env("HOME", "/nonexistent").env("SEALPOST_SOCKET", self.socket());
-        run(command, message)
+        command
     }
 }
 
