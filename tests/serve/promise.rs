@@ -1,8 +1,13 @@
 //! Is REQUIRETLS, asked of the service, kept until the smarthost has promised it or the sender knows that nobody will? (RFC 8689)
 
+use std::os::unix::net::UnixStream;
+
 use sealpost::host::listen::{Settings, Sink};
 
-use crate::kit::{Service, arrive, text};
+use crate::{
+    client::Client,
+    kit::{Service, arrive, text},
+};
 
 /// A service whose smarthost can be verified, and another account that never verifies its own.
 fn service(sink: &Sink, tls: &str) -> Service {
@@ -20,6 +25,14 @@ fn sink(requiretls: bool) -> Sink {
     Sink::start(Settings { requiretls, ..Settings::default() }).unwrap()
 }
 
+/// Hands in a message, with these parameters of MAIL.
+fn hand_in(client: &mut Client<UnixStream>, parameters: &str, text: &str) {
+    client.says(&format!("MAIL FROM:<root@client.test>{parameters}"), "250 ");
+    client.says("RCPT TO:<a@sink.test>", "250 ");
+    client.says("DATA", "354 ");
+    client.says(&format!("{text}."), "250 2.0.0 kept as ");
+}
+
 #[test]
 fn a_message_that_asks_for_it_and_those_beside_it_each_get_what_they_asked_for() {
     let sink = sink(true);
@@ -28,10 +41,7 @@ fn a_message_that_asks_for_it_and_those_beside_it_each_get_what_they_asked_for()
     assert!(client.hello().contains("REQUIRETLS"));
     let texts = ["Subject: plain\r\n\r\n", "TLS-Required: No\r\nSubject: waived\r\n\r\n"];
     for (mail, text) in [("", texts[0]), (" REQUIRETLS", texts[0]), ("", texts[1]), (" REQUIRETLS", texts[1]), ("", texts[0])] {
-        client.says(&format!("MAIL FROM:<root@client.test>{mail}"), "250 ");
-        client.says("RCPT TO:<a@sink.test>", "250 ");
-        client.says("DATA", "354 ");
-        client.says(&format!("{text}hi\r\n."), "250 2.0.0 kept as ");
+        hand_in(&mut client, mail, &format!("{text}hi\r\n"));
     }
     let mut seen: Vec<_> =
         arrive(&sink, 5).iter().map(|mail| (mail.transaction.requiretls, text(mail).contains("TLS-Required"))).collect();
@@ -50,10 +60,7 @@ fn where_the_smarthost_does_not_promise_it_the_sender_is_told_at_once_and_nobody
     let service = service(&sink, "");
     let mut client = service.client();
     client.hello();
-    client.says("MAIL FROM:<root@client.test> REQUIRETLS RET=FULL", "250 ");
-    client.says("RCPT TO:<a@sink.test>", "250 ");
-    client.says("DATA", "354 ");
-    client.says("Subject: promise\r\n\r\na secret of two\r\n.", "250 2.0.0 kept as ");
+    hand_in(&mut client, " REQUIRETLS RET=FULL", "Subject: promise\r\n\r\na secret of two\r\n");
     let report = &arrive(&sink, 1)[0];
     let words = text(report);
     assert_eq!((report.transaction.sender.as_str(), report.transaction.requiretls), ("", false), "{words}");
@@ -75,10 +82,7 @@ fn a_server_that_is_not_verified_gets_nothing_that_asks_for_it_but_the_rest() {
     service.reload();
     let mut client = service.client();
     client.hello();
-    client.says("MAIL FROM:<root@client.test> REQUIRETLS", "250 ");
-    client.says("RCPT TO:<a@sink.test>", "250 ");
-    client.says("DATA", "354 ");
-    client.says("Subject: promise\r\n\r\nhi\r\n.", "250 2.0.0 kept as ");
+    hand_in(&mut client, " REQUIRETLS", "Subject: promise\r\n\r\nhi\r\n");
     let report = &arrive(&sink, 1)[0];
     assert!(crate::kit::text(report).contains("\nStatus: 5.7.10\r\n") && !report.transaction.requiretls, "{report:?}");
     client.message("root@client.test", &["b@sink.test"], "Subject: plain\r\n\r\nhi\r\n");
