@@ -237,7 +237,7 @@ impl<'a> Runner<'a> {
         let mut look = Look::default();
         while !self.is_stopping() {
             let is_solvent = self.pay_debts();
-            self.take_offers();
+            self.take_offers(&mut look);
             self.staff(scope);
             if is_solvent && look.may_be_repeated() && self.is_look_wanted.swap(false, Ordering::SeqCst) {
                 // A service may have begun while another run had the lead.
@@ -273,7 +273,7 @@ impl<'a> Runner<'a> {
             let most = if until == Until::Stopped { Some(wait.unwrap_or(often).min(often)) } else { wait };
             let is_holding_back = self.lanes.iter().any(Lane::is_holding_back);
             let most = if is_holding_back { Some(most.unwrap_or(lane::HURRY).min(lane::HURRY)) } else { most };
-            match self.alarm.wait(most) {
+            match if is_wanted { self.alarm.rest(most) } else { self.alarm.wait(most) } {
                 Woken::Files => self.is_look_wanted.store(true, Ordering::SeqCst),
                 Woken::Time if !is_holding_back => self.is_look_wanted.store(true, Ordering::SeqCst),
                 Woken::Time | Woken::Ring => {}
@@ -283,9 +283,15 @@ impl<'a> Runner<'a> {
         None
     }
 
-    fn take_offers(&self) {
-        for (id, account) in std::mem::take(&mut *lock(&self.inbox)) {
-            self.lane(&account).offer(id);
+    /// What was handed over and nobody takes for now waits in the queue with the rest.
+    fn take_offers(&self, look: &mut Look) {
+        let offers = std::mem::take(&mut *lock(&self.inbox));
+        for (id, name) in offers {
+            let lane = self.lane(&name);
+            match lane.account.and_then(|account| self.paused_until(account, self.now())) {
+                Some(end) => look.expect(end),
+                None => lane.offer(id),
+            }
         }
     }
 

@@ -57,16 +57,28 @@ impl Alarm {
 
     /// Waits until it rings, for `most` at the most.
     pub fn wait(&self, most: Option<Duration>) -> Woken {
+        self.listen(most, self.watch.as_ref())
+    }
+
+    /// The same for who looks at the directory after it anyway: no file that comes wakes it, and those that came are taken as heard.
+    pub fn rest(&self, most: Option<Duration>) -> Woken {
+        let woken = self.listen(most, None);
+        self.hush(false, true);
+        woken
+    }
+
+    fn listen(&self, most: Option<Duration>, watch: Option<&OwnedFd>) -> Woken {
         let most = most.map(|most| Timespec {
             tv_sec: i64::try_from(most.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: most.subsec_nanos().into(),
         });
         let mut ears = vec![PollFd::new(&self.ear, PollFlags::IN)];
-        ears.extend(self.watch.iter().map(|watch| PollFd::new(watch, PollFlags::IN)));
+        ears.extend(watch.map(|watch| PollFd::new(watch, PollFlags::IN)));
         // An interrupted wait is one that was short.
         let rung = poll(&mut ears, most.as_ref()).unwrap_or(0);
-        let has_files = ears.get(1).is_some_and(|watch| !watch.revents().is_empty());
-        self.hush();
+        let is_ready = |at: usize| rung > 0 && ears.get(at).is_some_and(|ear| !ear.revents().is_empty());
+        let (has_ring, has_files) = (is_ready(0), is_ready(1));
+        self.hush(has_ring, has_files);
         match rung {
             0 => Woken::Time,
             _ if has_files => Woken::Files,
@@ -75,10 +87,10 @@ impl Alarm {
     }
 
     /// Takes what has rung so far as heard.
-    fn hush(&self) {
+    fn hush(&self, has_ring: bool, has_files: bool) {
         let mut heard = [0; 4096];
-        while (&self.ear).read(&mut heard).is_ok_and(|n| n == heard.len()) {}
-        if let Some(watch) = &self.watch {
+        while has_ring && (&self.ear).read(&mut heard).is_ok_and(|n| n == heard.len()) {}
+        if let Some(watch) = self.watch.as_ref().filter(|_| has_files) {
             while rustix::io::read(watch, &mut heard).is_ok_and(|n| n > 0) {}
         }
     }
@@ -129,6 +141,11 @@ mod tests {
             alarm.ring();
         }
         alarm.wait(None);
+        assert_eq!(alarm.wait(Some(Duration::ZERO)), Woken::Time);
+        // Who looks at the files after its rest is neither woken by them nor told of them again.
+        fs::write(queue.join("other"), "").unwrap();
+        fs::rename(queue.join("other"), queue.join("file")).unwrap();
+        assert_eq!(alarm.rest(Some(Duration::ZERO)), Woken::Time);
         assert_eq!(alarm.wait(Some(Duration::ZERO)), Woken::Time);
         fs::remove_dir_all(&queue).unwrap();
         assert_eq!(alarm.wait(None), Woken::Files);

@@ -1,10 +1,10 @@
 //! Do many at once get their answers, each message exactly once?
 
-use std::{collections::BTreeSet, os::unix::net::UnixStream, sync::Barrier, thread};
+use std::{collections::BTreeSet, fs, net::TcpListener, os::unix::net::UnixStream, sync::Barrier, thread};
 
 use crate::{
     client::Client,
-    common::barrier::at_once,
+    common::{barrier::at_once, say},
     kit::{Service, arrive, can_be_others, sink, text},
 };
 
@@ -34,6 +34,40 @@ fn fifty_at_once_hand_in_ten_messages_each_and_none_is_lost_or_doubled() {
     assert_eq!(arrived.iter().collect::<BTreeSet<_>>().len(), clients * each);
     service.ends();
     assert_eq!(service.waiting(), 0);
+}
+
+#[test]
+fn where_no_account_works_the_queue_is_not_gone_through_whenever_a_message_comes() {
+    if std::process::Command::new("strace").arg("-V").output().is_err() {
+        assert!(std::env::var_os("CI").is_none(), "strace is not installed");
+        return say("SKIPPED: who looks at the queue: strace is not installed");
+    }
+    let gone = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = gone.local_addr().unwrap();
+    drop(gone);
+    let mut service = Service::new(address, "");
+    let trace = service.scratch.path().join("trace");
+    let words = ["strace", "-D", "-f", "-q", "-e", "trace=newfstatat", "-o", trace.to_str().unwrap()];
+    service.wrapper = words.map(str::to_owned).to_vec();
+    let service = service.start();
+    let mut client = service.client();
+    client.hello();
+    client.message("root", &["you@sink.test"], "Subject: first\r\n\r\nhi\r\n");
+    service.until_logged("deferred");
+    let each = 40;
+    let ids: Vec<String> =
+        (0..each).map(|n| client.message("root", &["you@sink.test"], &format!("Subject: {n}\r\n\r\nhi\r\n"))).collect();
+    service.ends();
+    // Whoever traces it ends after it.
+    let calls = loop {
+        let calls = fs::read_to_string(&trace).unwrap();
+        if calls.lines().last().is_some_and(|line| line.contains("+++ exited with 0 +++")) {
+            break calls;
+        }
+    };
+    let looks = calls.lines().filter(|line| ids.iter().any(|id| line.contains(&format!("\"{id}\"")))).count();
+    assert!(looks < each, "{looks} looks at {each} messages that nobody can send");
+    assert_eq!(service.waiting(), each + 1);
 }
 
 #[test]

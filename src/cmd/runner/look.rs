@@ -53,6 +53,11 @@ impl Look {
         self.ended.map_or(Duration::ZERO, |ended| (self.cost * SHARE).saturating_sub(ended.elapsed()))
     }
 
+    /// Something is due then.
+    pub(super) fn expect(&mut self, due: Timestamp) {
+        self.next = Some(self.next.map_or(due, |next| next.min(due)));
+    }
+
     /// How long to wait for others to be done with what they work on.
     pub(super) fn others(&self) -> Duration {
         (SHORT / 5).saturating_mul(1 << self.idle.min(16)).min(LONG)
@@ -75,18 +80,26 @@ impl Runner<'_> {
         lock(&self.skipped).clear();
         lock(&self.busy).clear();
         self.hear_of_pauses();
-        let mut next = None;
+        let mut look = Look { acted, idle, is_partial, ..Look::default() };
         match self.setting.spool.names(Place::Queue) {
-            Ok(names) => {
-                for found in names.take_while(|_| !self.is_stopping()) {
-                    let due = self.meet(found);
-                    next = [next, due].into_iter().flatten().min();
-                    self.staff(scope);
-                }
-            }
+            Ok(names) => self.meet_all(names, scope, &mut look),
             Err(error) => self.complain(None, &error),
         }
-        Look { ended: Some(Instant::now()), cost: begun.elapsed(), next, acted, idle, is_partial }
+        Look { ended: Some(Instant::now()), cost: begun.elapsed(), ..look }
+    }
+
+    /// Hands what is due to the lanes, as long as any account works: where none does, nothing is gained by going through a long queue.
+    fn meet_all<'s>(&'s self, mut names: impl Iterator<Item = Found>, scope: &'s Scope<'s, '_>, look: &mut Look) {
+        while !self.is_stopping() {
+            if let Some(end) = self.end_of_all_pauses(self.now()) {
+                return look.expect(end);
+            }
+            let Some(found) = names.next() else { return };
+            if let Some(due) = self.meet(found) {
+                look.expect(due);
+            }
+            self.staff(scope);
+        }
     }
 
     /// Hands one message to its lane, if it is due; when it is, if not.
@@ -101,9 +114,6 @@ impl Runner<'_> {
         let now = self.now();
         if !self.wish.now && !self.is_due(waiting.due, now) {
             return Some(waiting.due);
-        }
-        if let Some(end) = self.end_of_all_pauses(now) {
-            return Some(end);
         }
         let lane = match self.lanes.as_slice() {
             [only, _homeless] => only,
