@@ -173,6 +173,8 @@ impl Session {
         };
         if implicit {
             session.out.ask(Action::Handshake);
+        } else if session.is_among_ourselves() {
+            session.say_hello();
         }
         session
     }

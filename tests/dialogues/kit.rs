@@ -17,6 +17,7 @@ use sealpost::{
     },
     smtp::{
         client::{Action, Plan, Report, Session},
+        command::Handover,
         sasl::{Choice, Credentials, Mechanism, Secret},
     },
 };
@@ -100,6 +101,12 @@ impl Setup {
 
     pub(crate) fn implicit(mut self) -> Self {
         self.plan.demand.start = Start::Implicit;
+        self
+    }
+
+    /// The peer is the service of this machine.
+    pub(crate) fn among_ourselves(mut self) -> Self {
+        self.plan.handover = Some(Handover { account: None, default_sender: true });
         self
     }
 

@@ -45,6 +45,33 @@ fn a_server_that_knows_only_helo_gets_the_mail_in_lock_step() {
 }
 
 #[test]
+fn the_service_of_this_machine_is_not_waited_for_before_ehlo_and_may_turn_us_away_all_the_same() {
+    let report = setup().among_ourselves().play(
+        "C: EHLO me.test
+         S: 220 localhost
+         S: 250-localhost
+         S: 250 CHUNKING
+         C: MAIL FROM:<me@a.test>
+         S: 250 ok
+         C: RCPT TO:<you@b.test>
+         S: 250 ok
+         C: BDAT 18 LAST
+         C: Subject: x
+         C:
+         C: hi
+         S: 250 2.0.0 queued as 1
+         C: QUIT",
+    );
+    assert_eq!(report.outcomes[0].fate, Fate::Accepted);
+    let report = setup().among_ourselves().play(
+        "C: EHLO me.test
+         S: 421 4.3.2 too many",
+    );
+    let problem = report.problem.unwrap();
+    assert_eq!((problem.fate, problem.reply.unwrap().code), (Fate::Deferred, 421));
+}
+
+#[test]
 fn with_chunking_a_small_message_is_one_flight() {
     let report = setup().to(&["you@b.test", "two@b.test"]).play(&format!(
         "{}

@@ -28,15 +28,26 @@ const CHALLENGES: u8 = 8;
 impl Session {
     pub(super) fn on_greeting(&mut self, reply: &Reply) {
         match reply.code {
+            220 if self.is_among_ourselves() => self.state = State::Hello,
             220 => self.hello(),
             _ if reply.is_positive() || reply.code / 100 == 3 => self.violated(&format!("the server greeted with {reply}"), None),
             _ => self.rejected("the connection", reply, Exit::Unavailable),
         }
     }
 
+    /// Whether the peer is the service of this machine: it reads what was said before it greeted, and each wait is two switches of
+    /// processes, so EHLO does not wait for the greeting (as it would have to elsewhere, RFC 5321 4.3.1).
+    pub(super) fn is_among_ourselves(&self) -> bool {
+        self.plan.handover.is_some()
+    }
+
     pub(super) fn hello(&mut self) {
-        let verb = if self.plan.lmtp { "LHLO" } else { "EHLO" };
         self.state = State::Hello;
+        self.say_hello();
+    }
+
+    pub(super) fn say_hello(&mut self) {
+        let verb = if self.plan.lmtp { "LHLO" } else { "EHLO" };
         self.command(&format!("{verb} {}", self.plan.hello));
     }
 
