@@ -307,7 +307,8 @@ impl<'a> Delivery<'a> {
         let mut tell = |outcomes: &[Outcome]| self.settle_or_fail(outcomes);
         let settled = is_told.then_some(&mut tell as _);
         let unfinished = Unfinished::default();
-        Pump { link, connector, timeouts, narrator, unfinished, until: None, witness: None, settled }.run(session, content)
+        Pump { link, connector: Some(connector), timeouts, narrator, unfinished, until: None, witness: None, settled }
+            .run(session, content)
     }
 
     /// Writes down what became of a message on a connection.

@@ -12,6 +12,7 @@ use std::{
 };
 
 use rustix::{
+    buffer::spare_capacity,
     event::{PollFd, PollFlags, Timespec, poll},
     net::sockopt,
 };
@@ -19,6 +20,9 @@ use zeroize::Zeroize as _;
 
 use super::tls::{Broken, Handshake};
 use crate::{mail::policy::Reach, smtp::client::Flight};
+
+/// Octets that are read at once: replies are short, and memory that is not touched costs nothing.
+const PIECE: usize = 4096;
 
 /// Most octets that are kept of a server that talks while we write.
 const EARLY_LIMIT: usize = 64 * 1024;
@@ -62,14 +66,25 @@ pub struct Link {
     socket: Socket,
     peer: Option<SocketAddr>,
     tls: Option<Box<Handshake>>,
+    /// What was heard and nobody took.
     early: Vec<u8>,
-    buffer: Vec<u8>,
+    /// What was taken last.
+    taken: Vec<u8>,
+    /// Where TLS puts what it opens.
+    clear: Vec<u8>,
 }
 
 impl Link {
     /// Wraps a connected, non-blocking stream socket; `peer` is `None` for a unix socket.
     pub fn new(fd: OwnedFd, peer: Option<SocketAddr>) -> Self {
-        Self { socket: Socket { fd, tcp: peer.is_some() }, peer, tls: None, early: Vec::new(), buffer: Vec::new() }
+        Self {
+            socket: Socket { fd, tcp: peer.is_some() },
+            peer,
+            tls: None,
+            early: Vec::new(),
+            taken: Vec::new(),
+            clear: Vec::new(),
+        }
     }
 
     /// The address at the other end; `None` for a unix socket.
@@ -198,7 +213,8 @@ impl Link {
     /// Overwrites what was heard, where that held secrets.
     pub(super) fn wipe(&mut self) {
         self.early.zeroize();
-        self.buffer.zeroize();
+        self.taken.zeroize();
+        self.clear.zeroize();
     }
 
     /// Nothing has been read that nobody took: what must hold before a handshake begins (RFC 3207 6).
@@ -236,23 +252,21 @@ impl Link {
 
     /// Moves what the socket has into `early`; whether anything is there.
     fn read_available(&mut self) -> Result<bool, Lost> {
-        self.buffer.resize(16 * 1024, 0);
         let Some(handshake) = &mut self.tls else {
-            return match self.socket.read(&mut self.buffer) {
+            self.early.reserve(PIECE);
+            return match self.socket.read_behind(&mut self.early) {
                 Ok(0) => Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
-                Ok(n) => {
-                    self.early.extend_from_slice(&self.buffer[..n]);
-                    Ok(true)
-                }
+                Ok(_) => Ok(true),
                 Err(error) => would_block(error).map(|()| !self.early.is_empty()),
             };
         };
+        self.clear.resize(PIECE, 0);
         // Records without content (tickets, key updates) may come without end: the caller looks at its deadline in between.
         for _ in 0..FRUITLESS_READS {
-            match handshake.open(&mut self.buffer) {
+            match handshake.open(&mut self.clear) {
                 Ok(0) => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
                 Ok(n) => {
-                    self.early.extend_from_slice(&self.buffer[..n]);
+                    self.early.extend_from_slice(&self.clear[..n]);
                     return Ok(true);
                 }
                 Err(error) => would_block(error)?,
@@ -267,9 +281,9 @@ impl Link {
     }
 
     fn take_early(&mut self) -> &[u8] {
-        std::mem::swap(&mut self.early, &mut self.buffer);
+        std::mem::swap(&mut self.early, &mut self.taken);
         self.early.clear();
-        &self.buffer
+        &self.taken
     }
 }
 
@@ -283,6 +297,11 @@ impl Socket {
     /// Waits for one of `flags`, or an error condition, which the next read or write then shows.
     fn wait(&self, flags: PollFlags, deadline: Instant) -> Result<PollFlags, Lost> {
         wait_for(self.fd.as_fd(), flags, deadline)
+    }
+
+    /// Reads once into the room that `octets` has left.
+    fn read_behind(&self, octets: &mut Vec<u8>) -> io::Result<usize> {
+        Ok(rustix::io::retry_on_intr(|| rustix::io::read(&self.fd, spare_capacity(octets)))?)
     }
 
     /// Before a wait: a server whose Nagle algorithm holds its reply until our acknowledgement must not wait for the delayed one.

@@ -96,7 +96,7 @@ pub fn run(mut link: Link, connector: &Connector, patience: Patience, plan: Plan
     let Patience { timeouts, until } = patience;
     let mut pump = Pump {
         link: &mut link,
-        connector,
+        connector: Some(connector),
         timeouts,
         narrator: &narrator,
         unfinished: Unfinished::default(),

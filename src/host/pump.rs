@@ -44,8 +44,8 @@ pub type Settled<'a> = dyn FnMut(&[Outcome]) -> io::Result<()> + 'a;
 pub struct Pump<'a> {
     /// The connection.
     pub link: &'a mut Link,
-    /// Makes handshakes.
-    pub connector: &'a Connector,
+    /// Makes handshakes; `None` where no session will ask for one.
+    pub connector: Option<&'a Connector>,
     /// How long everything may take.
     pub timeouts: Timeouts,
     /// Who tells the terminal.
@@ -149,7 +149,11 @@ impl Pump<'_> {
             return None;
         }
         let deadline = self.deadline(self.timeouts.handshake);
-        let started = self.connector.start().map_err(|error| Broken::Failed(error.summary()));
+        let Some(connector) = self.connector else {
+            session.unsealed("nothing is ready for TLS");
+            return None;
+        };
+        let started = connector.start().map_err(|error| Broken::Failed(error.summary()));
         let sealed = started.and_then(|handshake| self.link.seal(handshake, deadline));
         match sealed {
             Ok(handshake) => {
@@ -165,7 +169,7 @@ impl Pump<'_> {
             }
             Err(broken) => {
                 self.narrator.note(&format!("TLS handshake failed: {broken}"));
-                match (broken, self.connector.refusal()) {
+                match (broken, connector.refusal()) {
                     (Broken::Failed(why), None) => session.unsealed(&why),
                     (Broken::Failed(why), Some(before)) => {
                         session.unsealed(&format!("{why}; on the connection before: {}", before.detail));

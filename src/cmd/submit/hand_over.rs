@@ -13,7 +13,6 @@ use crate::{
         config::{Account, Config},
         net::Link,
         pump::Pump,
-        tls::{Connector, Known},
     },
     mail::{
         address::Address,
@@ -39,13 +38,13 @@ impl Desk<'_> {
     /// Gives the message to the service, which logs what becomes of it; nothing is said or logged here when it has taken it.
     pub(super) fn hand_over(&self, config: &Config, link: &mut Link, ready: &mut Ready<'_>) -> Result<(), Error> {
         let called = if self.begun.elapsed() > door::PATIENT { door::again(ready.account, link) } else { Ok(()) };
-        let mut told = called.and_then(|()| self.tell_service(config, link, ready));
+        let mut told = called.map(|()| self.tell_service(config, link, ready));
         let (until, mut turns) = (Instant::now() + LINE, 0);
         while matches!(told, Ok((_, true))) && Instant::now() < until {
             self.narrator.note("the service has no room for one client more: waiting in line");
             turns += 1;
             thread::sleep(TURN.after(turns, chance(self.world)));
-            told = door::again(ready.account, link).and_then(|()| self.tell_service(config, link, ready));
+            told = door::again(ready.account, link).map(|()| self.tell_service(config, link, ready));
         }
         let error = match told {
             Ok((delivered, _)) => match exit_code(&delivered.outcomes) {
@@ -61,14 +60,13 @@ impl Desk<'_> {
 
     /// Accepted means that it is safe in the service's queue. Who we are the service knows by itself. And whether it had no room for us
     /// (421), before anything was said of the message.
-    fn tell_service(&self, config: &Config, link: &mut Link, ready: &mut Ready<'_>) -> Result<(Delivered, bool), Error> {
+    fn tell_service(&self, config: &Config, link: &mut Link, ready: &mut Ready<'_>) -> (Delivered, bool) {
         let (account, narrator): (&Account, _) = (ready.account, &self.narrator);
         narrator.note(&format!("handing the message to the service at {}", account.target));
-        let connector = Connector::new(&account.tls, &account.target, Known::Nothing)?;
         let plan = Plan {
             server: account.target.to_string(),
             lmtp: false,
-            hello: self.world.host_name(),
+            hello: "localhost".to_owned(),
             demand: account.tls.demand,
             prior: Prior::default(),
             credentials: None,
@@ -82,7 +80,7 @@ impl Desk<'_> {
         let timeouts = config.limits.timeouts;
         let mut pump = Pump {
             link,
-            connector: &connector,
+            connector: None,
             timeouts,
             narrator,
             unfinished: crate::host::narrate::Unfinished::default(),
@@ -93,6 +91,6 @@ impl Desk<'_> {
         pump.run(&mut session, &mut ready.message);
         let report = session.report();
         let is_turned_away = report.met.is_none() && report.problem.iter().any(|p| p.reply.as_ref().is_some_and(|r| r.code == 421));
-        Ok((Delivered::of_session(account, report), is_turned_away))
+        (Delivered::of_session(account, report), is_turned_away)
     }
 }

@@ -15,6 +15,6 @@ impl Config {
 /// The system's place for root, except with a configuration of root's own; else the caller's state directory, where it has one.
 pub(super) fn state(origin: &Origin, world: &dyn World, system: &Path) -> Option<PathBuf> {
     let usual = || world.config_dir().map(|directory| directory.join(names::FILE));
-    let is_own = matches!(origin, Origin::File(path) if usual().as_ref() == Some(path));
-    if world.is_system() && !is_own { Some(system.to_owned()) } else { world.state_dir() }
+    let is_own = || matches!(origin, Origin::File(path) if path.ends_with(names::FILE) && usual().as_ref() == Some(path));
+    if world.is_system() && !is_own() { Some(system.to_owned()) } else { world.state_dir() }
 }
