@@ -111,11 +111,12 @@ pub struct Runner<'a> {
     skipped: Mutex<HashSet<Id>>,
     /// The same, because others work on them.
     busy: Mutex<HashSet<Id>>,
-    /// Messages that were worked on.
+    /// Messages that were worked on; not those that had to be skipped, for which another look would change nothing.
     acted: AtomicU64,
     is_look_wanted: AtomicBool,
     is_stopping: AtomicBool,
-    last_words: Mutex<String>,
+    /// What was complained of since the last sweep.
+    said: Mutex<HashSet<String>>,
     swept: Mutex<Option<Instant>>,
 }
 
@@ -123,6 +124,8 @@ pub struct Runner<'a> {
 const INBOX: usize = 1024;
 /// What is remembered of skipped messages, at the most.
 const SKIPPED: usize = 10_000;
+/// Complaints that are remembered, at the most.
+const SAID: usize = 1000;
 /// A service looks at its queue this often, whatever wakes it besides.
 const OFTEN: Duration = Duration::from_secs(60);
 /// And so often where the system does not tell of files that come.
@@ -161,7 +164,7 @@ impl<'a> Runner<'a> {
             acted: AtomicU64::new(0),
             is_look_wanted: AtomicBool::new(true),
             is_stopping: AtomicBool::new(false),
-            last_words: Mutex::default(),
+            said: Mutex::default(),
             swept: Mutex::default(),
         })
     }
@@ -320,16 +323,26 @@ impl<'a> Runner<'a> {
         self.is_stopping.load(Ordering::SeqCst)
     }
 
+    /// A message is being worked on: what was passed over meanwhile may have its turn now.
+    fn has_acted(&self) {
+        self.acted.fetch_add(1, Ordering::SeqCst);
+    }
+
     fn now(&self) -> Timestamp {
         self.setting.world.timestamp()
     }
 
-    /// Tells the log, and whoever reads standard error, what keeps a message, or the run; the same words once.
+    /// Tells the log, and whoever reads standard error, what keeps a message, or the run; the same words once an hour: what keeps one
+    /// message mostly keeps others, and all of them are met again at every look.
     fn complain(&self, message: Option<(Id, &Entry)>, error: &Error) {
-        let words = error.summary();
-        if std::mem::replace(&mut *lock(&self.last_words), words.clone()) == words {
+        let mut said = lock(&self.said);
+        if said.len() >= SAID {
+            said.clear();
+        }
+        if !said.insert(error.summary()) {
             return;
         }
+        drop(said);
         let id = message.map_or_else(|| Id::new(self.now(), [0; 10]), |(id, _)| id);
         let status = Status::Deferred;
         let happening = Happening { event: Event::Queue, status, account: None, recipients: &[], error: Some(error) };
@@ -340,6 +353,11 @@ impl<'a> Runner<'a> {
         let span = Span { end: self.now(), took: Duration::ZERO };
         self.log(&Record::happened(span, &submission, &happening));
         complain("sealpost", ErrorMode::Print, error);
+    }
+
+    /// What still is as it was is said again.
+    fn complain_anew(&self) {
+        lock(&self.said).clear();
     }
 
     fn log(&self, record: &Record) {

@@ -75,6 +75,8 @@ pub(super) struct Transaction {
     answered: Vec<Reply>,
     /// A reply to the last word came (LMTP gives several).
     answered_end: bool,
+    /// The server took a recipient of a message whose MAIL it had refused.
+    took_in_vain: bool,
     /// The data was left unfinished.
     broke_off: bool,
     problem: Option<String>,
@@ -117,6 +119,7 @@ impl Transaction {
             last_word: LastWord::Unsaid,
             answered: Vec::new(),
             answered_end: false,
+            took_in_vain: false,
             broke_off: false,
             problem: None,
         };
@@ -286,6 +289,7 @@ impl Transaction {
         self.taken.clear();
         self.answered.clear();
         self.answered_end = false;
+        self.took_in_vain = false;
         self.last_word = LastWord::Unsaid;
         if self.batch.is_empty() {
             self.stage = Stage::Closed;

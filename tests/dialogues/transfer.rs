@@ -249,6 +249,15 @@ fn a_354_for_nobody_is_answered_with_an_empty_message() {
 }
 
 #[test]
+fn a_server_that_refuses_mail_and_takes_the_recipient_all_the_same_gets_no_empty_message_for_it() {
+    let report = setup().play(&format!(
+        "{}C: MAIL FROM:<me@a.test>\nC: RCPT TO:<you@b.test>\nC: DATA\nS: 451 later\nS: 250 ok\nS: 354 go",
+        greeted(&["PIPELINING"])
+    ));
+    assert_eq!((report.outcomes[0].fate, report.outcomes[0].exit), (Fate::Deferred, Exit::TempFail));
+}
+
+#[test]
 fn the_null_sender_stays_null() {
     let mut bounce = setup();
     bounce.envelope.sender = sealpost::mail::address::ReversePath::Null;

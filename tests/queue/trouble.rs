@@ -180,3 +180,25 @@ fn a_process_that_may_open_nothing_more_ends_and_loses_nothing() {
         assert_eq!((arrived(&sink).len(), files(&sealpost, "queue").len()), (1, 0), "{nth}: {first:?}, then {second:?}");
     }
 }
+
+#[test]
+fn a_disk_without_room_for_a_note_keeps_no_run_going_and_is_said_once_for_each_message() {
+    if !has("strace") || !has("timeout") {
+        return;
+    }
+    let sink = kit::sink(&[]);
+    let mut sealpost = client(sink.address.port(), ALWAYS, "");
+    let _alone = alone(&sealpost);
+    for _ in 0..2 {
+        silent(&send(&sealpost, &["one@sink.test", "two@sink.test"]));
+    }
+    let words = ["timeout", "20", "strace", "-f", "-qq", "-o", "/dev/null", "-e", "inject=fallocate:error=ENOSPC"];
+    sealpost.wrapper = words.map(str::to_owned).to_vec();
+    let run = drain(&sealpost);
+    let said = run.stderr.matches("making room for what becomes of").count();
+    assert_eq!((run.code, said, run.records.len()), (0, 2, 2), "{run:?}");
+    assert_eq!((arrived(&sink).len(), files(&sealpost, "queue").len()), (0, 2));
+    sealpost.wrapper.clear();
+    drain(&sealpost);
+    assert_eq!((arrived(&sink).len(), files(&sealpost, "queue").len()), (2, 0));
+}

@@ -58,7 +58,7 @@ impl Delivery<'_> {
         log: Logged<'_>,
         begun: Instant,
     ) {
-        self.attempts += 1;
+        self.attempts = self.attempts.saturating_add(1);
         let report = log.report;
         let protection = match (report.and_then(|r| r.met.as_ref()), log.finding) {
             (Some(met), _) => Protection::Met(met),

@@ -196,6 +196,7 @@ impl Runner<'_> {
             return;
         }
         *swept = Some(Instant::now());
+        self.complain_anew();
         let now = self.now();
         let kept = SignedDuration::try_from(self.setting.config.queue.keep_failed).unwrap_or(SignedDuration::MAX);
         let failed_before = now.checked_sub(kept).unwrap_or(Timestamp::MIN);

@@ -99,6 +99,7 @@ impl<'a> Runner<'a> {
 
     /// A message of an account that the configuration does not have (any more).
     pub(super) fn postpone(&self, claim: Box<Claim<'a>>) {
+        self.has_acted();
         let name = &claim.entry.head.account;
         let doing = format!("sending message {} of the queue", claim.id);
         let error = Error::new(Exit::TempFail, doing, format!("the configuration has no account {name} any more"))

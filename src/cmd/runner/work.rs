@@ -1,6 +1,6 @@
 //! What does a worker of a lane do with each message? (claim, attempt, and what became of it)
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::time::Duration;
 
 use super::{
     Runner, SHORT,
@@ -77,7 +77,6 @@ impl<'a> Runner<'a> {
         if !self.is_wanted(&claim) {
             return self.skip(id);
         }
-        self.acted.fetch_add(1, Ordering::SeqCst);
         match lane.account {
             Some(account) => drop(self.attempt(claim, account, Some(lane), kept)),
             None => self.postpone(claim),
@@ -103,6 +102,7 @@ impl<'a> Runner<'a> {
         let entry = claim.entry.clone();
         let envelope = entry.waiting();
         if envelope.recipients.is_empty() {
+            self.has_acted();
             self.settle(claim, Step::new(&entry, entry.state.clone()));
             return None;
         }
@@ -115,6 +115,7 @@ impl<'a> Runner<'a> {
                 return None;
             }
         };
+        self.has_acted();
         let setting = self.setting;
         let submission = entry.head.submission(claim.id);
         let sender = |account: &Account| sender::of(setting.world, setting.config, &entry.head, account);

@@ -66,6 +66,8 @@ impl Transaction {
         if reply.is_positive() {
             if self.ledger.is_open(index) {
                 self.taken.push(index);
+            } else {
+                self.took_in_vain = true;
             }
         } else if is_too_many(reply) && !self.taken.is_empty() {
             // Room is made by the next MAIL (RFC 5321 4.5.3.1.10): left undecided, so it is in the next batch.
@@ -130,6 +132,8 @@ impl Transaction {
         }
         match self.stage {
             Stage::Envelope if self.taken.is_empty() || !self.terms.server.chunking => self.next_batch(out),
+            // A 354 for somebody whom the server has and we gave up: the dot would send them an empty message.
+            Stage::Invited if self.taken.is_empty() && self.took_in_vain => self.break_off(out),
             // A 354 for nobody: the empty data is the only way out that keeps the connection.
             Stage::Invited if self.taken.is_empty() => {
                 self.stage = Stage::Ended;
@@ -145,6 +149,10 @@ impl Transaction {
     /// The message was refused while it was being sent: there is no way to stop in the middle but to leave.
     fn give_up(&mut self, reply: &Reply, out: &mut Outbox) {
         self.refuse_all(reply, Exit::DataErr);
+        self.break_off(out);
+    }
+
+    fn break_off(&mut self, out: &mut Outbox) {
         self.awaited.clear();
         self.broke_off = true;
         self.stage = Stage::Closed;
