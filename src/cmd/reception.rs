@@ -27,6 +27,7 @@ use crate::{
         list::Mailbox,
         policy::Request,
         recipients::Wish,
+        stray::Stray,
     },
     smtp::server::{Promise, Recipient, Transaction},
 };
@@ -60,6 +61,8 @@ pub struct Reception<'a> {
     config: &'a Config,
     host: Host,
     temp_dir: Option<PathBuf>,
+    /// The name of the sender, where it is not the caller's own.
+    full_name: Option<&'a str>,
     domain: MailDomain<'a>,
     directory: OnceCell<Directory>,
 }
@@ -81,6 +84,7 @@ pub struct Parcel<'a> {
     id: Id,
     origin: Origin<'a>,
     envelope: Envelope,
+    strays: Vec<Stray>,
     intake: Result<Intake, Error>,
 }
 
@@ -95,6 +99,8 @@ pub struct Received<'a> {
     pub asked: Option<ReversePath>,
     /// From whom to whom.
     pub envelope: Envelope,
+    /// What was to be a recipient, and is no address: the sender is to be told.
+    pub strays: Vec<Stray>,
     /// Its octets, as they are to leave.
     pub message: Message,
     /// Its Message-ID with the angle brackets.
@@ -105,7 +111,13 @@ impl<'a> Reception<'a> {
     /// A reception for the caller that `world` tells of. What does not stay in memory goes to `temp_dir` first.
     pub fn new(world: &'a dyn World, config: &'a Config, host: Host, temp_dir: Option<PathBuf>) -> Self {
         let domain = MailDomain::new(world, config);
-        Self { world, config, host, temp_dir, domain, directory: OnceCell::new() }
+        Self { world, config, host, temp_dir, full_name: None, domain, directory: OnceCell::new() }
+    }
+
+    /// The same where a From that is missing gets this name.
+    #[must_use]
+    pub fn named(self, full_name: Option<&'a str>) -> Self {
+        Self { full_name, ..self }
     }
 
     /// Finds the account and the sender that a MAIL means.
@@ -159,7 +171,8 @@ impl<'a> Reception<'a> {
         let request = if transaction.requiretls { Request::Require } else { Request::Nothing };
         let envelope = Envelope { sender: origin.sender.clone(), recipients, dsn, request };
         let options = Options { limit: self.config.limits.message_size, ignore_dots: true, temp_dir: self.temp_dir.clone() };
-        Ok(Parcel { id: self.name(), origin, envelope, intake: Ok(Intake::new(&options)) })
+        let strays = transaction.strays.clone();
+        Ok(Parcel { id: self.name(), origin, envelope, strays, intake: Ok(Intake::new(&options)) })
     }
 
     /// A name for a message, or for what became of the attempt to hand one in.
@@ -234,12 +247,13 @@ impl<'a> Parcel<'a> {
             world: reception.world,
             domain: &reception.domain,
             id: self.id,
-            full_name: None,
+            full_name: reception.full_name,
             gateway: false,
             trace: trace.as_deref(),
         };
         let (message, message_id) = completer.complete(draft, account, &sender).map_err(refused)?;
-        Ok(Received { id: self.id, account, asked, envelope: self.envelope, message, message_id })
+        let Self { id, envelope, strays, .. } = self;
+        Ok(Received { id, account, asked, envelope, strays, message, message_id })
     }
 }
 

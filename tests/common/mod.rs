@@ -16,8 +16,9 @@ use std::{
     io::Write,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Child, Command, Output, Stdio},
     sync::{
+        PoisonError, RwLock, RwLockWriteGuard,
         atomic::{AtomicU32, Ordering},
         mpsc,
     },
@@ -29,6 +30,8 @@ use serde_json::Value;
 
 /// No run of the binary may take longer, whatever a server does.
 const LIMIT: Duration = Duration::from_secs(10);
+/// But for each octet of its input, which a busy machine may take its time for.
+const OCTET: Duration = Duration::from_micros(4);
 
 /// The libraries for TLS that are built in.
 pub(crate) const BACKENDS: &[&str] = if cfg!(feature = "native-tls") { &["rustls", "native-tls"] } else { &["rustls"] };
@@ -99,10 +102,30 @@ pub(crate) fn binary() -> PathBuf {
     env::var_os("SEALPOST_BIN").map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_sealpost")), PathBuf::from)
 }
 
+/// Shared while a process begins, and had alone by who lets a lock of this process go; see [`begin`].
+static BEGINNINGS: RwLock<()> = RwLock::new(());
+
+/// Starts a program. Until it has become that, it has the descriptors of this process, and with them the locks of whatever test runs beside:
+/// one that is let go under [`nobody_begins`] is free.
+pub(crate) fn begin(command: &mut Command) -> Child {
+    let _shared = BEGINNINGS.read().unwrap_or_else(PoisonError::into_inner);
+    command.spawn().unwrap()
+}
+
+/// As long as this is held, no program is on its way into being.
+pub(crate) fn nobody_begins() -> RwLockWriteGuard<'static, ()> {
+    BEGINNINGS.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Starts a program and waits for its end; what it wrote.
+pub(crate) fn outcome(command: &mut Command) -> Output {
+    begin(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped())).wait_with_output().unwrap()
+}
+
 /// Copies the binary to a place from which it is run. By another process: a descriptor that writes it could be inherited by the child of
 /// another test, and then the file is busy.
 pub(crate) fn install(at: &Path) {
-    assert!(Command::new("cp").arg(binary()).arg(at).status().unwrap().success());
+    assert!(begin(Command::new("cp").arg(binary()).arg(at)).wait().unwrap().success());
 }
 
 impl Sealpost {
@@ -215,20 +238,21 @@ pub(crate) fn say(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
-/// Runs with `input` on stdin; kills what is still there after [`LIMIT`].
+/// Runs with `input` on stdin; kills what is still there after [`LIMIT`] and the time for `input`.
 pub(crate) fn run(mut command: Command, input: &[u8]) -> Run {
     let started = Instant::now();
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = begin(command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()));
     let pid = rustix::process::Pid::from_child(&child);
     let mut stdin = child.stdin.take().unwrap();
+    let limit = LIMIT + OCTET * u32::try_from(input.len()).unwrap();
     let input = input.to_vec();
     // A program that does not read its input is no fault of the writer.
     let writer = thread::spawn(move || drop(stdin.write_all(&input)));
     let (tell, told) = mpsc::channel();
     thread::spawn(move || tell.send(child.wait_with_output()));
-    let Ok(output) = told.recv_timeout(LIMIT) else {
+    let Ok(output) = told.recv_timeout(limit) else {
         let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
-        panic!("still running after {LIMIT:?}: {command:?}");
+        panic!("still running after {limit:?}: {command:?}");
     };
     let output = output.unwrap();
     writer.join().unwrap();
