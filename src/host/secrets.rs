@@ -55,7 +55,7 @@ pub struct Errand<'a> {
 /// `EX_CONFIG`: it is not there, is empty, or others can read it. `EX_TEMPFAIL`: a command failed or took too long, or who gives out
 /// tokens or tickets can't be reached, or there is no ticket. `EX_NOPERM`: tokens or tickets are not given out.
 pub fn fetch(errand: &Errand<'_>) -> Result<Secret, Error> {
-    conceal();
+    private::conceal();
     match &errand.auth.source {
         SecretSource::Inline(secret) => Ok(secret.clone()),
         SecretSource::File(path) => from_file(errand, path, &Place::PASSWORD_FILE),
@@ -140,18 +140,6 @@ impl Errand<'_> {
 
     fn fault(&self, because: impl Into<String>) -> Error {
         Error::new(Exit::Config, self.doing(), because)
-    }
-}
-
-/// From now on the process leaves no core, and others of the same user can't look into it.
-pub(crate) fn conceal() {
-    // Where the system refuses there is nothing to be done about it, and a mail is not lost for that.
-    #[cfg(target_os = "linux")]
-    let _refused = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
-    #[cfg(not(target_os = "linux"))]
-    {
-        let none = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
-        let _refused = rustix::process::setrlimit(rustix::process::Resource::Core, none);
     }
 }
 
