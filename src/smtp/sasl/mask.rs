@@ -147,9 +147,15 @@ impl Form {
         let form = self.text.as_bytes();
         let last = form.len() - self.piece;
         for from in (0..last).step_by(self.piece).chain([last]) {
+            // A text may be nothing but this piece, over and over.
+            let mut covered = 0;
             find::each_pattern(&form[from..from + self.piece], text, |at| {
+                if at + self.piece <= covered {
+                    return;
+                }
                 let span = self.grown(text, from, at);
                 let span = if self.encoded { digits_around(text, span) } else { span };
+                covered = span.end;
                 if form.len() >= TELLING || stands_alone(text, &span) {
                     found.push(span);
                 }
