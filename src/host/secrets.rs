@@ -180,9 +180,12 @@ fn of_client(errand: &Errand<'_>, path: &Path) -> Result<Secret, Error> {
 
 fn from_file(errand: &Errand<'_>, path: &Path, place: &Place) -> Result<Secret, Error> {
     let text = contents(errand, path, place)?;
-    // What editors of other systems put first is no part of a password.
-    let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&text);
-    first_line(text, errand, &format!("{} holds", path.display()))
+    first_line(unmarked(&text), errand, &format!("{} holds", path.display()))
+}
+
+/// What editors of other systems put first is no part of a password.
+fn unmarked(text: &[u8]) -> &[u8] {
+    text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text)
 }
 
 /// The beginning of a file, as far as a secret may be long.
@@ -256,7 +259,7 @@ fn from_netrc(errand: &Errand<'_>) -> Result<Secret, Error> {
     if text.len() > LONGEST {
         return Err(is_wrong("is larger than 64 KiB".to_owned()));
     }
-    let text = std::str::from_utf8(&text).map_err(|_| is_wrong("is not valid UTF-8".to_owned()))?;
+    let text = std::str::from_utf8(unmarked(&text)).map_err(|_| is_wrong("is not valid UTF-8".to_owned()))?;
     let (host, user) = (errand.host(), errand.auth.user.as_str());
     let found = netrc::password(text, &host, user)
         .map_err(|fault| is_wrong(format!("can't be understood: {} (line {})", fault.because, fault.line)))?;
