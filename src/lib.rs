@@ -75,7 +75,7 @@ pub mod host {
     pub mod memory;
     pub mod narrate;
     pub mod net;
-    mod private;
+    pub mod private;
     pub mod probe;
     pub mod pump;
     pub mod replace;

@@ -25,18 +25,23 @@ fn sink(kind: Kind, faults: &[&'static str]) -> Sink {
     Sink::start(Settings { login, faults: Faults::named(faults.iter().copied()), ..Settings::default() }).unwrap()
 }
 
-/// Sends through the sink, and shows the dialogue.
-fn send(sink: &Sink, tls: &str, auth: &str) -> Run {
+/// An account at the sink.
+fn client(sink: &Sink, tls: &str, auth: &str) -> Sealpost {
     let port = sink.address.port();
     let sealpost = Sealpost::new(&format!(
         "[accounts.relay]\nhost = \"localhost\"\nport = {port}\ntls = {{ {tls}ca_file = \"ca.pem\" }}\n[accounts.relay.auth]\nuser = {USER:?}\n{auth}"
     ));
     sealpost.scratch.write("ca.pem", sink.ca_pem.as_deref().unwrap());
-    sealpost.send(&["--debug", "ok@sink.test"], MESSAGE.as_bytes())
+    sealpost
+}
+
+/// Sends through the sink, and shows the dialogue.
+fn send(sink: &Sink, tls: &str, auth: &str) -> Run {
+    client(sink, tls, auth).send(&["--debug", "ok@sink.test"], MESSAGE.as_bytes())
 }
 
 fn secret(kind: Kind, text: &str) -> String {
-    if kind == Kind::Token { format!("token_command = \"echo {text}\"\n") } else { format!("password = {text:?}\n") }
+    if kind == Kind::Token { format!("token_command = \"echo {text}\"\n") } else { format!("password = \"{text}\"\n") }
 }
 
 #[test]
@@ -61,6 +66,19 @@ fn every_mechanism_logs_in_with_the_right_secret_and_shows_it_to_nobody_else() {
             }
         }
     }
+}
+
+#[test]
+fn a_password_that_scram_has_no_place_for_goes_another_way() {
+    let password = "correct-horse-\u{1f600}";
+    let login = Some(Login { user: USER.to_owned(), password: Secret::new(password.to_owned()) });
+    let sink = Sink::start(Settings { login, ..Settings::default() }).unwrap();
+    let sealpost = client(&sink, "", &secret(Kind::Password, password));
+    let run = sealpost.send(&["ok@sink.test"], MESSAGE.as_bytes());
+    assert_eq!((run.code, run.field("/auth")), (0, "PLAIN"), "{run:?}");
+    let config = sealpost.scratch.path().join("config.toml").display().to_string();
+    let run = sealpost.command(&["check", "--json", "-C", &config], b"");
+    assert!(run.code == 0 && run.stdout.contains("\"mechanism\":\"PLAIN\""), "{run:?}");
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::{
     host::{
         config,
         import::{Below, Draft, Kind, Note, Sort, Texts, import},
-        secrets,
+        private,
         terminal::Watch,
         world::World,
     },
@@ -67,7 +67,7 @@ pub struct Options {
 /// # Errors
 /// What is there can't be read or carried over, or ours can't be written.
 pub fn run(world: &dyn World, options: &Options, out: &mut dyn Write, talk: &mut dyn Write) -> Result<Exit, Error> {
-    secrets::conceal();
+    private::conceal();
     // Before there are other threads.
     let watch = Watch::begin();
     let texts = Below(options.root.clone());

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use crate::{
     error::printable,
     mail::tls::{Facts, Standing, Verdict},
-    smtp::{client::Flight, sasl::Mask},
+    smtp::{client::Flight, reply::head, sasl::Mask},
 };
 
 /// How much is told.
@@ -78,33 +78,63 @@ impl Narrator {
         tell(&text);
     }
 
-    /// Bytes that came; `mask` takes out what nobody may see. A line is shown when all of it is there.
+    /// Bytes that came; `mask` takes out what nobody may see. A reply is shown when all of it is there.
     pub fn heard(&self, unfinished: &mut Unfinished, bytes: &[u8], mask: &Mask) {
         if self.level < Level::Debug {
             return;
         }
         unfinished.0.extend_from_slice(bytes);
-        let Some(end) = memchr::memrchr(b'\n', &unfinished.0) else { return };
-        let lines: Zeroizing<Vec<u8>> = Zeroizing::new(unfinished.0.drain(..=end).collect());
-        let mut text = String::new();
-        quote(&mut text, '<', mask.hide(&String::from_utf8_lossy(&lines)).as_bytes());
-        tell(&text);
+        let whole = unfinished.whole();
+        if whole > 0 {
+            let replies: Zeroizing<Vec<u8>> = Zeroizing::new(unfinished.0.drain(..whole).collect());
+            tell(&quoted_replies(&replies, mask, false));
+        }
     }
 
-    /// The rest of a line does not come: what there is of it is shown.
+    /// The rest of a reply does not come: what there is of it is shown.
     pub fn broke_off(&self, unfinished: &mut Unfinished, mask: &Mask) {
-        let line = std::mem::take(&mut unfinished.0);
-        if !line.is_empty() {
-            let mut text = String::new();
-            quote(&mut text, '<', mask.hide_broken_off(&String::from_utf8_lossy(&line)).as_bytes());
-            tell(&text);
+        let begun = std::mem::take(&mut unfinished.0);
+        if !begun.is_empty() {
+            tell(&quoted_replies(&begun, mask, true));
         }
     }
 }
 
-/// A line of a server's that has not come to its end: shown by halves it would show a secret by halves, which no mask knows.
+/// A reply that has not come to its end: shown by halves it would show a secret by halves, which no mask knows.
 #[derive(Debug, Default)]
 pub struct Unfinished(Zeroizing<Vec<u8>>);
+
+impl Unfinished {
+    /// How many octets of it are whole replies.
+    fn whole(&self) -> usize {
+        let mut read = 0;
+        let ends = self.0.split_inclusive(|octet| *octet == b'\n').filter(|line| line.ends_with(b"\n")).filter_map(|line| {
+            read += line.len();
+            (!head(&String::from_utf8_lossy(line)).1).then_some(read)
+        });
+        ends.last().unwrap_or_default()
+    }
+}
+
+/// Replies as they are shown, of which the last may break off.
+fn quoted_replies(bytes: &[u8], mask: &Mask, is_broken_off: bool) -> String {
+    let all = Zeroizing::new(String::from_utf8_lossy(bytes).into_owned());
+    let (mut text, mut heads, mut words) = (String::new(), Vec::new(), Vec::new());
+    let mut lines = all.lines().peekable();
+    while let Some(line) = lines.next() {
+        let (length, more) = head(line);
+        let (head, rest) = line.split_at(length);
+        heads.push(head);
+        words.push(rest.to_owned());
+        let is_last = lines.peek().is_none();
+        if !more || is_last {
+            mask.hide_lines(&mut words, is_broken_off && is_last);
+            let shown = heads.drain(..).zip(words.drain(..));
+            shown.for_each(|(head, words)| quote(&mut text, '<', format!("{head}{words}").as_bytes()));
+        }
+    }
+    text
+}
 
 fn quote(text: &mut String, mark: char, bytes: &[u8]) {
     for line in String::from_utf8_lossy(bytes).lines() {

@@ -1,4 +1,4 @@
-//! Can nobody else get at a file that holds a secret? (sealpost.toml(5), "FILES")
+//! Can nobody else get at what holds a secret, a file or this process? (sealpost.toml(5), "FILES")
 
 use std::{
     fs::{File, Metadata},
@@ -8,6 +8,18 @@ use std::{
 
 use super::world::World;
 use crate::error::{Error, Exit};
+
+/// From now on the process leaves no core, and others of the same user can't look into it.
+pub(crate) fn conceal() {
+    // Where the system refuses there is nothing to be done about it, and a mail is not lost for that.
+    #[cfg(target_os = "linux")]
+    let _refused = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+    #[cfg(not(target_os = "linux"))]
+    {
+        let none = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
+        let _refused = rustix::process::setrlimit(rustix::process::Resource::Core, none);
+    }
+}
 
 /// Refuses a file that holds a secret and that somebody else could read or exchange.
 ///

@@ -25,6 +25,7 @@ use crate::{
         client::{Flight, Plan, Report, Session},
         leaf,
         reply::{Capabilities, Parser},
+        sasl::Mechanism,
     },
 };
 
@@ -106,9 +107,11 @@ pub fn run(mut link: Link, connector: &Connector, patience: Patience, plan: Plan
     };
     pump.run(&mut session, &mut Nothing);
     let hidden = |text: String| session.mask().hide(&text).into_owned();
-    // The secret goes before anything is cut.
-    let greeting = watch.greeting.map(|reply| Reply { lines: reply.lines.into_iter().map(hidden).collect(), ..reply });
-    let greeting = greeting.map(|reply| reply.shortened().to_string());
+    let greeting = watch.greeting.map(|mut reply| {
+        // The secret goes before anything is cut.
+        session.mask().hide_lines(&mut reply.lines, false);
+        reply.shortened().to_string()
+    });
     let [clear, sealed] = [watch.clear, watch.sealed].map(|offer| offer.map(|offer| offer.shown(hidden)));
     let met = session.met().cloned();
     Sight { steps: watch.steps, greeting, clear, sealed, tls: watch.seal, met, reach, tried_login, report: session.report() }
@@ -129,7 +132,10 @@ impl Offer {
     }
 
     fn shown(mut self, hidden: impl Fn(String) -> String) -> Self {
-        self.known.auth = self.known.auth.into_iter().map(&hidden).collect();
+        // What everybody calls a mechanism tells nothing of a password that sounds like it.
+        for name in self.known.auth.iter_mut().filter(|name| Mechanism::from_name(name).is_none()) {
+            *name = hidden(std::mem::take(name));
+        }
         self.lines = self.lines.into_iter().map(hidden).collect();
         self
     }

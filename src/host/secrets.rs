@@ -55,7 +55,7 @@ pub struct Errand<'a> {
 /// `EX_CONFIG`: it is not there, is empty, or others can read it. `EX_TEMPFAIL`: a command failed or took too long, or who gives out
 /// tokens or tickets can't be reached, or there is no ticket. `EX_NOPERM`: tokens or tickets are not given out.
 pub fn fetch(errand: &Errand<'_>) -> Result<Secret, Error> {
-    conceal();
+    private::conceal();
     match &errand.auth.source {
         SecretSource::Inline(secret) => Ok(secret.clone()),
         SecretSource::File(path) => from_file(errand, path, &Place::PASSWORD_FILE),
@@ -143,18 +143,6 @@ impl Errand<'_> {
     }
 }
 
-/// From now on the process leaves no core, and others of the same user can't look into it.
-pub(crate) fn conceal() {
-    // Where the system refuses there is nothing to be done about it, and a mail is not lost for that.
-    #[cfg(target_os = "linux")]
-    let _refused = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
-    #[cfg(not(target_os = "linux"))]
-    {
-        let none = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
-        let _refused = rustix::process::setrlimit(rustix::process::Resource::Core, none);
-    }
-}
-
 /// What a file with a secret is to the configuration.
 struct Place {
     /// What to look at where it can't be read.
@@ -192,9 +180,12 @@ fn of_client(errand: &Errand<'_>, path: &Path) -> Result<Secret, Error> {
 
 fn from_file(errand: &Errand<'_>, path: &Path, place: &Place) -> Result<Secret, Error> {
     let text = contents(errand, path, place)?;
-    // What editors of other systems put first is no part of a password.
-    let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&text);
-    first_line(text, errand, &format!("{} holds", path.display()))
+    first_line(unmarked(&text), errand, &format!("{} holds", path.display()))
+}
+
+/// What editors of other systems put first is no part of a password.
+fn unmarked(text: &[u8]) -> &[u8] {
+    text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text)
 }
 
 /// The beginning of a file, as far as a secret may be long.
@@ -268,7 +259,7 @@ fn from_netrc(errand: &Errand<'_>) -> Result<Secret, Error> {
     if text.len() > LONGEST {
         return Err(is_wrong("is larger than 64 KiB".to_owned()));
     }
-    let text = std::str::from_utf8(&text).map_err(|_| is_wrong("is not valid UTF-8".to_owned()))?;
+    let text = std::str::from_utf8(unmarked(&text)).map_err(|_| is_wrong("is not valid UTF-8".to_owned()))?;
     let (host, user) = (errand.host(), errand.auth.user.as_str());
     let found = netrc::password(text, &host, user)
         .map_err(|fault| is_wrong(format!("can't be understood: {} (line {})", fault.because, fault.line)))?;

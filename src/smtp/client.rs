@@ -9,7 +9,7 @@ mod opening;
 mod report;
 mod sealing;
 
-use std::{borrow::Cow, sync::Arc};
+use std::sync::Arc;
 
 pub use self::report::{Problem, Report};
 pub use super::action::{Action, Flight, Wait};
@@ -320,11 +320,7 @@ impl Session {
     fn without_secret(&self, mut reply: Reply) -> Reply {
         let is_read = reply.code == 334 || (reply.is_positive() && matches!(self.state, State::Hello));
         if !is_read {
-            reply.lines.iter_mut().for_each(|line| *line = self.mask.hide(line).into_owned());
-            // What is left of it goes over the end of a line.
-            if let Cow::Owned(folded) = self.mask.hide(&reply.lines.concat()) {
-                reply.lines = vec![folded];
-            }
+            self.mask.hide_lines(&mut reply.lines, false);
         }
         reply
     }

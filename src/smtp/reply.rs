@@ -199,6 +199,14 @@ impl Capabilities {
     }
 }
 
+/// How many octets of a reply's line stand before its words, codes that is, and whether another line follows; of what is no reply none.
+pub fn head(line: &str) -> (usize, bool) {
+    let Some((code, more, rest)) = split(line.as_bytes()) else { return (0, false) };
+    let text = line.get(line.len() - rest.len()..).unwrap_or_default();
+    let words = Enhanced::parse(text, code).map_or(text, |(_, words)| words);
+    (line.len() - words.len(), more)
+}
+
 fn split(line: &[u8]) -> Option<(u16, bool, &[u8])> {
     let digits = line.get(..3)?;
     let valid = matches!(digits[0], b'2'..=b'5') && digits.iter().all(u8::is_ascii_digit);

@@ -139,6 +139,20 @@ fn parts_are_read_whatever_packed_them_and_what_can_not_be_is_told() {
 }
 
 #[test]
+fn a_program_that_unpacks_sees_nothing_of_our_environment() {
+    let mut sealpost = Sealpost::new("[accounts.relay]\nhost = \"smtp.example.com\"\n");
+    let here = sealpost.scratch.path().display().to_string();
+    sealpost.scratch.write("log.jsonl.1.xz", b"\xfd7zXZ\0");
+    let program = sealpost.scratch.write("xz", format!("#!/bin/sh\nenv >{here}/seen\n"));
+    fs::set_permissions(program, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    sealpost.environment.push(("PATH".to_owned(), format!("{here}:/usr/bin:/bin")));
+    sealpost.environment.push(("SEALPOST_PASSWORD".to_owned(), common::PASSWORD.to_owned()));
+    let run = ask(&sealpost, &["log"]);
+    let seen = fs::read_to_string(sealpost.scratch.path().join("seen")).unwrap_or_else(|error| panic!("{error}: {run:?}"));
+    assert!(seen.contains(&format!("PATH={here}")) && !seen.contains("PASSWORD") && !seen.contains("HOME="), "{seen}");
+}
+
+#[test]
 fn a_record_of_a_later_version_is_shown_and_counted() {
     let sealpost = Sealpost::new("[accounts.relay]\nhost = \"smtp.example.com\"\n");
     let later =

@@ -109,9 +109,12 @@ fn the_same_token_again_is_not_tried_again() {
 fn whatever_a_provider_answers_has_its_word_and_its_code() {
     let again = "run `sealpost setup relay` again";
     let echo = format!(r#"{{"error":"invalid_grant","error_description":"{REFRESH} has been\r\nrevoked"}}"#);
+    let (form, cut) = (REFRESH.replace('/', "%2F"), REFRESH[..REFRESH.len() - 4].to_uppercase());
+    let quoted = format!(r#"{{"error":"invalid_grant","error_description":"what is refresh_token={form}? What is {cut}"}}"#);
     let huge = format!("HTTP/1.1 200 X\r\n\r\n{}", "x".repeat(200_000));
     for (answer, code, words) in [
         (json(400, &echo), 77, ["access was withdrawn, or has run out", "invalid_grant: *** has been  revoked", again]),
+        (json(400, &quoted), 77, ["invalid_grant: what is refresh_token=***? What is ***", again, ""]),
         (json(401, r#"{"error":"invalid_client"}"#), 78, ["says invalid_client", "client_id", ""]),
         (json(400, r#"{"error":"invalid_scope"}"#), 78, ["says invalid_scope", "sealpost.toml(5)", ""]),
         (json(429, r#"{"error":"slow"}"#), 75, ["it answers with status 429", "", ""]),

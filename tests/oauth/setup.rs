@@ -178,6 +178,13 @@ fn every_end_of_the_device_flow_has_its_word() {
             75,
             "the code has run out",
         ),
+        // Nobody waits an hour for a code that is good for a second.
+        (
+            r#"{"device_code":"dev","user_code":"AB-CD","verification_uri":"https://id.test/d","expires_in":1,"interval":3600}"#,
+            vec![json(400, r#"{"error":"authorization_pending"}"#)],
+            75,
+            "the code has run out",
+        ),
     ] {
         let shown = format!("{answers:?}");
         let fake = Fake::start(move |number, asked| match asked.path.as_str() {
@@ -197,6 +204,25 @@ fn every_end_of_the_device_flow_has_its_word() {
             (asked[1].field("device_code"), asked[1].field("grant_type")),
             ("dev", "urn:ietf:params:oauth:grant-type:device_code")
         );
+    }
+}
+
+#[test]
+fn nobody_is_sent_to_a_page_that_anybody_could_have_written() {
+    let code = "x".repeat(3000);
+    for (page, code, words) in [
+        ("http://id.test/d", "AB-CD", "no page under https://"),
+        ("javascript:alert(1)", "AB-CD", "no page under https://"),
+        ("https://id.test/d\\u001b[2J", "AB-CD", "no page under https://"),
+        ("https://id.test@elsewhere.test/d", "AB-CD", "no page under https://"),
+        ("https://id.test/d", code.as_str(), "nobody would type"),
+    ] {
+        let begun = format!(r#"{{"device_code":"dev","user_code":"{code}","verification_uri":"{page}"}}"#);
+        let fake = Fake::start(move |_, _| json(200, &begun));
+        let sealpost = account(9, &format!("http://{}", fake.address), "");
+        let config = sealpost.scratch.path().join("config.toml").display().to_string();
+        let run = sealpost.command(&["setup", "-C", &config, "relay", "--device"], b"");
+        assert!(run.code == 75 && run.stderr.contains(words) && !run.stderr.contains("Open this page"), "{page}: {run:?}");
     }
 }
 

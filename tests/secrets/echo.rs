@@ -24,8 +24,8 @@ fn sent(source: &str, mechanism: &str, tail: &str, args: &[&str]) -> Run {
 
 /// The first piece of the secret that can be read in what a run said.
 fn piece(run: &Run) -> Option<String> {
-    let told = format!("{} {:?}", run.stderr, run.records);
-    let forms = [PASSWORD.to_owned(), STANDARD.encode(format!("\0{USER}\0{PASSWORD}"))];
+    let told = format!("{} {:?}", run.stderr, run.records).to_ascii_lowercase();
+    let forms = [PASSWORD.to_owned(), STANDARD.encode(format!("\0{USER}\0{PASSWORD}"))].map(|form| form.to_ascii_lowercase());
     let pieces = forms.iter().flat_map(|form| form.as_bytes().windows(TELLING));
     pieces.map(|piece| String::from_utf8_lossy(piece).into_owned()).find(|piece| contains(told.as_bytes(), piece.as_bytes()))
 }
@@ -51,9 +51,49 @@ fn nothing_of_it_is_left_where_a_long_reply_is_cut() {
 #[test]
 fn nothing_of_it_is_left_where_a_reply_goes_on_in_another_line() {
     let (head, tail) = PASSWORD.split_at(10);
-    let run = sent("password", "PLAIN", &format!("S: 535-5.7.8 no {head}\nS: 535 5.7.8 {tail}, no\nwait"), &["ok@sink.test"]);
-    assert!(run.stderr.contains("535 5.7.8 no ***, no\n"), "{run:?}");
-    assert_eq!(piece(&run), None, "{run:?}");
+    for args in [&["ok@sink.test"][..], &["--debug", "ok@sink.test"]] {
+        let run = sent("password", "PLAIN", &format!("S: 535-5.7.8 no {head}\nS: 535 5.7.8 {tail}, no\nwait"), args);
+        assert!(run.stderr.contains("535 5.7.8 no *** ***, no\n"), "{run:?}");
+        assert_eq!(run.stderr.contains("< 535-5.7.8 no ***\n< 535 5.7.8 ***, no\n"), args.len() > 1, "{run:?}");
+        assert_eq!(piece(&run), None, "{run:?}");
+    }
+}
+
+#[test]
+fn nothing_of_it_is_left_where_a_server_quotes_it_in_capitals_or_not_to_its_end() {
+    let said = STANDARD.encode(format!("\0{USER}\0{PASSWORD}"));
+    let half = PASSWORD.len().div_ceil(2);
+    for quoted in [
+        &PASSWORD.to_ascii_uppercase(),
+        &said.to_ascii_uppercase(),
+        &said[..said.len() - 9],
+        &PASSWORD[..half],
+        &PASSWORD[half - 1..],
+    ] {
+        let run = answered("password", "PLAIN", &format!("S: 500 what is {quoted}?\nwait"));
+        assert!(run.stderr.contains("< 500 what is ***?\n") && run.code == 77, "{run:?}");
+        assert_eq!(piece(&run), None, "{run:?}");
+    }
+}
+
+#[test]
+fn a_server_that_offers_it_as_a_mechanism_is_not_quoted() {
+    let said = STANDARD.encode(format!("\0{USER}\0{PASSWORD}"));
+    for offer in [PASSWORD, &said] {
+        let server = Server::start(&format!("hello: AUTH {offer}\nwait\n---\nhello: AUTH {offer}\nwait"), None);
+        let sealpost = account("password", server.port()).unwrap();
+        let run = sealpost.send(&["--debug", "ok@sink.test"], MESSAGE.as_bytes());
+        assert!(run.stderr.contains("only ***\n") && run.code == 77, "{run:?}");
+        assert_eq!(piece(&run), None, "{run:?}");
+        let config = sealpost.scratch.path().join("config.toml").display().to_string();
+        let run = sealpost.command(&["check", "--json", "-C", &config], b"");
+        assert!(run.stdout.contains("\"auth\":[\"***\"") && !contains_any_case(&run.stdout, offer), "{run:?}");
+        server.finish();
+    }
+}
+
+fn contains_any_case(text: &str, wanted: &str) -> bool {
+    text.to_ascii_lowercase().contains(&wanted.to_ascii_lowercase())
 }
 
 #[test]

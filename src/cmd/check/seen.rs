@@ -90,7 +90,8 @@ impl Examination<'_> {
     pub(super) fn login(&self) -> Option<LoggedIn> {
         let auth = self.account.auth.as_ref()?;
         let Some(Visit { sight, .. }) = self.visit() else { return Some(LoggedIn { mechanism: None, accepted: None }) };
-        let mechanism = mechanism(sight, auth, auth.choice);
+        // Which characters a secret has the login alone knows.
+        let mechanism = sight.report.auth.map(Ok).or_else(|| mechanism(sight, auth, auth.choice));
         let tried = sight.tried_login && matches!(mechanism, Some(Ok(_)));
         let accepted = match (sight.report.auth, tried && sight.report.problem.is_some()) {
             (Some(_), _) => Some(true),
@@ -141,7 +142,8 @@ pub(super) fn mechanism(sight: &Sight, auth: &Auth, choice: Choice) -> Option<Re
     let offered: Vec<&str> = server.auth.iter().map(String::as_str).collect();
     let chosen = permit.map_err(str::to_owned).and_then(|permit| {
         let bindable = sight.tls.as_ref().is_some_and(|tls| tls.bindable);
-        let chosen = sasl::choose(&Terms { offered: &offered, choice, kind: auth.source.kind(), permit: &permit, bindable });
+        let kind = auth.source.kind();
+        let chosen = sasl::choose(&Terms { offered: &offered, choice, kind, permit: &permit, unprepared: None, bindable });
         chosen.map_err(|error| error.to_string())
     });
     Some(chosen)

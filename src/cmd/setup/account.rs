@@ -20,6 +20,7 @@ use crate::{
             self, Account, Config, Origin,
             grow::{self, Grown, Growth},
         },
+        private,
         secrets::{
             self, Errand,
             oauth::{Grant, Store},
@@ -52,7 +53,7 @@ struct Ready {
 /// # Errors
 /// Something is missing or wrong, the account would not send, or it could not be written.
 pub(super) fn run(world: &dyn World, options: &Options, watch: &Watch, talk: &mut dyn Write) -> Result<Exit, Error> {
-    secrets::conceal();
+    private::conceal();
     let mut answers = Answers::of(world, options)?;
     let mut dialogue = Dialogue::begin(world, talk, watch, !options.non_interactive)?;
     let story = Story::begin(world, options)?;

@@ -7,8 +7,9 @@ use crate::{
     error::{Error, Exit, printable},
     host::{
         config::{self, Account, Config, OAuth, SecretSource},
+        private,
         secrets::{
-            self, Errand,
+            Errand,
             oauth::{Given, Grant, Store, browser, device},
         },
         world::World,
@@ -35,7 +36,7 @@ pub(super) fn run(world: &dyn World, options: &Options, talk: &mut dyn Write) ->
     let config = config::load(world, options.file.as_deref()).map_err(|error| meant_an_address(error, options))?;
     let account = config.choose(options.who.as_deref(), None).map_err(|error| meant_an_address(error, options))?;
     let (errand, client) = errand(world, &config, account)?;
-    secrets::conceal();
+    private::conceal();
     let store = Store::new(&errand, client)?;
     // Better before somebody has agreed than after.
     store.try_out()?;

@@ -119,7 +119,9 @@ type Parsed<'p> = (&'p Page<'p>, &'p toml::de::DeTable<'p>);
 fn from_environment<T>(world: &dyn World, and: impl FnOnce(Parsed<'_>) -> T) -> Result<(Config, T), Error> {
     let environment = Environment::read(world)?;
     let (page, table) = (environment.page(), environment.table());
-    Ok((read::config(&page, &table, Origin::Environment, world)?, and((&page, &table))))
+    let config = read::config(&page, &table, Origin::Environment, world)?;
+    holds_secret(&config);
+    Ok((config, and((&page, &table))))
 }
 
 fn from_file<T>(world: &dyn World, (path, mut file): Opened, and: impl FnOnce(Parsed<'_>) -> T) -> Result<(Config, T), Error> {
@@ -131,10 +133,19 @@ fn from_file<T>(world: &dyn World, (path, mut file): Opened, and: impl FnOnce(Pa
     let more = and((&page, &table));
     wipe(&mut table);
     let config = Config { stamp: Some((&metadata).into()), ..config? };
-    if config.accounts.iter().filter_map(|account| account.auth.as_ref()).any(Auth::is_written_out) {
+    if holds_secret(&config) {
         private::refuse_readable(world, &path, &file, &metadata, "it holds a password")?;
     }
     Ok((config, more))
+}
+
+/// Whether it holds a secret itself; then nobody looks into this process, which may wait long for a message before it logs in.
+fn holds_secret(config: &Config) -> bool {
+    let is_written_out = config.accounts.iter().filter_map(|account| account.auth.as_ref()).any(Auth::is_written_out);
+    if is_written_out {
+        private::conceal();
+    }
+    is_written_out
 }
 
 /// Overwrites the texts that are no pieces of the file, which is overwritten itself: those with escapes, passwords among them.

@@ -4,7 +4,10 @@ use std::{ops::Range, path::Path};
 
 use toml::de::DeTable;
 
-use super::{keys, values::Fault};
+use super::{
+    keys,
+    values::{Fault, without_login},
+};
 use crate::error::{Error, Exit};
 
 /// What was written: the text of a file, or variables of the environment.
@@ -127,7 +130,8 @@ fn masked(line: &str, listed: bool) -> String {
         || trimmed.is_empty()
         || trimmed.starts_with(['[', ']'])
         || keys::is_harmless(first_word(line));
-    if is_shown { line.to_owned() } else { "***".to_owned() }
+    let is_edge = |c: char| c == '"' || c == '\'' || c.is_whitespace();
+    if is_shown { line.split_inclusive(is_edge).map(without_login).collect() } else { "***".to_owned() }
 }
 
 /// Whether a line is one text in quotes, as in a list, and nothing more: behind a list that was never closed may stand anything.

@@ -1,6 +1,7 @@
 //! What does the text of one setting mean? (sealpost.toml(5))
 
 use std::{
+    borrow::Cow,
     net::{IpAddr, SocketAddr},
     time::Duration,
 };
@@ -254,12 +255,28 @@ pub(super) fn fits(pattern: &str, text: &str) -> bool {
     rest.ends_with(last)
 }
 
-/// Foreign text in a message: quoted, escaped, not endless.
+/// Foreign text in a message: quoted, escaped, not endless, without a password that stands in it as in a URL.
 pub(super) fn shown(text: &str) -> String {
     const LONGEST: usize = 60;
+    let text = &*without_login(text);
     let short: String = text.chars().take(LONGEST).collect();
     let more = if short.len() < text.len() { "…" } else { "" };
     format!("`{}{more}`", crate::error::printable(&short))
+}
+
+/// What others take as one value, `smtp://cron:password@host:587`, without the password: it is one more way to write it in the wrong place.
+pub(super) fn without_login(text: &str) -> Cow<'_, str> {
+    let password = || {
+        let (login, _) = text.rsplit_once('@')?;
+        let begins = login.find("://").map_or(0, |scheme| scheme + 3);
+        let (user, password) = login.get(begins..)?.split_once(':')?;
+        let at = begins + user.len() + 1;
+        Some(at..at + password.len())
+    };
+    match password() {
+        Some(at) => Cow::Owned(format!("{}***{}", &text[..at.start], &text[at.end..])),
+        None => Cow::Borrowed(text),
+    }
 }
 
 impl Fault {

@@ -1,6 +1,7 @@
 //! How is a compressed part of the log read? (gzip by ourselves, as logrotate packs; the rest by the programs that made it)
 
 use std::{
+    env,
     fs::File,
     io::{self, BufReader, ErrorKind, Read},
     os::unix::fs::FileExt as _,
@@ -55,7 +56,10 @@ struct Program {
 
 impl Program {
     fn start(name: &'static str, file: File) -> io::Result<Self> {
-        let started = Command::new(name).arg("-dc").stdin(file).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
+        let mut command = Command::new(name);
+        // What else is in the environment, passwords among it, is none of its business.
+        command.env_clear().envs(env::var_os("PATH").map(|path| ("PATH", path)));
+        let started = command.arg("-dc").stdin(file).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
         let mut child = started.map_err(|error| match error.kind() {
             ErrorKind::NotFound => {
                 io::Error::new(ErrorKind::Unsupported, format!("it is compressed by {name}, and that program is not here"))

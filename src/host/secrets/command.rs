@@ -104,7 +104,7 @@ fn complaint(said: &[u8], printed: &[u8]) -> String {
     // JSON has its secrets between quotation marks.
     let words =
         printed.split(|c: char| c.is_whitespace() || c.is_control() || "\"'".contains(c)).filter(|word| word.len() >= SHORTEST);
-    let mask = Mask::of(std::iter::once(first).chain(words).map(|secret| Zeroizing::new(secret.to_owned())).collect());
+    let mask = Mask::of(std::iter::once(first).chain(words));
     // Of a long complaint only the beginning was kept.
     mask.hide_broken_off(&said).trim().replace('\n', " / ")
 }

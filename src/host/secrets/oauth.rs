@@ -11,7 +11,7 @@ use crate::{
         config::{ClientSecret, Endpoint, Keep, OAuth},
         http::{self, Form},
     },
-    smtp::sasl::Secret,
+    smtp::sasl::{Mask, Secret},
 };
 
 pub mod browser;
@@ -131,12 +131,15 @@ fn ask<T>(
 
 /// What the provider said against it, without the secrets that it was told.
 fn said(fields: &Fields<'_>, pairs: &[(&str, &str)]) -> Refusal {
+    let secrets = ["refresh_token", "client_secret", "code", "code_verifier", "device_code"];
+    let told = || pairs.iter().filter(|(name, _)| secrets.contains(name));
+    // As they are, and as the form has them: some quote what they did not like.
+    let written: Vec<Form> = told().map(|(_, value)| Form::new(&[("", value)])).collect();
+    let written = written.iter().map(|form| form.as_str().trim_start_matches('='));
+    let mask = Mask::of(told().map(|(_, value)| *value).chain(written));
     let text = |name: &str| {
         let text = fields.text(&[name]).unwrap_or_default();
-        let secrets = ["refresh_token", "client_secret", "code", "code_verifier", "device_code"];
-        let told = pairs.iter().filter(|(name, value)| secrets.contains(name) && !value.is_empty());
-        let shown = told.fold(text, |text, (_, value)| Zeroizing::new(text.replace(value, "***")));
-        shown.chars().take(QUOTED).collect::<String>()
+        mask.hide(&text).chars().take(QUOTED).collect::<String>()
     };
     let (code, description) = (text("error"), text("error_description"));
     let words = if description.is_empty() { code.clone() } else { format!("{code}: {description}") };

@@ -160,7 +160,7 @@ fn a_credential_is_a_file_in_the_directory_of_the_unit() {
 
 #[test]
 fn netrc_is_the_file_that_the_variable_names_or_the_one_at_home() {
-    let (root, path) = file("machine smtp.example.com login cron password hunter2\n", 0o600);
+    let (root, path) = file("\u{feff}machine smtp.example.com login cron password hunter2\n", 0o600);
     assert_eq!(fetched_by(&machine().with_env("NETRC", &path), SecretSource::Netrc).unwrap(), "hunter2");
     fs::rename(&path, root.path().join(".netrc")).unwrap();
     let home = machine().with_env("HOME", root.path());

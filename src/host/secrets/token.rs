@@ -67,6 +67,10 @@ pub(super) fn of_command(errand: &Errand<'_>, line: &str, cached: bool, refused:
     {
         return Ok(token.into_secret());
     }
+    // Kept, it would be refused before each message, and servers lock an account for less.
+    if let (Some(lock), Some(_)) = (&lock, refused) {
+        vault.forget(lock);
+    }
     let token = ask(errand, line)?;
     if token.is_fresh(errand.world.timestamp()) {
         // Without a cache every send asks the command, which is slower, and no reason to hold up a mail. Whoever has the lock now

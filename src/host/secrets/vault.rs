@@ -106,6 +106,12 @@ impl Vault {
         }
     }
 
+    /// What it holds is of no more use.
+    pub(in crate::host) fn forget(&self, _lock: &Lock) {
+        // Somebody who can't remove it finds it again, and is told of it again.
+        let _ = fs::remove_file(&self.path);
+    }
+
     /// Makes room for a new content; who has the lock is alone in doing so.
     ///
     /// # Errors
@@ -146,6 +152,9 @@ impl Room {
     /// `EX_TEMPFAIL`: the system could not do it; the vault holds what it held.
     pub(in crate::host) fn fill(mut self, bytes: &[u8]) -> Result<(), Error> {
         let mut write = || {
+            if bytes.len() > ROOM {
+                return Err(io::Error::other("it would be larger than 64 KiB"));
+            }
             self.file.write_all(bytes)?;
             self.file.set_len(bytes.len() as u64)?;
             self.file.sync_all()?;
@@ -220,6 +229,19 @@ mod tests {
         drop(vault.room(&lock).unwrap());
         assert_eq!(vault.read(&world()).unwrap().unwrap().as_slice(), b"old");
         assert!(!beside(vault.path(), ".new").exists());
+    }
+
+    #[test]
+    fn what_could_not_be_read_again_is_not_put_in() {
+        let (_root, vault) = vault();
+        put(&vault, b"old");
+        let lock = vault.lock(Instant::now()).unwrap();
+        let error = vault.room(&lock).unwrap().fill(&vec![b'x'; LONGEST + 1]).unwrap_err();
+        assert!(error.summary().ends_with("it would be larger than 64 KiB"), "{error}");
+        assert_eq!(vault.read(&world()).unwrap().unwrap().as_slice(), b"old");
+        drop(lock);
+        put(&vault, &vec![b'x'; LONGEST]);
+        assert_eq!(vault.read(&world()).unwrap().unwrap().len(), LONGEST);
     }
 
     #[test]

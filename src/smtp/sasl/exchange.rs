@@ -66,6 +66,7 @@ impl Exchange {
             choice: credentials.choice,
             kind: secret.kind(),
             permit: setting.permit,
+            unprepared: scram::obstacle(user, secret),
             bindable: setting.binding.is_some(),
         })?;
         let state = match mechanism {

@@ -96,6 +96,11 @@ impl Mechanism {
         matches!(self, Self::Plain | Self::Login | Self::OauthBearer | Self::Xoauth2)
     }
 
+    /// Whether it says user and secret as `SASLprep` (RFC 4013) makes them, which has no place for some characters.
+    pub fn prepares(self) -> bool {
+        matches!(self, Self::ScramSha256Plus | Self::ScramSha1Plus | Self::ScramSha256 | Self::ScramSha1)
+    }
+
     /// Whether it binds the login to the TLS that carries it, so that nobody can relay it.
     pub fn binds(self) -> bool {
         matches!(self, Self::ScramSha256Plus | Self::ScramSha1Plus)
@@ -122,6 +127,8 @@ pub struct Terms<'a> {
     pub kind: Kind,
     /// What the connection allows.
     pub permit: &'a AuthPermit,
+    /// Why user and secret can't be said in SCRAM, where they can't.
+    pub unprepared: Option<&'static str>,
     /// The connection has a channel that a login can be bound to (`host::tls::Handshake::channel_binding`).
     pub bindable: bool,
 }
@@ -140,7 +147,10 @@ pub fn choose(terms: &Terms<'_>) -> Result<Mechanism, SaslError> {
         match usable(mechanism, terms) {
             Ok(()) => return Ok(mechanism),
             // A weaker one's reason tells more: that TLS 1.3 would bind a login helps nobody whose peer is not verified.
-            Err(why) => refused = refused.filter(|earlier| !matches!(earlier, SaslError::Unbindable(_))).or(Some(why)),
+            Err(why) => {
+                refused =
+                    refused.filter(|earlier| !matches!(earlier, SaslError::Unbindable(_) | SaslError::Unfit(_))).or(Some(why));
+            }
         }
     }
     Err(refused.unwrap_or_else(|| SaslError::NotOffered { offered: terms.offered.join(" "), lacks: lacks(terms) }))
@@ -166,6 +176,9 @@ fn usable(mechanism: Mechanism, terms: &Terms<'_>) -> Result<(), SaslError> {
     }
     if mechanism.shows_secret() && !terms.permit.allows_reusable() {
         return Err(SaslError::NotPermitted(mechanism));
+    }
+    if let (true, Some(why)) = (mechanism.prepares(), terms.unprepared) {
+        return Err(SaslError::Unfit(why));
     }
     if mechanism.binds() && !terms.bindable {
         return Err(SaslError::Unbindable(mechanism));

@@ -87,8 +87,8 @@ impl Client {
     }
 
     fn with_text_nonce(hash: Hash, gs2: Gs2, user: &str, secret: &Secret, nonce: String) -> Result<Self, SaslError> {
-        let user = prepared(user, "SASLprep (RFC 4013) does not allow this user name in SCRAM")?;
-        let password = prepared(secret.expose(), "SASLprep (RFC 4013) does not allow this password in SCRAM")?;
+        let user = prepared(user, USER)?;
+        let password = prepared(secret.expose(), PASSWORD)?;
         let bare = format!("n={},r={nonce}", saslname(&user));
         Ok(Self { hash, gs2, bare, nonce, password, step: Step::Start })
     }
@@ -230,6 +230,15 @@ impl<'a> ServerFirst<'a> {
             _ => Err(SaslError::Broken("it asks for more than 1000000 iterations")),
         }
     }
+}
+
+const USER: &str = "SASLprep (RFC 4013) does not allow this user name in SCRAM";
+const PASSWORD: &str = "SASLprep (RFC 4013) does not allow this password in SCRAM";
+
+/// Why this user or secret can't be said; `None` where it can.
+pub(super) fn obstacle(user: &str, secret: &Secret) -> Option<&'static str> {
+    let texts = [(user, USER), (secret.expose(), PASSWORD)];
+    texts.into_iter().find(|(text, otherwise)| prepared(text, otherwise).is_err()).map(|(_, otherwise)| otherwise)
 }
 
 /// `SASLprep` for a name or password as it is stored: what it forbids could not be matched by a server either.

@@ -263,6 +263,14 @@ fn a_password_is_never_in_the_excerpt() {
         ("oauth.client_secrt = \"hunter2\"", "oauth.client_secrt = ***"),
         ("oauth = { client_secret = \"hunter2\" }", "oauth = ***"),
         ("oauth.client_secret \"hunter2\"", "***"),
+        ("[accounts.b]\nhost = \"smtp://cron:hunter2@h\"", "host = \"smtp://cron:***@h\""),
+        ("[accounts.b]\nhost = 'cron:hunter2@h:587' # mine", "host = 'cron:***@h:587' # mine"),
+        ("[accounts.b]\nhost = \"cron@a:@hunter2:@h\"", "host = \"cron@a:***@h\""),
+        ("[accounts.b]\nhost = \"h\"\nproxy = \"socks5://cron:hunter2@p:1\"", "proxy = \"socks5://cron:***@p:1\""),
+        (
+            "[accounts.a.auth.oauth]\nclient_id = \"x\"\ntoken_endpoint = \"https://c:hunter2@h\"",
+            "token_endpoint = \"https://c:***@h\"",
+        ),
     ] {
         let error = read(&format!("[accounts.a]\nhost = \"h\"\n[accounts.a.auth]\nuser = \"u\"\n{line}\n")).expect_err(line);
         let rendered = error.render("t");

@@ -202,6 +202,12 @@ fn the_memory_is_where_the_log_is_except_that_roots_is_in_var_lib() {
 }
 
 #[test]
+fn a_variable_that_is_a_url_is_quoted_without_the_password_in_it() {
+    let error = environment(&[("SEALPOST_HOST", "smtp://cron:hunter2@h:587")]).unwrap_err();
+    assert!(error.summary().ends_with("`smtp://cron:***@h:587` is a URL"), "{error}");
+}
+
+#[test]
 fn who_trusts_what_was_seen_first_must_not_forget_it() {
     let tofu = "[accounts.relay]\nhost = \"h\"\ntls.trust = \"tofu\"\n";
     let read = |text: &str| parse(&Pretend::default(), Path::new("x.toml"), text);

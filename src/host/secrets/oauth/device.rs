@@ -21,6 +21,9 @@ const INTERVAL: Duration = Duration::from_secs(5);
 /// No provider gives anybody longer, nor asks for a longer pause.
 const LONGEST: Duration = Duration::from_secs(3600);
 
+/// Most octets of what a person reads and may have to type.
+const TYPED: usize = 2000;
+
 /// What a person has to do.
 pub struct Invitation {
     /// The page to open.
@@ -50,9 +53,9 @@ pub fn invite(errand: &Errand<'_>, client: &OAuth, endpoint: &Endpoint) -> Resul
         let text = |names: &[&str]| fields.text(names);
         let seconds = |name: &str| fields.seconds(&[name]).and_then(|seconds| u64::try_from(seconds).ok()).map(Duration::from_secs);
         Ok(Invitation {
-            page: text(&["verification_uri", "verification_url"]).ok_or("an object without verification_uri")?.to_string(),
-            complete: text(&["verification_uri_complete"]).map(|text| text.to_string()),
-            code: text(&["user_code"]).ok_or("an object without user_code")?.to_string(),
+            page: page(&text(&["verification_uri", "verification_url"]).ok_or("an object without verification_uri")?)?,
+            complete: text(&["verification_uri_complete"]).and_then(|text| page(&text).ok()),
+            code: code(&text(&["user_code"]).ok_or("an object without user_code")?)?,
             device_code: text(&["device_code"]).ok_or("an object without device_code")?,
             pace: Pace {
                 interval: seconds("interval").unwrap_or(INTERVAL).clamp(Duration::from_secs(1), LONGEST),
@@ -63,6 +66,18 @@ pub fn invite(errand: &Errand<'_>, client: &OAuth, endpoint: &Endpoint) -> Resul
     invitation.map_err(|refusal| refusal.into_error(errand, client))
 }
 
+/// A page that somebody can be sent to, to log in there.
+fn page(text: &str) -> Result<String, &'static str> {
+    match Endpoint::parse(text) {
+        Ok(_) if text.len() <= TYPED => Ok(text.to_owned()),
+        _ => Err("an object whose verification_uri is no page under https://"),
+    }
+}
+
+fn code(text: &str) -> Result<String, &'static str> {
+    if text.len() <= TYPED { Ok(text.to_owned()) } else { Err("an object with a user_code that nobody would type") }
+}
+
 /// Asks until somebody has agreed or declined, or the code has run out.
 ///
 /// # Errors
@@ -71,7 +86,8 @@ pub fn wait(errand: &Errand<'_>, client: &OAuth, invitation: &Invitation) -> Res
     let mut pace = invitation.pace;
     let deadline = Instant::now() + pace.lasts;
     loop {
-        thread::sleep(pace.interval);
+        // A code may run out before it could be asked for.
+        thread::sleep(pace.interval.min(deadline.saturating_duration_since(Instant::now())));
         let pairs =
             [("grant_type", "urn:ietf:params:oauth:grant-type:device_code"), ("device_code", invitation.device_code.as_str())];
         let refusal = match exchange(errand, client, &pairs) {

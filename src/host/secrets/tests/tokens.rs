@@ -153,6 +153,21 @@ fn a_refused_token_is_asked_for_anew_and_only_another_one_counts() {
 }
 
 #[test]
+fn a_refused_token_is_kept_no_longer_whatever_comes_in_its_place() {
+    let commanded = Commanded::new();
+    let token = commanded.root.path().join("token");
+    let command = format!("cat {}", token.display());
+    for instead in ["says nothing of its end", ""] {
+        fs::write(&token, r#"{"access_token":"refused","expires_in":3600}"#).unwrap();
+        let refused = commanded.fetched(&command, true).unwrap();
+        assert_eq!(commanded.kept().len(), 1);
+        fs::write(&token, instead.replace(' ', "-")).unwrap();
+        assert_eq!(commanded.renewed(&command, &refused).is_ok(), !instead.is_empty());
+        assert_eq!(commanded.kept(), Vec::<PathBuf>::new(), "{instead}");
+    }
+}
+
+#[test]
 fn of_many_that_come_at_once_one_asks_the_command() {
     let mut commanded = Commanded::new();
     let command = commanded.printing(r#"{"access_token":"token-N","expires_in":3600}"#) + "; sleep 0.2";

@@ -75,8 +75,24 @@ fn the_strongest_mechanism_that_server_secret_and_connection_allow_is_chosen() {
     ];
     for (offered, choice, kind, verified, bindable, expected) in cases {
         let permit = permit(verified);
-        let chosen = choose(&Terms { offered, choice, kind, permit: &permit, bindable });
+        let chosen = choose(&Terms { offered, choice, kind, permit: &permit, unprepared: None, bindable });
         assert_eq!(chosen, expected, "{offered:?} {choice:?} {kind:?} verified: {verified} bindable: {bindable}");
+    }
+}
+
+#[test]
+fn a_password_that_scram_has_no_place_for_is_said_otherwise_where_that_is_allowed() {
+    let mine = credentials("u", "\u{1f600}");
+    let begun = |offered: &[&str], verified, choice| {
+        let setting = Setting { offered, permit: &permit(verified), binding: Some(CHANNEL), nonce: &[1; 18] };
+        Exchange::begin(&Credentials { choice, ..mine.clone() }, &setting).map(|(mechanism, _)| mechanism)
+    };
+    let (scram, all) = (["SCRAM-SHA-256-PLUS", "SCRAM-SHA-1"], ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-1", "PLAIN", "CRAM-MD5"]);
+    assert_eq!(begun(&all, true, Choice::Auto), Ok(Mechanism::Plain));
+    assert_eq!(begun(&all, false, Choice::Auto), Ok(Mechanism::CramMd5));
+    assert_eq!(begun(&all[..3], false, Choice::Auto), Err(SaslError::NotPermitted(Mechanism::Plain)));
+    for (offered, choice) in [(&scram[..], Choice::Auto), (&all, Choice::Only(Mechanism::ScramSha1))] {
+        assert!(matches!(begun(offered, true, choice), Err(SaslError::Unfit(why)) if why.contains("SASLprep")));
     }
 }
 
@@ -87,7 +103,8 @@ fn what_is_in_the_clear_shows_no_certificate() {
     let rule = SecretRule { allow_unverified: false, explicit_mechanism: true };
     let permit = may_authenticate(&met, Reach::Local, rule).unwrap();
     let choice = Choice::Only(Mechanism::External);
-    let terms = Terms { offered: &["EXTERNAL"], choice, kind: Kind::Nothing, permit: &permit, bindable: false };
+    let (offered, kind) = (&["EXTERNAL"][..], Kind::Nothing);
+    let terms = Terms { offered, choice, kind, permit: &permit, unprepared: None, bindable: false };
     assert!(matches!(choose(&terms), Err(SaslError::Unfit(_))));
 }
 
