@@ -112,6 +112,7 @@ const SELDOM: &[&[&str]] = &[
     &["sealpost", "mail", "bounce"],
     &["sealpost", "mail", "mime"],
     &["sealpost", "mail", "retry"],
+    &["sealpost", "mail", "stray"],
     &["sealpost", "host", "terminal"],
     &["sealpost", "smtp", "sasl", "verifier"],
     &["sealpost", "smtp", "server"],

@@ -29,6 +29,7 @@ pub mod mail {
     pub mod resent;
     pub mod retry;
     pub mod scan;
+    pub mod stray;
     pub mod tls;
     pub mod trouble;
     pub mod words;

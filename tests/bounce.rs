@@ -15,7 +15,7 @@ use sealpost::{
     host::store::{Input, Intake, Message, Options},
     mail::{
         address::Address,
-        bounce::{Kind, Notice, Told, write},
+        bounce::{Kind, Notice, Told, Whom, write},
         content::{Content as _, Form},
         envelope::{Recipient, Ret},
         outcome::Enhanced,
@@ -75,7 +75,7 @@ impl Case {
     fn written(&self) -> Vec<u8> {
         let from = address("MAILER-DAEMON@example.com");
         let tell = |recipient| Told {
-            recipient,
+            whom: Whom::Recipient(recipient),
             last: Some(&self.last),
             server: Some("mx.example.net"),
             tried: Some("Sat, 28 Nov 2026 22:53:01 +0000"),
@@ -186,7 +186,7 @@ fn examine_status(case: &Case, part: &Value) {
         ("QQ314 159+x=y", "dns; host.example.com")
     );
     let action = match case.kind {
-        Kind::Failure => "failed",
+        Kind::Failure | Kind::Stray => "failed",
         Kind::Delay => "delayed",
         Kind::Relayed => "relayed",
     };

@@ -16,6 +16,7 @@ use crate::{
         envelope::{Recipient, parse_sender},
         list::{self, List, Mailbox},
         recipients::Recipients,
+        stray::Stray,
         words,
     },
 };
@@ -189,26 +190,61 @@ pub fn author(world: &dyn World, given: Option<&str>, address: &Address) -> Stri
     if name.trim().is_empty() { address.to_string() } else { format!("{} <{address}>", words::phrase(&name)) }
 }
 
+/// Whom a submission names.
+#[derive(Debug)]
+pub struct Addressed {
+    /// Who gets it; somebody.
+    pub recipients: Vec<Recipient>,
+    /// What is no address.
+    pub strays: Option<Strays>,
+}
+
+impl Addressed {
+    /// The recipients, where nothing has to be left out.
+    ///
+    /// # Errors
+    /// Something has.
+    pub fn all_sound(self) -> Result<Vec<Recipient>, Error> {
+        self.strays.map_or(Ok(self.recipients), |strays| Err(strays.error))
+    }
+}
+
+/// What was to be a recipient, and is no address.
+#[derive(Debug)]
+pub struct Strays {
+    /// Each of them.
+    pub all: Vec<Stray>,
+    /// What the caller reads where nothing is sent because of them (`EX_USAGE`, `EX_DATAERR`).
+    pub error: Error,
+}
+
 /// The recipients: of the command line and, with `-t`, of the header, expanded and without duplicates.
 ///
 /// # Errors
-/// Nobody is addressed or an operand is no address (`EX_USAGE`), an address of the header can't be used, or a name may be an alias
-/// and the aliases can't be read (`EX_DATAERR`, `EX_CONFIG`). Nothing may be sent then: a sendmail without a queue can't send to some and report the others.
+/// Nobody is addressed, or what should be is no address and nothing that can be left out (`EX_USAGE` on the command line, `EX_DATAERR` in
+/// the header); or a name leads nowhere or may be an alias and the aliases can't be read (`EX_DATAERR`, `EX_CONFIG`).
 pub fn recipients(
     submission: &Submission,
     header: Option<List>,
     domain: &MailDomain<'_>,
     config: &Config,
-) -> Result<Vec<Recipient>, Error> {
+) -> Result<Addressed, Error> {
     let mut named = List::default();
     for word in &submission.operands {
         named.extend(list::parse_word(word));
     }
-    refuse_faults(&named, "reading the recipients of the command line", Exit::Usage)?;
+    let mut refused = refuse_faults(&named, "reading the recipients of the command line", Exit::Usage);
     if let Some(header) = header {
-        refuse_faults(&header, "reading the recipients of the header", Exit::DataErr)?;
+        refused = refused.and(refuse_faults(&header, "reading the recipients of the header", Exit::DataErr));
         named.extend(header);
     }
+    let strays = match refused {
+        Ok(()) => None,
+        Err(error) => match Stray::all(&named.faults) {
+            Some(all) if !named.mailboxes.is_empty() => Some(Strays { all, error }),
+            _ => return Err(error),
+        },
+    };
     let directory = if submission.no_aliases { Directory::default() } else { Directory::load(domain, config) };
     let mut recipients = directory.nobody_yet(&named.mailboxes, domain)?;
     for mailbox in &named.mailboxes {
@@ -221,7 +257,7 @@ pub fn recipients(
         return Err(Error::new(Exit::Usage, "addressing the message", because)
             .hint("name them behind the options, or use -t and give the message a To, Cc or Bcc field"));
     }
-    Ok(recipients)
+    Ok(Addressed { recipients, strays })
 }
 
 /// Whom names on this machine stand for.

@@ -27,6 +27,7 @@ use crate::{
         list::Mailbox,
         policy::Request,
         recipients::Wish,
+        stray::Stray,
     },
     smtp::server::{Promise, Recipient, Transaction},
 };
@@ -81,6 +82,7 @@ pub struct Parcel<'a> {
     id: Id,
     origin: Origin<'a>,
     envelope: Envelope,
+    strays: Vec<Stray>,
     intake: Result<Intake, Error>,
 }
 
@@ -95,6 +97,8 @@ pub struct Received<'a> {
     pub asked: Option<ReversePath>,
     /// From whom to whom.
     pub envelope: Envelope,
+    /// What was to be a recipient, and is no address: the sender is to be told.
+    pub strays: Vec<Stray>,
     /// Its octets, as they are to leave.
     pub message: Message,
     /// Its Message-ID with the angle brackets.
@@ -159,7 +163,8 @@ impl<'a> Reception<'a> {
         let request = if transaction.requiretls { Request::Require } else { Request::Nothing };
         let envelope = Envelope { sender: origin.sender.clone(), recipients, dsn, request };
         let options = Options { limit: self.config.limits.message_size, ignore_dots: true, temp_dir: self.temp_dir.clone() };
-        Ok(Parcel { id: self.name(), origin, envelope, intake: Ok(Intake::new(&options)) })
+        let strays = transaction.strays.clone();
+        Ok(Parcel { id: self.name(), origin, envelope, strays, intake: Ok(Intake::new(&options)) })
     }
 
     /// A name for a message, or for what became of the attempt to hand one in.
@@ -239,7 +244,8 @@ impl<'a> Parcel<'a> {
             trace: trace.as_deref(),
         };
         let (message, message_id) = completer.complete(draft, account, &sender).map_err(refused)?;
-        Ok(Received { id: self.id, account, asked, envelope: self.envelope, message, message_id })
+        let Self { id, envelope, strays, .. } = self;
+        Ok(Received { id, account, asked, envelope, strays, message, message_id })
     }
 }
 

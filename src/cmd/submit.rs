@@ -9,8 +9,8 @@ mod speak;
 use std::{io, os::fd::AsFd, path::PathBuf, time::Instant};
 
 use super::{
-    addressing::{self, MailDomain},
-    caller::complain,
+    addressing::{self, MailDomain, Strays},
+    caller::{ErrorMode, complain},
     completing::{Completer, from_field},
     door::{self, Door},
     sendmail::{Refusal, Submission},
@@ -18,7 +18,7 @@ use super::{
 use crate::{
     error::{Error, Exit},
     host::{
-        config::{self, Account, Config, Log},
+        config::{self, Account, Config, Log, Mode},
         journal::{self, Journal, Record, Rejection, Sockets, Span},
         narrate::{Level, Narrator},
         store::{self, Input, Intake, Message, Options},
@@ -26,9 +26,11 @@ use crate::{
     },
     mail::{
         address::{Address, ReversePath},
+        bounce,
         envelope::Envelope,
         policy,
         recipients::{ResentToNobody, header_recipients},
+        stray::Stray,
     },
 };
 
@@ -117,6 +119,8 @@ struct Ready<'c> {
     envelope: Envelope,
     message: Message,
     message_id: String,
+    /// What was to be a recipient, and is no address: the sender is to be told.
+    strays: Vec<Stray>,
 }
 
 /// A submission that ended before an attempt.
@@ -193,7 +197,9 @@ impl<'a> Desk<'a> {
         } else {
             None
         };
-        let recipients = addressing::recipients(self.asked, named, &domain, config).map_err(late)?;
+        let addressed = addressing::recipients(self.asked, named, &domain, config).map_err(late)?;
+        let strays = self.leave_out(config, &sender, addressed.strays).map_err(late)?;
+        let recipients = addressed.recipients;
         let envelope = Envelope { sender, recipients, dsn: self.asked.dsn.clone(), request: policy::Request::Nothing };
         let completer = Completer {
             world: self.world,
@@ -204,7 +210,20 @@ impl<'a> Desk<'a> {
             trace: None,
         };
         let (message, message_id) = completer.complete(draft, account, &envelope.sender).map_err(late)?;
-        Ok(Ready { account, asked, envelope, message, message_id })
+        Ok(Ready { account, asked, envelope, message, message_id, strays })
+    }
+
+    /// What is no address, where the message may go to the others and the sender is told by mail. Without a queue, or where no mail could
+    /// or should tell of it, nobody gets the message: the caller still has it, and whoever corrects the address sends it once.
+    fn leave_out(&self, config: &Config, sender: &ReversePath, strays: Option<Strays>) -> Result<Vec<Stray>, Error> {
+        let Some(Strays { all, error }) = strays else { return Ok(Vec::new()) };
+        let has_queue = self.service.is_some() || (config.queue.mode != Mode::Off && config.queue.dir.is_some());
+        let is_told = self.asked.errors != ErrorMode::Quiet && bounce::is_owed(sender, self.asked.dsn.notify, bounce::Kind::Stray);
+        if !has_queue || !is_told {
+            return Err(error);
+        }
+        self.narrator.note(&format!("{}: the sender is told by mail, and the others get the message", error.summary()));
+        Ok(all)
     }
 
     /// `-a`, else the account whose `match` covers the sender, else the caller's own, else the default one.

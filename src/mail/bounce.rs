@@ -37,6 +37,8 @@ pub enum Kind {
     Failure,
     /// It is late, and will be tried again.
     Delay,
+    /// It was named among the recipients and is no address; the message goes to the others.
+    Stray,
     /// It was passed on to a server that sends no reports on success (RFC 3461 5.2.2).
     Relayed,
 }
@@ -52,9 +54,9 @@ pub fn is_owed(sender: &ReversePath, notify: Option<Notify>, kind: Kind) -> bool
         return false;
     }
     match (notify, kind) {
-        (None, Kind::Failure | Kind::Delay) => true,
+        (None, Kind::Failure | Kind::Stray | Kind::Delay) => true,
         (None, Kind::Relayed) | (Some(Notify::Never), _) => false,
-        (Some(Notify::When { failure, .. }), Kind::Failure) => failure,
+        (Some(Notify::When { failure, .. }), Kind::Failure | Kind::Stray) => failure,
         (Some(Notify::When { delay, .. }), Kind::Delay) => delay,
         (Some(Notify::When { success, .. }), Kind::Relayed) => success,
     }
@@ -101,13 +103,22 @@ pub struct Notice<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Told<'a> {
     /// Who it is.
-    pub recipient: &'a Recipient,
+    pub whom: Whom<'a>,
     /// What was heard last; of one that was passed on, the reply.
     pub last: Option<&'a Last>,
     /// The name of the server, where one was reached: host, address or address literal, without a port.
     pub server: Option<&'a str>,
     /// When it was tried last.
     pub tried: Option<&'a str>,
+}
+
+/// Whom something is told of.
+#[derive(Clone, Copy, Debug)]
+pub enum Whom<'a> {
+    /// A recipient.
+    Recipient(&'a Recipient),
+    /// What was to be one, as it was written.
+    Stray(&'a str),
 }
 
 /// Writes the report: a whole message in lines that end in CRLF, none longer than 998 octets. It is ASCII, unless it returns a body
@@ -139,7 +150,7 @@ pub fn write(notice: &Notice<'_>) -> Result<Vec<u8>, Error> {
 /// The fields of the report that are not about MIME.
 fn header(notice: &Notice<'_>, original: &Returned) -> Vec<HeaderValue> {
     let title = match notice.kind {
-        Kind::Failure => "Undelivered",
+        Kind::Failure | Kind::Stray => "Undelivered",
         Kind::Delay => "Delayed",
         Kind::Relayed => "Passed on",
     };

@@ -6,6 +6,7 @@
 use crate::mail::{
     address::ReversePath,
     envelope::{Dsn, Notify, Recipient, Ret, xtext},
+    stray::Stray,
 };
 
 /// What only the service of this machine is told, by parameters of MAIL that are its own.
@@ -15,6 +16,8 @@ pub struct Handover {
     pub account: Option<String>,
     /// `XDEFAULT`: the caller named no sender, so the service chooses it.
     pub default_sender: bool,
+    /// `XSTRAYS=`: what the sender is to be told of, each followed by what is wrong with it, with commas between them.
+    pub strays: Vec<Stray>,
 }
 
 /// What a MAIL command declares beside the sender.
@@ -77,8 +80,16 @@ pub fn mail(sender: &ReversePath, declared: Declared<'_>) -> Vec<u8> {
         if handover.default_sender {
             words.push_str(" XDEFAULT");
         }
+        if !handover.strays.is_empty() {
+            words.push_str(&format!(" XSTRAYS={}", listed(&handover.strays)));
+        }
     }
     line(&words)
+}
+
+fn listed(strays: &[Stray]) -> String {
+    let words = strays.iter().flat_map(|stray| [&stray.text, &stray.because]);
+    words.map(|word| xtext(word).replace(',', "+2C")).collect::<Vec<_>>().join(",")
 }
 
 /// `RCPT TO:<…>`, with NOTIFY and ORCPT where `notify` is asked for of a server that knows DSN.

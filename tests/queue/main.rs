@@ -16,4 +16,5 @@ mod service;
 #[allow(dead_code, reason = "the tests of the queue use their part of it")]
 #[path = "../system/smarthost.rs"]
 mod smarthost;
+mod strays;
 mod trouble;

@@ -15,6 +15,7 @@ mod memory;
 mod promise;
 mod quota;
 mod starting;
+mod strays;
 mod users;
 
 use kit::{Service, arrive, sink, text};

@@ -56,7 +56,8 @@ impl Letter {
     pub(super) fn new(world: &dyn World, config: &Config, account: &Account, to: &str) -> Result<Self, Error> {
         let domain = MailDomain::new(world, config);
         let asked = sendmail::Submission { operands: vec![to.to_owned()], ..sendmail::Submission::default() };
-        let recipients = addressing::recipients(&asked, None, &domain, config)?;
+        let addressed = addressing::recipients(&asked, None, &domain, config)?;
+        let recipients = addressed.all_sound()?;
         let sender = addressing::sender(None, account, &domain)?;
         let mut random = [0; 10];
         world.random(&mut random)?;

@@ -16,11 +16,12 @@ use crate::{
     },
     mail::{
         address::{Address, ReversePath},
-        bounce::{self, Kind, Notice, RETURNED, Told, is_owed},
+        bounce::{self, Kind, Notice, RETURNED, Told, Whom, is_owed},
         content::{Content, Facts, Form},
         envelope::{Dsn, Envelope, Recipient},
         policy::Request,
         queued::Last,
+        stray::Stray,
     },
 };
 
@@ -46,53 +47,73 @@ impl<'a> Runner<'a> {
         if self.setting.spool.find(id)?.is_some() {
             return Ok(true);
         }
-        let mut letter = self.letter(claim, (id, kind), to, &about)?;
-        let entry = self.entry(head, to, id, &letter);
-        drop(self.setting.spool.add(id, entry, &mut letter)?);
-        self.tell(claim, to);
-        self.offer(id, &head.account);
+        let tried = claim.entry.state.tried.map(|time| self.date(time));
+        let mut told = Vec::with_capacity(about.len());
+        for (place, last) in about {
+            let Some(recipient) = head.envelope.recipients.get(*place) else { continue };
+            let server = last.as_ref().filter(|last| last.code.is_some()).and_then(|last| last.server.as_deref());
+            told.push(Told { whom: Whom::Recipient(recipient), last: last.as_ref(), server, tried: tried.as_deref() });
+        }
+        self.post(claim, (id, kind), to, &told, None)?;
         Ok(true)
     }
 
-    fn letter(
+    /// Queues a report of what was to be a recipient, and is no address. Whoever leaves it out has asked whether a report is owed.
+    ///
+    /// # Errors
+    /// It can't be written.
+    pub(in crate::cmd) fn report_strays(&self, claim: &Claim<'a>, strays: &[Stray]) -> Result<(), Error> {
+        let ReversePath::Address(to) = &claim.entry.head.envelope.sender else { return Ok(()) };
+        let lasts: Vec<Last> = strays.iter().map(Stray::last).collect();
+        let mut told = Vec::with_capacity(strays.len());
+        for (stray, last) in strays.iter().zip(&lasts) {
+            told.push(Told { whom: Whom::Stray(&stray.text), last: Some(last), server: None, tried: None });
+        }
+        let names: Vec<String> = strays.iter().map(Stray::to_string).collect();
+        let error = Error::new(Exit::Ok, "addressing the message", names.join("; "));
+        self.post(claim, (name(claim, Kind::Stray, &[]), Kind::Stray), to, &told, Some(&error))
+    }
+
+    fn post(
         &self,
         claim: &Claim<'a>,
         (id, kind): (Id, Kind),
         to: &Address,
-        about: &[&(usize, Option<Last>)],
-    ) -> Result<Letter, Error> {
+        told: &[Told<'_>],
+        error: Option<&Error>,
+    ) -> Result<(), Error> {
+        let head = &claim.entry.head;
+        let mut letter = self.letter(claim, (id, kind), to, told)?;
+        let entry = self.entry(head, to, id, &letter);
+        drop(self.setting.spool.add(id, entry, &mut letter)?);
+        self.tell(claim, to, error);
+        self.offer(id, &head.account);
+        Ok(())
+    }
+
+    fn letter(&self, claim: &Claim<'a>, (id, kind): (Id, Kind), to: &Address, told: &[Told<'_>]) -> Result<Letter, Error> {
         let (world, config) = (self.setting.world, self.setting.config);
-        let Entry { head, state } = &claim.entry;
-        let now = world.now();
-        let date =
-            |time: Timestamp| time.to_zoned_datetime(now.time_zone().clone()).strftime("%a, %d %b %Y %H:%M:%S %z").to_string();
+        let head = &claim.entry.head;
         let account = config.account(&head.account);
-        let tried = state.tried.map(date);
-        let mut recipients = Vec::with_capacity(about.len());
-        for (place, last) in about {
-            let Some(recipient) = head.envelope.recipients.get(*place) else { continue };
-            let server = last.as_ref().filter(|last| last.code.is_some()).and_then(|last| last.server.as_deref());
-            recipients.push(Told { recipient, last: last.as_ref(), server, tried: tried.as_deref() });
-        }
         let domain = MailDomain::new(world, config);
         let from = Address::parse(&format!("MAILER-DAEMON@{}", domain.name()));
         let from = from.map_err(|error| unwritable(claim.id, &error.to_string()))?;
         let (start, size) = start(claim).map_err(|error| unwritable(claim.id, &error.to_string()))?;
-        let until = date(later(head.arrived, config.queue.max_age));
+        let until = self.date(later(head.arrived, config.queue.max_age));
         let notice = Notice {
             kind,
             id: &claim.id.to_string(),
             message_id: &format!("<{id}@{}>", domain.name()),
-            date: &date(now.timestamp()),
+            date: &self.date(self.now()),
             host: &world.host_name(),
             from: &from,
             to,
             envid: head.envelope.dsn.envid.as_deref(),
             ret: head.envelope.dsn.ret,
             requiretls: is_under_requiretls(account, head),
-            arrived: &date(head.arrived),
+            arrived: &self.date(head.arrived),
             until: Some(until.as_str()).filter(|_| kind == Kind::Delay),
-            recipients: &recipients,
+            recipients: told,
             start: &start,
             size,
         };
@@ -119,10 +140,15 @@ impl<'a> Runner<'a> {
         Entry::new(head, now)
     }
 
-    fn tell(&self, claim: &Claim<'a>, to: &Address) {
+    fn date(&self, time: Timestamp) -> String {
+        let zone = self.setting.world.now().time_zone().clone();
+        time.to_zoned_datetime(zone).strftime("%a, %d %b %Y %H:%M:%S %z").to_string()
+    }
+
+    fn tell(&self, claim: &Claim<'a>, to: &Address, error: Option<&Error>) {
         let account = self.setting.config.account(&claim.entry.head.account);
         let recipients = std::slice::from_ref(to);
-        let happening = Happening { event: Event::Bounce, status: Status::Queued, account, recipients, error: None };
+        let happening = Happening { event: Event::Bounce, status: Status::Queued, account, recipients, error };
         let span = Span { end: self.now(), took: Duration::ZERO };
         self.log(&Record::happened(span, &claim.entry.head.submission(claim.id), &happening));
     }

@@ -14,16 +14,18 @@ use crate::{
             answer::{Asker, Office, answer},
         },
         reception::{Parcel, Received, Reception, Refusal},
+        runner::{Runner, Setting, Wish},
     },
     error::{Error, Exit},
     host::{
         converse,
         journal::{Event, Happening, Record, Span, Status},
+        narrate::Narrator,
         service::quota::{Excess, Share},
-        spool::{Entry, Spool},
+        spool::{Claim, Entry, Spool},
         world::World,
     },
-    mail::{address::Address, content::Content as _},
+    mail::{address::Address, content::Content as _, stray::Stray},
     smtp::server::{Answer, Query, Recipient, Stored, Transaction},
 };
 
@@ -97,7 +99,7 @@ impl<'a> Clerk<'a> {
         quota.take(self.uid, size, serve, spool).map_err(excessive)?;
         let entry = received.entry(self.world, self.world.timestamp());
         let kept = spool.add(received.id, entry, &mut received.message);
-        let entry = match kept {
+        let entry = match kept.and_then(|claim| self.report(claim, &received.strays)) {
             // Safe from here on; it is free for the run when the claim is gone.
             Ok(claim) => claim.entry.clone(),
             Err(error) => {
@@ -108,6 +110,20 @@ impl<'a> Clerk<'a> {
         self.tell_queued(&received, &entry);
         self.desk.offer(received.id, &received.account.name);
         Ok(received.id.to_string())
+    }
+
+    /// Has the sender told of what is no address; where that can't be, the message is not taken either.
+    fn report<'s>(&self, claim: Claim<'s>, strays: &[Stray]) -> Result<Claim<'s>, Error> {
+        if strays.is_empty() {
+            return Ok(claim);
+        }
+        let (Generation { config, journal }, narrator) = (self.generation, Narrator::default());
+        let setting = Setting { world: self.world, config, spool: &self.spool, journal, narrator: &narrator };
+        let reported = Runner::new(setting, Wish::default()).and_then(|runner| runner.report_strays(&claim, strays));
+        match reported {
+            Ok(()) => Ok(claim),
+            Err(error) => claim.finish().and(Err(error)),
+        }
     }
 
     fn tell_queued(&self, received: &Received<'_>, entry: &Entry) {

@@ -76,7 +76,11 @@ impl Desk<'_> {
             nonce: Default::default(),
             batch: TOGETHER,
             keep: false,
-            handover: Some(Handover { account: self.asked.account.clone(), default_sender: ready.asked.is_none() }),
+            handover: Some(Handover {
+                account: self.asked.account.clone(),
+                default_sender: ready.asked.is_none(),
+                strays: ready.strays.clone(),
+            }),
         };
         let mut session = Session::new(plan, ready.envelope.clone().into(), ready.message.facts());
         let timeouts = config.limits.timeouts;

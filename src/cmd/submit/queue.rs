@@ -35,7 +35,8 @@ impl Desk<'_> {
         let pauses = spool.as_ref().map(Spool::pauses).unwrap_or_default();
         let now = self.world.timestamp();
         let is_resting = pausing::end_of_pauses(config, &pauses, account, now).is_some();
-        if is_resting || self.asked.delivery == sendmail::Delivery::QueueOnly {
+        // A report on what is no address comes by mail: so does what becomes of the message.
+        if is_resting || self.asked.delivery == sendmail::Delivery::QueueOnly || !ready.strays.is_empty() {
             return self.queue_and_send(config, dir, ready);
         }
         let rests = |name: &str| config.account(name).is_some_and(|a| pausing::end_of_pause(config, &pauses, a, now).is_some());
@@ -124,6 +125,13 @@ impl Desk<'_> {
         let rejected = |error: &Error| self.log_rejection(error, Some(account), &recipients);
         let spool = Spool::make(dir).inspect_err(rejected)?;
         let claim = spool.add(self.id, self.entry(&ready), &mut ready.message).inspect_err(rejected)?;
+        if !ready.strays.is_empty()
+            && let Err(error) = self.runner(config, &spool).and_then(|runner| runner.report_strays(&claim, &ready.strays))
+        {
+            rejected(&error);
+            // Nobody would hear of them, so nobody gets it.
+            return claim.finish().and(Err(error));
+        }
         self.narrator.note(&format!("queued as {}", self.id));
         if self.asked.delivery == sendmail::Delivery::Interactive {
             self.try_now(config, &spool, claim);
@@ -139,8 +147,7 @@ impl Desk<'_> {
 
     /// `-odi`: the caller waits for the first attempt of what is safe.
     fn try_now<'s>(&self, config: &'s Config, spool: &'s Spool, claim: Claim<'s>) {
-        let setting = Setting { world: self.world, config, spool, journal: &self.journal, narrator: &self.narrator };
-        match Runner::new(setting, Wish::default()) {
+        match self.runner(config, spool) {
             Ok(runner) => runner.try_now(claim),
             Err(error) => drop(complain(self.program, self.asked.errors, &error)),
         }
@@ -157,10 +164,14 @@ impl Desk<'_> {
         claim: &Claim<'s>,
         relayed: &[(usize, Option<Last>)],
     ) -> Result<(), Error> {
-        let setting = Setting { world: self.world, config, spool, journal: &self.journal, narrator: &self.narrator };
-        Runner::new(setting, Wish::default())?.report_relayed(claim, relayed)?;
+        self.runner(config, spool)?.report_relayed(claim, relayed)?;
         self.start_run(spool);
         Ok(())
+    }
+
+    fn runner<'s>(&'s self, config: &'s Config, spool: &'s Spool) -> Result<Runner<'s>, Error> {
+        let setting = Setting { world: self.world, config, spool, journal: &self.journal, narrator: &self.narrator };
+        Runner::new(setting, Wish::default())
     }
 
     fn entry(&self, ready: &Ready<'_>) -> Entry {

@@ -244,6 +244,7 @@ impl Clerk for Taker<'_> {
                 envelope: received.envelope,
                 message: received.message,
                 message_id: received.message_id,
+                strays: received.strays,
             };
             let (desk, log) = (self.desk, &self.config.log);
             let desk = Desk { id: received.id, ..Desk::new(desk.world, desk.program, desk.asked, log, Instant::now()) };

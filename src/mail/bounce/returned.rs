@@ -62,7 +62,10 @@ const WHOLE: &str = "message/rfc822";
 
 /// RET is about failures; on all else the header is enough (RFC 3461 4.3).
 fn wants_whole(notice: &Notice<'_>) -> bool {
-    notice.kind == Kind::Failure && notice.ret == Some(Ret::Full) && !notice.requiretls && notice.size <= RETURNED
+    matches!(notice.kind, Kind::Failure | Kind::Stray)
+        && notice.ret == Some(Ret::Full)
+        && !notice.requiretls
+        && notice.size <= RETURNED
 }
 
 /// Whether a whole message may stand in a part as it is, for nothing but 7bit and 8bit is allowed there. One whose header is not ASCII

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Kind, Notice, Told};
+use super::{Kind, Notice, Told, Whom};
 use crate::{
     error::is_treacherous,
     mail::{
@@ -35,10 +35,16 @@ pub(super) fn of(notice: &Notice<'_>) -> Vec<u8> {
 }
 
 fn recipient(notice: &Notice<'_>, told: &Told<'_>, out: &mut Vec<u8>) {
-    if let Some(original) = &told.recipient.original {
-        fold::field("Original-Recipient", &typed(original), out);
+    match told.whom {
+        Whom::Recipient(recipient) => {
+            if let Some(original) = &recipient.original {
+                fold::field("Original-Recipient", &typed(original), out);
+            }
+            fold::field("Final-Recipient", &typed(&recipient.address), out);
+        }
+        Whom::Stray(text) if text.is_ascii() => fold::field("Final-Recipient", &format!("unknown; {text}"), out),
+        Whom::Stray(text) => fold::field("Final-Recipient", &format!("unknown; {}", escaped(text)), out),
     }
-    fold::field("Final-Recipient", &typed(&told.recipient.address), out);
     field("Action", action(notice.kind), out);
     field("Status", &status(notice.kind, told.last).to_string(), out);
     if let Some(server) = told.server.and_then(mta) {
@@ -61,7 +67,7 @@ fn recipient(notice: &Notice<'_>, told: &Told<'_>, out: &mut Vec<u8>) {
 
 fn action(kind: Kind) -> &'static str {
     match kind {
-        Kind::Failure => "failed",
+        Kind::Failure | Kind::Stray => "failed",
         Kind::Delay => "delayed",
         Kind::Relayed => "relayed",
     }
@@ -75,9 +81,9 @@ fn status(kind: Kind, last: Option<&Last>) -> Enhanced {
     match kind {
         Kind::Relayed => of_class(2).unwrap_or(unspecific(2)),
         Kind::Delay => of_class(4).or_else(sealed).unwrap_or(unspecific(4)),
-        Kind::Failure if last.is_some_and(Last::is_permanent) => of_class(5).unwrap_or(unspecific(5)),
-        Kind::Failure if last.is_some_and(|last| last.unknown >= MOST_UNKNOWN) => LOST,
-        Kind::Failure => sealed().unwrap_or(EXPIRED),
+        Kind::Failure | Kind::Stray if last.is_some_and(Last::is_permanent) => of_class(5).unwrap_or(unspecific(5)),
+        Kind::Failure | Kind::Stray if last.is_some_and(|last| last.unknown >= MOST_UNKNOWN) => LOST,
+        Kind::Failure | Kind::Stray => sealed().unwrap_or(EXPIRED),
     }
 }
 
@@ -98,6 +104,10 @@ fn typed(address: &Address) -> String {
     if text.is_ascii() && text.len() <= LONGEST_ADDRESS {
         return format!("rfc822; {text}");
     }
+    format!("utf-8; {}", escaped(&text))
+}
+
+fn escaped(text: &str) -> String {
     let mut escaped = String::new();
     for c in text.chars() {
         let start = escaped.len();
@@ -111,7 +121,7 @@ fn typed(address: &Address) -> String {
             break;
         }
     }
-    format!("utf-8; {escaped}")
+    escaped
 }
 
 /// A host name or address as a name of type `dns`; `None` where it is neither.

@@ -57,8 +57,14 @@ impl Case {
         let from = address("MAILER-DAEMON@example.com");
         let pairs = self.recipients.iter().zip(&self.lasts);
         let tried = Some("Sat, 28 Nov 2026 22:53:01 +0000");
-        let told: Vec<Told<'_>> =
-            pairs.map(|(recipient, last)| Told { recipient, last: last.as_ref(), server: Some(&self.words), tried }).collect();
+        let told: Vec<Told<'_>> = pairs
+            .map(|(recipient, last)| Told {
+                whom: Whom::Recipient(recipient),
+                last: last.as_ref(),
+                server: Some(&self.words),
+                tried,
+            })
+            .collect();
         let notice = Notice {
             kind: self.kind,
             id: "01KAY2ZQ4M8V6W3T5R7X9Y1B2C",

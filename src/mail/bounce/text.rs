@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Kind, Notice, Told, status::tls_failure};
+use super::{Kind, Notice, Told, Whom, status::tls_failure};
 use crate::{error::printable, mail::queued::Last};
 
 /// Columns of a line.
@@ -36,6 +36,9 @@ pub(super) fn of(notice: &Notice<'_>, whole: bool) -> String {
 fn opening(notice: &Notice<'_>) -> String {
     let message = format!("Your message of {}", printable(notice.arrived));
     match notice.kind {
+        Kind::Stray => {
+            format!("{message} is on its way to everybody else, but not to these, which are no addresses that mail can be sent to:")
+        }
         Kind::Failure => format!("{message} could not be delivered to these recipients, and is not tried again:"),
         Kind::Delay => {
             let until = notice.until.map_or_else(|| "for some days".to_owned(), |until| format!("until {}", printable(until)));
@@ -74,8 +77,12 @@ fn grouped<'n>(notice: &'n Notice<'_>) -> Vec<(Reason, Vec<&'n Told<'n>>)> {
 }
 
 fn name(told: &Told<'_>) -> String {
-    let address = printable(&told.recipient.address.to_string());
-    match &told.recipient.original {
+    let recipient = match told.whom {
+        Whom::Recipient(recipient) => recipient,
+        Whom::Stray(text) => return printable(text),
+    };
+    let address = printable(&recipient.address.to_string());
+    match &recipient.original {
         Some(original) => format!("{address} (you wrote to {})", printable(&original.to_string())),
         None => address,
     }
@@ -95,6 +102,9 @@ fn reason(told: &Told<'_>) -> Vec<String> {
 
 /// What a person can do about it.
 fn advice(kind: Kind, last: Option<&Last>) -> Option<String> {
+    if kind == Kind::Stray {
+        return Some("Correct the address, and send the message again to that one alone.".to_owned());
+    }
     let last = last.filter(|_| kind == Kind::Failure)?;
     if last.unknown > 0 {
         let times = if last.unknown == 1 { "once".to_owned() } else { format!("{} times", last.unknown) };

@@ -1,6 +1,9 @@
 //! What does one command line say? (RFC 5321 4.1, 1870, 3461, 4954, 6152, 6531, 8689)
 
-use crate::mail::envelope::{Notify, Ret};
+use crate::mail::{
+    envelope::{Notify, Ret},
+    stray::{self, Stray},
+};
 
 /// A command, parsed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +52,7 @@ pub(super) struct Mail {
     pub(super) envid: Option<String>,
     pub(super) account: Option<String>,
     pub(super) any_sender: bool,
+    pub(super) strays: Vec<Stray>,
     /// The EHLO keywords that the parameters belong to.
     pub(super) keywords: Vec<&'static str>,
 }
@@ -148,6 +152,10 @@ impl Mail {
                 }
                 ("XDEFAULT", None) => {
                     mail.any_sender = true;
+                    "XSEALPOST"
+                }
+                ("XSTRAYS", Some(value)) => {
+                    mail.strays = strays(value)?;
                     "XSEALPOST"
                 }
                 // Who first submitted it (RFC 4954 section 5): nothing here relays, so nobody asks.
@@ -314,6 +322,17 @@ fn notify(value: &str) -> Result<Notify, Complaint> {
         }
     }
     Ok(Notify::When { success, failure, delay })
+}
+
+/// What is no address and what is wrong with it, each as xtext, with commas between them.
+fn strays(value: &str) -> Result<Vec<Stray>, Complaint> {
+    let words = value.split(',').map(xtext).collect::<Result<Vec<_>, _>>()?;
+    let (pairs, []) = words.as_chunks::<2>() else { return Err(SYNTAX) };
+    let is_ours = |word: &String| (1..=stray::LONGEST).contains(&word.len());
+    if pairs.len() > stray::MOST || !words.iter().all(is_ours) {
+        return Err(SYNTAX);
+    }
+    Ok(pairs.iter().map(|[text, because]| Stray { text: text.clone(), because: because.clone() }).collect())
 }
 
 /// `+41` for `A` (RFC 3461 section 4); what comes out is printable.

@@ -5,7 +5,7 @@ use super::{
     body::Decoder,
     command::{Mail, Rcpt, Recipient},
 };
-use crate::mail::envelope::Ret;
+use crate::mail::{envelope::Ret, stray::Stray};
 
 /// Everything that was said of one message before its first octet. Foreign text, free of control characters.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,13 +34,15 @@ pub struct Transaction {
     pub account: Option<String>,
     /// XDEFAULT: no sender was asked for, whatever `sender` says.
     pub any_sender: bool,
+    /// XSTRAYS: what was to be a recipient, and is no address; the sender is to be told.
+    pub strays: Vec<Stray>,
 }
 
 impl Transaction {
     pub(super) fn new(mail: Mail, hello: String, user: Option<String>) -> Self {
-        let Mail { sender, size, eight_bit, smtputf8, requiretls, ret, envid, account, any_sender, .. } = mail;
+        let Mail { sender, size, eight_bit, smtputf8, requiretls, ret, envid, account, any_sender, strays, .. } = mail;
         let recipients = Vec::new();
-        Self { hello, user, sender, recipients, size, eight_bit, smtputf8, requiretls, ret, envid, account, any_sender }
+        Self { hello, user, sender, recipients, size, eight_bit, smtputf8, requiretls, ret, envid, account, any_sender, strays }
     }
 }
 

@@ -3,6 +3,10 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::{
+    mail::{address::ReversePath, list},
+    smtp::command::{self, Declared, Handover},
+};
 
 fn sender(line: &str) -> Option<String> {
     match Command::parse(line) {
@@ -101,6 +105,17 @@ proptest! {
             Ok(Command::Rcpt(rcpt)) => prop_assert!(!rcpt.recipient.address.contains(char::is_control)),
             _ => {}
         }
+    }
+
+    #[test]
+    fn what_is_no_address_comes_through_unchanged(text in prop_oneof![any::<String>(), "([ab@,+=<\"\u{e9}]{1,9},){1,20}"]) {
+        let Some(strays) = Stray::all(&list::parse(&text).faults) else { return Ok(()) };
+        let handover = Handover { strays: strays.clone(), ..Handover::default() };
+        let said = command::mail(&ReversePath::Null, Declared { handover: Some(&handover), ..Declared::default() });
+        let said = String::from_utf8(said).unwrap();
+        let Ok(Command::Mail(mail)) = Command::parse(said.trim_end()) else { panic!("{said}") };
+        prop_assert!(said.len() < 8000);
+        prop_assert_eq!(mail.strays, strays);
     }
 
     #[test]

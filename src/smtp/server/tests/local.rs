@@ -51,6 +51,8 @@ fn what_sealpost_asks_of_its_service_is_offered_where_it_is_wanted_only() {
         hello:
         C: MAIL FROM:<> XDEFAULT
         S: 555 5.5.4 a parameter that is not offered
+        C: MAIL FROM:<> XSTRAYS=a,b
+        S: 555 5.5.4 a parameter that is not offered
         C: XQUEUE FLUSH
         S: 500 5.5.2 unknown command
         ",
