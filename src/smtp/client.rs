@@ -79,6 +79,8 @@ pub struct Session {
     certainty: Vec<Certainty>,
     /// Replies too many, behind the last that was asked for.
     overheard: usize,
+    /// As many of them may belong to the message before: a second answer to it that crossed this one.
+    arrears: usize,
     /// MAIL was said: from then on the message met what `met` permits.
     begun: bool,
     turn: u32,
@@ -151,6 +153,7 @@ impl Session {
             saying: false,
             certainty: Vec::new(),
             overheard: 0,
+            arrears: 0,
             begun: false,
             turn: 0,
             offered: None,

@@ -154,7 +154,8 @@ impl Transaction {
 
     /// Whether some recipients have had their reply, and nothing was said yet for the next.
     pub(super) fn is_between_batches(&self) -> bool {
-        self.mails > 0 && self.stage == Stage::Envelope && self.awaited.is_empty() && self.unsaid.is_empty()
+        let nothing_said = self.awaited.is_empty() && self.unsaid.is_empty() && self.taken.is_empty();
+        self.mails > 0 && self.stage == Stage::Envelope && nothing_said
     }
 
     /// Whether the server holds a transaction that the next MAIL would run into.
@@ -165,6 +166,11 @@ impl Transaction {
     /// Whether no word of the server was about this message yet.
     pub(super) fn is_untouched(&self) -> bool {
         !self.answered_mail
+    }
+
+    /// Whether nothing was said of this message but its envelope.
+    pub(super) fn is_withheld(&self) -> bool {
+        self.mails == 1 && matches!(self.stage, Stage::Envelope | Stage::Invited)
     }
 
     /// Whether the server may have all of the message, or of that of the current MAIL.

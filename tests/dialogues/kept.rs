@@ -209,6 +209,59 @@ fn a_stray_reply_that_crosses_the_next_message_does_not_pass_for_its_success() {
 }
 
 #[test]
+fn a_second_answer_to_each_message_that_crosses_the_next_leaves_both_delivered() {
+    let twice = "S: 250 2.0.0 queued\nS: 250 2.1.0 ok\nS: 250 2.1.5 ok\nS: 250 2.0.0 queued\n";
+    let play = |second: &str| kept().play_all(&format!("{CHUNKING}{}next\n{ENVELOPE}{CHUNK}{twice}{second}", sent()));
+    for (second, fate) in [
+        ("S: 250 2.0.0 queued\nC: QUIT\nS: 221 bye", Fate::Accepted),
+        ("C: QUIT\nS: 250 2.0.0 queued\nS: 221 bye", Fate::Accepted),
+        // Any of them may be the answer.
+        ("C: QUIT\nS: 554 5.6.0 spam", Fate::Unknown),
+        ("C: QUIT\nS: 250 2.0.0 queued\nS: 554 5.6.0 spam", Fate::Unknown),
+        // There is an end to it.
+        ("C: QUIT\nS: 250 2.0.0 queued\nS: 250 2.0.0 queued", Fate::Unknown),
+    ] {
+        let reports = play(second);
+        assert_eq!((fates(&reports), reports[1].spent), (vec![Fate::Accepted, fate], false), "{second}");
+    }
+    // Each of many has an answer of its own, and each of these may have come twice.
+    let three = "C: MAIL FROM:<me@a.test>\nC: RCPT TO:<a@b.test>\nC: RCPT TO:<b@b.test>\nC: RCPT TO:<c@b.test>\n";
+    let envelope = "S: 250 2.1.0 ok\nS: 250 2.1.5 ok\nS: 250 2.1.5 ok\nS: 250 2.1.5 ok\n";
+    let ends = "S: 250 2.0.0 queued\n".repeat(3);
+    let first = format!("{three}{CHUNK}{envelope}{ends}");
+    let second = format!("{three}{CHUNK}{ends}{envelope}{ends}{ends}C: QUIT\nS: 221 bye");
+    let many = kept().lmtp().to(&["a@b.test", "b@b.test", "c@b.test"]);
+    let reports = many.play_all(&format!("{}{first}next\n{second}", CHUNKING.replace("EHLO", "LHLO")));
+    assert_eq!(fates(&reports), [Fate::Accepted; 6]);
+}
+
+#[test]
+fn a_second_answer_that_is_seen_before_the_next_message_has_left_sends_that_elsewhere() {
+    for stray in ["250 2.0.0 queued", "554 5.6.0 spam", "451 4.3.0 later"] {
+        let shifted = format!("{ENVELOPE}C: DATA\nS: {stray}\nS: 250 ok\nS: 250 ok\nS: 354 go");
+        spent(kept(), &format!("{PIPELINING}{}next\n{shifted}", sent_by_data()));
+    }
+    // In chunks too, where the server was to answer first.
+    let shifted = format!("{ENVELOPE}S: 250 2.0.0 queued\nS: 250 2.1.0 ok\nS: 250 2.1.5 ok");
+    spent(kept(), &format!("{CHUNKING}{}next wary\n{shifted}", sent()));
+    // One command at a time.
+    let step = "C: MAIL FROM:<me@a.test>\nS: 250 ok\nC: RCPT TO:<you@b.test>\nS: 250 ok\nC: DATA\n";
+    let one = format!("{step}S: 354 go\nC: Subject: x\nC:\nC: hi\nC: .\nS: 250 ok\n");
+    spent(kept(), &format!("{SIMPLE}{one}next\n{step}S: 250 ok"));
+    // On a new connection it is the server that is out of step, and the message that waits.
+    let report = kept().play(&format!("{PIPELINING}{ENVELOPE}C: DATA\nS: 250 stray\nS: 250 ok\nS: 250 ok\nS: 354 go"));
+    assert_eq!((report.spent, report.outcomes[0].fate, report.outcomes[0].exit), (false, Fate::Deferred, Exit::Protocol));
+    // Nor does a reply that fits say anything else than it says.
+    let reports =
+        kept().play_all(&format!("{PIPELINING}{}next\n{ENVELOPE}C: DATA\nS: 250 ok\nS: 250 ok\nS: 451 no\nquit", sent_by_data()));
+    assert_eq!((fates(&reports), reports[1].spent), (vec![Fate::Accepted, Fate::Deferred], false));
+    // Once octets of it have left, the server may have them.
+    let body = format!("{ENVELOPE}C: DATA\nS: 250 ok\nS: 250 ok\nS: 354 go\nC: Subject: x\nC:\nC: hi\nC: .\nS: 354 what");
+    let reports = kept().play_all(&format!("{PIPELINING}{}next\n{body}", sent_by_data()));
+    assert_eq!((fates(&reports), reports[1].spent), (vec![Fate::Accepted, Fate::Unknown], false));
+}
+
+#[test]
 fn a_limit_of_mails_is_kept_and_batches_count() {
     let hello = CHUNKING.replace("S: 250 CHUNKING", "S: 250-CHUNKING\nS: 250 LIMITS RCPTMAX=9 mailmax=2");
     let reports = kept().play_all(&format!("{hello}{0}next\n{0}C: QUIT", sent()));

@@ -94,8 +94,8 @@ impl Session {
     /// A reply too many, when all is answered; see [`Certainty`] for what it changes.
     pub(super) fn overhear(&mut self, reply: &Reply) {
         self.overheard += 1;
-        // A server may say one for each recipient; no end of them is waited for.
-        let is_endless = self.overheard > self.certainty.len().max(1);
+        // A server may say one for each recipient, of this message and of the one before; no end of them is waited for.
+        let is_endless = self.overheard > self.certainty.len().max(1) + self.arrears;
         if self.is_disputable() && (reply.code != 250 || is_endless) {
             self.doubt(TOO_MANY);
         }
@@ -206,7 +206,7 @@ impl Session {
     }
 
     pub(super) fn violated(&mut self, what: &str, hint: Option<String>) {
-        if self.is_unharmed() {
+        if self.is_mistaken_for_another() {
             return self.stale(what);
         }
         let is_early = self.outcomes.is_none() && !matches!(self.state, State::Mail(_));

@@ -37,6 +37,7 @@ impl Session {
         self.begun = false;
         self.outcomes = None;
         self.problem = None;
+        self.arrears = self.certainty.len();
         self.certainty.clear();
         self.spent = !self.is_idle();
         if self.is_idle() {
@@ -79,7 +80,7 @@ impl Session {
         self.permitted();
     }
 
-    /// Whether the server has nothing of a message that was to be another.
+    /// Whether the server has nothing of a message that was to be another, so that a link that is lost is no failure of it.
     pub(super) fn is_unharmed(&self) -> bool {
         let nothing_said = match &self.state {
             State::Waking | State::Resetting => true,
@@ -87,6 +88,12 @@ impl Session {
             _ => false,
         };
         self.again && nothing_said
+    }
+
+    /// The same where the replies don't fit: one of them belongs to the message before. What was answered then was not this message, as long
+    /// as no octet of that has left; once it has, only the server knows.
+    pub(super) fn is_mistaken_for_another(&self) -> bool {
+        self.is_unharmed() || (self.again && matches!(&self.state, State::Mail(transaction) if transaction.is_withheld()))
     }
 
     /// The connection is of no more use, and the message goes on another. No QUIT: who hung up hears none, and with the other it is not
