@@ -67,6 +67,24 @@ fn aliases_are_those_of_administrators() {
 }
 
 #[test]
+fn the_full_name_that_is_asked_for_stands_in_a_from_that_was_missing_also_in_smtp() {
+    let recorder = Recorder::start(false);
+    let account =
+        "host = \"127.0.0.1\"\nport = PORT\n[accounts.relay.tls]\npolicy = \"off\"\n".replace("PORT", &recorder.port().to_string());
+    let sealpost = Sealpost::new(&format!("[accounts.relay]\n{account}"));
+    let session = "MAIL FROM:<me@client.test>\nRCPT TO:<you@y.example>\nDATA\nSubject: s\n\nhi\n.\n".repeat(2) + "QUIT\n";
+    let session = session.replacen("Subject: s", "From: Me <me@client.test>\nSubject: s", 1);
+    let run = sealpost.send(&["-bs", "-F", "Night \"Watch\""], session.as_bytes());
+    let mails = recorder.finish().mails;
+    let from = |mail: &Mail| {
+        let text = String::from_utf8_lossy(&mail.data).into_owned();
+        text.lines().find(|line| line.starts_with("From: ")).unwrap().to_owned()
+    };
+    let authors: Vec<String> = mails.iter().map(from).collect();
+    assert_eq!(authors, ["From: Me <me@client.test>", "From: \"Night \\\"Watch\\\"\" <me@client.test>"], "{run:?}");
+}
+
+#[test]
 fn an_alias_file_that_can_not_be_read_holds_back_only_those_whom_it_may_be_about() {
     let recorder = Recorder::start(false);
     let account =

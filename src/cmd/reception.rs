@@ -61,6 +61,8 @@ pub struct Reception<'a> {
     config: &'a Config,
     host: Host,
     temp_dir: Option<PathBuf>,
+    /// The name of the sender, where it is not the caller's own.
+    full_name: Option<&'a str>,
     domain: MailDomain<'a>,
     directory: OnceCell<Directory>,
 }
@@ -109,7 +111,13 @@ impl<'a> Reception<'a> {
     /// A reception for the caller that `world` tells of. What does not stay in memory goes to `temp_dir` first.
     pub fn new(world: &'a dyn World, config: &'a Config, host: Host, temp_dir: Option<PathBuf>) -> Self {
         let domain = MailDomain::new(world, config);
-        Self { world, config, host, temp_dir, domain, directory: OnceCell::new() }
+        Self { world, config, host, temp_dir, full_name: None, domain, directory: OnceCell::new() }
+    }
+
+    /// The same where a From that is missing gets this name.
+    #[must_use]
+    pub fn named(self, full_name: Option<&'a str>) -> Self {
+        Self { full_name, ..self }
     }
 
     /// Finds the account and the sender that a MAIL means.
@@ -239,7 +247,7 @@ impl<'a> Parcel<'a> {
             world: reception.world,
             domain: &reception.domain,
             id: self.id,
-            full_name: None,
+            full_name: reception.full_name,
             gateway: false,
             trace: trace.as_deref(),
         };

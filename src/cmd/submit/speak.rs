@@ -165,7 +165,8 @@ impl LastLine {
 /// Standard input can't be read, or nobody reads standard output.
 pub(super) fn ourselves(desk: &Desk<'_>, config: &Config) -> Result<(), Error> {
     let temp_dir = desk.world.env("TMPDIR").map(PathBuf::from);
-    let mut taker = Taker { desk, config, reception: Reception::new(desk.world, config, Host::Caller, temp_dir), parcel: None };
+    let reception = Reception::new(desk.world, config, Host::Caller, temp_dir).named(desk.asked.full_name.as_deref());
+    let mut taker = Taker { desk, config, reception, parcel: None };
     let (input, output) = (io::stdin(), io::stdout());
     let line = Line { input: input.as_fd(), output: output.as_fd(), bell: None, patience: Patience::ENDLESS, at_once: true };
     match converse(&line, Server::new(settings(desk, config)), &mut taker) {
