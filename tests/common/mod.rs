@@ -16,8 +16,9 @@ use std::{
     io::Write,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Child, Command, Output, Stdio},
     sync::{
+        PoisonError, RwLock, RwLockWriteGuard,
         atomic::{AtomicU32, Ordering},
         mpsc,
     },
@@ -99,10 +100,30 @@ pub(crate) fn binary() -> PathBuf {
     env::var_os("SEALPOST_BIN").map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_sealpost")), PathBuf::from)
 }
 
+/// Shared while a process begins, and had alone by who lets a lock of this process go; see [`begin`].
+static BEGINNINGS: RwLock<()> = RwLock::new(());
+
+/// Starts a program. Until it has become that, it has the descriptors of this process, and with them the locks of whatever test runs beside:
+/// one that is let go under [`nobody_begins`] is free.
+pub(crate) fn begin(command: &mut Command) -> Child {
+    let _shared = BEGINNINGS.read().unwrap_or_else(PoisonError::into_inner);
+    command.spawn().unwrap()
+}
+
+/// As long as this is held, no program is on its way into being.
+pub(crate) fn nobody_begins() -> RwLockWriteGuard<'static, ()> {
+    BEGINNINGS.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Starts a program and waits for its end; what it wrote.
+pub(crate) fn outcome(command: &mut Command) -> Output {
+    begin(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped())).wait_with_output().unwrap()
+}
+
 /// Copies the binary to a place from which it is run. By another process: a descriptor that writes it could be inherited by the child of
 /// another test, and then the file is busy.
 pub(crate) fn install(at: &Path) {
-    assert!(Command::new("cp").arg(binary()).arg(at).status().unwrap().success());
+    assert!(begin(Command::new("cp").arg(binary()).arg(at)).wait().unwrap().success());
 }
 
 impl Sealpost {
@@ -218,7 +239,7 @@ pub(crate) fn say(text: &str) {
 /// Runs with `input` on stdin; kills what is still there after [`LIMIT`].
 pub(crate) fn run(mut command: Command, input: &[u8]) -> Run {
     let started = Instant::now();
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = begin(command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()));
     let pid = rustix::process::Pid::from_child(&child);
     let mut stdin = child.stdin.take().unwrap();
     let input = input.to_vec();

@@ -23,7 +23,7 @@ use sealpost::{
     host::{
         config,
         journal::{Id, Journal, Sockets},
-        spool::{Entry, Head, Place, Spool, State},
+        spool::{Claimed, Entry, Head, Place, Spool, State},
         world::Machine,
     },
     mail::{
@@ -36,7 +36,7 @@ use sealpost::{
 };
 
 use crate::{
-    common::{Run, Scratch, Sealpost},
+    common::{Run, Scratch, Sealpost, nobody_begins},
     text::Text,
 };
 
@@ -158,6 +158,7 @@ impl Queue {
             recipients: mail.to.iter().map(|(_, standing)| standing.clone()).collect(),
             ..entry.state
         };
+        let _alone = nobody_begins();
         let mut claim = self.spool.add(id, entry, &mut Text::new(mail.text)).unwrap();
         claim.shift(mail.place).unwrap();
         id
@@ -177,9 +178,9 @@ impl Queue {
         let new = queue.put(&Mail {
             from: "",
             to: &[("a-rather-long-local-part-of-somebody@department.example.org", Standing::Waiting(None))],
-            age: 45,
+            age: 330,
             attempts: 0,
-            next: -45,
+            next: -330,
             ..Mail::default()
         });
         let held = queue.put(&Mail {
@@ -219,6 +220,12 @@ impl Queue {
         names.sort();
         names
     }
+}
+
+/// The message is free for others.
+pub(crate) fn let_go(claim: Claimed<'_>) {
+    let _alone = nobody_begins();
+    drop(claim);
 }
 
 pub(crate) fn address(text: &str) -> Address {
@@ -277,7 +284,10 @@ fn serve(mut stream: UnixStream, config: &Path, spool: &Path, asker: Asker) -> b
         let Ok(line) = line else { return true };
         let _one = said.lock().unwrap();
         let lines: Vec<String> = match line.split_once(' ') {
-            Some(("XQUEUE", query)) => answer(query, asker, office).collect(),
+            Some(("XQUEUE", query)) => {
+                let _alone = nobody_begins();
+                answer(query, asker, office).collect()
+            }
             Some(("EHLO", _)) => vec!["250-client.test".into(), "250 XSEALPOST".into()],
             _ if line == "STOP" => return false,
             _ => vec!["500 what?".into()],

@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 use sealpost::{host::spool::Place, mail::queued::Standing};
 use serde_json::Value;
 
-use crate::kit::{Mail, Queue, later, problem, refused};
+use crate::kit::{Mail, Queue, later, let_go, problem, refused};
 
 /// Without what differs from run to run.
 fn without_ids(text: &str) -> String {
@@ -25,7 +25,7 @@ fn a_row_tells_what_waits_and_lines_below_it_for_whom_and_why() {
         "id                           age   size  tried  next    from\n\
          ID    2h     85     3x  in 12m  cron@client.test\n    to admin@example.org: 450 4.2.1 mailbox busy\n    \
          to nobody@example.org failed: 550 5.2.1 no such user\n    1 more have it\n\
-         ID   45s     85     0x  now     <>\n    to a-rather-long-local-part-of-somebody@department.example.org\n"
+         ID    5m     85     0x  now     <>\n    to a-rather-long-local-part-of-somebody@department.example.org\n"
     );
     assert_eq!((run.code, run.stderr.as_str()), (0, "2 messages, 170 octets; besides 1 held and 1 failed (--all)\n"));
 }
@@ -186,7 +186,7 @@ fn a_name_that_nothing_has_and_one_that_means_several_are_told() {
         assert_eq!((run.code, run.stdout.as_str()), (code, ""), "{name}: {}", run.stderr);
         assert!(run.stderr.contains(why), "{name}: {}", run.stderr);
     }
-    drop(queue.spool.claim(Place::Queue, waits).unwrap());
+    let_go(queue.spool.claim(Place::Queue, waits).unwrap());
     std::fs::remove_file(queue.spool.path().join("queue").join(waits.to_string())).unwrap();
     assert_eq!(queue.ask(&["show", &waits.to_string()]).code, 66);
 }
@@ -280,8 +280,8 @@ fn who_has_read_enough_is_no_error() {
         crate::common::binary().display(),
         queue.path("config.toml").display()
     );
-    let status = std::process::Command::new("bash").args(["-c", &line]).stderr(std::process::Stdio::null()).status().unwrap();
-    assert_eq!(status.code(), Some(0));
+    let listed = crate::common::outcome(std::process::Command::new("bash").args(["-c", &line]));
+    assert_eq!(listed.status.code(), Some(0));
 }
 
 #[test]

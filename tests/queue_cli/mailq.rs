@@ -19,7 +19,10 @@ use sealpost::{
     smtp::server::fault::Faults,
 };
 
-use crate::kit::{Mail, Queue, later};
+use crate::{
+    common::{begin, outcome},
+    kit::{Mail, Queue, later},
+};
 
 /// What monitoring reads: the count of the last line, as the plug-ins of Nagios and its kin find it; `None`: none of it fits.
 fn monitored(text: &str) -> Option<u64> {
@@ -84,13 +87,9 @@ fn what_waits_and_what_is_held_is_listed_in_the_form_that_scripts_read() {
     assert_eq!(monitored(&run.stdout), Some(3));
     assert_eq!(queue.sendmail(&["-bP"]).stdout, "3\n");
     // By its own name, from the environment that a plug-in has.
-    let output = Command::new(crate::common::binary())
-        .arg0("/usr/bin/mailq")
-        .env_clear()
-        .env("SEALPOST_CONFIG", queue.path("config.toml"))
-        .env("TZ", "UTC")
-        .output()
-        .unwrap();
+    let mut mailq = Command::new(crate::common::binary());
+    mailq.arg0("/usr/bin/mailq").env_clear().env("SEALPOST_CONFIG", queue.path("config.toml")).env("TZ", "UTC");
+    let output = outcome(&mut mailq);
     assert_eq!(String::from_utf8_lossy(&output.stdout), run.stdout);
 }
 
@@ -340,12 +339,8 @@ fn a_run_that_is_stopped_waits_for_the_message_that_is_under_way() {
     let queue = Queue::with(&format!("[accounts.relay]\nhost = \"127.0.0.1\"\nport = {port}\ntls = {{ policy = \"off\" }}\n"));
     let put = |to: &str| queue.put(&Mail { to: &[(to, Standing::Waiting(None))], ..Mail::default() });
     let both = [put("first@sink.test"), put("second@sink.test")].map(|id| id.to_string());
-    let mut child = Command::new(crate::common::binary())
-        .args(["queue", "flush", "-C"])
-        .arg(queue.path("config.toml"))
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut flush = Command::new(crate::common::binary());
+    let mut child = begin(flush.args(["queue", "flush", "-C"]).arg(queue.path("config.toml")).stderr(Stdio::piped()));
     dot.recv_timeout(Duration::from_secs(30)).unwrap();
     let pid = rustix::process::Pid::from_child(&child);
     rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();

@@ -8,7 +8,10 @@ use std::{
 use sealpost::{cmd::queue::answer::Asker, host::spool::Place, mail::queued::Standing};
 use serde_json::Value;
 
-use crate::kit::{Mail, Queue, Service, later, program};
+use crate::{
+    common::outcome,
+    kit::{Mail, Queue, Service, later, let_go, program},
+};
 
 /// The user who asks, and another one; both without an entry.
 const USER: u32 = 54_321;
@@ -37,7 +40,7 @@ fn ask(queue: &Queue, args: &[&str]) -> Output {
     std::fs::write(&config, text).unwrap();
     let mut command = Command::new(program(queue));
     command.args(args).env_clear().env("SEALPOST_CONFIG", config).env("TZ", "UTC");
-    command.uid(USER).gid(USER).output().unwrap()
+    outcome(command.uid(USER).gid(USER))
 }
 
 fn is_root() -> bool {
@@ -147,7 +150,7 @@ fn a_user_with_a_queue_of_the_own_sees_both() {
     let list = || {
         let mut command = Command::new(program(&queue));
         command.args(["queue", "list"]).env_clear().env("SEALPOST_CONFIG", &config).uid(USER).gid(USER);
-        told(&command.output().unwrap())
+        told(&outcome(&mut command))
     };
     let (code, stdout, stderr) = list();
     assert_eq!(code, 0, "{stderr}");
@@ -202,7 +205,7 @@ fn what_is_asked_in_no_known_way_is_refused_with_the_ways_that_there_are() {
     assert_eq!(list[1..], [r#"250 {"end":true,"messages":1}"#]);
     let claim = queue.spool.claim(Place::Queue, own).unwrap();
     assert!(ask(&format!("hold {own}"))[0].starts_with("450 4.2.0 it is being sent just now"));
-    drop(claim);
+    let_go(claim);
     assert_eq!(ask(&format!("hold {own}")), [format!(r#"250 {{"id":"{own}","status":"held"}}"#)]);
 }
 
