@@ -30,6 +30,8 @@ use serde_json::Value;
 
 /// No run of the binary may take longer, whatever a server does.
 const LIMIT: Duration = Duration::from_secs(10);
+/// But for each octet of its input, which a busy machine may take its time for.
+const OCTET: Duration = Duration::from_micros(4);
 
 /// The libraries for TLS that are built in.
 pub(crate) const BACKENDS: &[&str] = if cfg!(feature = "native-tls") { &["rustls", "native-tls"] } else { &["rustls"] };
@@ -236,20 +238,21 @@ pub(crate) fn say(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
-/// Runs with `input` on stdin; kills what is still there after [`LIMIT`].
+/// Runs with `input` on stdin; kills what is still there after [`LIMIT`] and the time for `input`.
 pub(crate) fn run(mut command: Command, input: &[u8]) -> Run {
     let started = Instant::now();
     let mut child = begin(command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()));
     let pid = rustix::process::Pid::from_child(&child);
     let mut stdin = child.stdin.take().unwrap();
+    let limit = LIMIT + OCTET * u32::try_from(input.len()).unwrap();
     let input = input.to_vec();
     // A program that does not read its input is no fault of the writer.
     let writer = thread::spawn(move || drop(stdin.write_all(&input)));
     let (tell, told) = mpsc::channel();
     thread::spawn(move || tell.send(child.wait_with_output()));
-    let Ok(output) = told.recv_timeout(LIMIT) else {
+    let Ok(output) = told.recv_timeout(limit) else {
         let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
-        panic!("still running after {LIMIT:?}: {command:?}");
+        panic!("still running after {limit:?}: {command:?}");
     };
     let output = output.unwrap();
     writer.join().unwrap();

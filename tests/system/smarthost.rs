@@ -1,18 +1,23 @@
 //! Where is the real smarthost, which ports has it, and what did it deliver?
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
+    ffi::OsString,
     fs,
     net::TcpListener,
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
     process::ChildStdin,
-    sync::LazyLock,
-    thread,
+    sync::{LazyLock, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use ring::hmac;
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    fs::inotify,
+};
 
 use crate::common::{
     PASSWORD, Run, Sealpost, USER,
@@ -45,7 +50,7 @@ const SERVICES: [&str; 16] = [
 const TOKEN_KEY: &str = "the key of the tokens of the system tests";
 
 /// Longest wait for a mail that Postfix took.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The word for a flaw in the names of services.
 pub(crate) fn word(flaw: Flaw) -> &'static str {
@@ -62,6 +67,8 @@ pub(crate) fn word(flaw: Flaw) -> &'static str {
 pub(crate) struct Smarthost {
     directory: PathBuf,
     ports: HashMap<String, u16>,
+    /// What was delivered and read, by the name of its file.
+    mails: Mutex<BTreeMap<OsString, Vec<u8>>>,
     /// The servers stop when this closes.
     _lifeline: ChildStdin,
 }
@@ -80,7 +87,7 @@ impl Smarthost {
         let lifeline = house::start("system/smarthost", &directory, |command| {
             command.env("SMARTHOST_USER", USER).env("SMARTHOST_PASSWORD", PASSWORD).env("SMARTHOST_KEY", TOKEN_KEY);
         })?;
-        Ok(Self { directory, ports, _lifeline: lifeline })
+        Ok(Self { directory, ports, mails: Mutex::default(), _lifeline: lifeline })
     }
 
     /// The port of a service.
@@ -110,27 +117,56 @@ impl Smarthost {
         let auth = if auth.is_empty() { String::new() } else { format!("[accounts.relay.auth]\n{auth}\n") };
         let head = format!("[accounts.relay]\nhost = \"127.0.0.1\"\nport = {port}\nfrom = \"cron@client.test\"\n{account}\n");
         // Generous: the machine may be busy, and no test here waits for a deadline to pass.
-        Sealpost::with_limits("reply_timeout = \"8s\"", &format!("{head}[accounts.relay.tls]\nca_file = {ca:?}\n{tls}\n{auth}"))
+        Sealpost::with_limits("reply_timeout = \"30s\"", &format!("{head}[accounts.relay.tls]\nca_file = {ca:?}\n{tls}\n{auth}"))
     }
 
     /// The delivered file that holds `mark`, waited for: Postfix delivers after it has answered.
     pub(crate) fn delivered(&self, mark: &str) -> Vec<u8> {
-        let started = Instant::now();
+        // Watched before it is looked at: what comes in between is heard.
+        let comings = Comings::of(&self.mailbox());
+        let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(bytes) = self.arrived(mark).pop() {
                 return bytes;
             }
             let log = || fs::read_to_string(self.directory.join("postfix.log")).unwrap_or_default();
-            assert!(started.elapsed() < PATIENCE, "{mark} did not arrive; Postfix says:\n{}", log());
-            // Another process delivers, so there is nothing to wait on but the directory.
-            thread::sleep(Duration::from_millis(20));
+            assert!(comings.wait(deadline), "{mark} did not arrive; Postfix says:\n{}", log());
         }
     }
 
     /// Every file that holds `mark` now.
     pub(crate) fn arrived(&self, mark: &str) -> Vec<Vec<u8>> {
-        let Ok(entries) = fs::read_dir(self.directory.join("mail/box/new")) else { return Vec::new() };
-        entries.filter_map(|e| fs::read(e.ok()?.path()).ok()).filter(|bytes| contains(bytes, mark.as_bytes())).collect()
+        let mut mails = self.mails.lock().unwrap_or_else(PoisonError::into_inner);
+        for entry in fs::read_dir(self.mailbox()).unwrap() {
+            let entry = entry.unwrap();
+            // A file in `new` is whole, and stays as it is: read once, however many tests wait for others.
+            mails.entry(entry.file_name()).or_insert_with(|| fs::read(entry.path()).unwrap());
+        }
+        mails.values().filter(|bytes| contains(bytes, mark.as_bytes())).cloned().collect()
+    }
+
+    fn mailbox(&self) -> PathBuf {
+        self.directory.join("mail/box/new")
+    }
+}
+
+/// Hears of files that come into a directory.
+struct Comings(OwnedFd);
+
+impl Comings {
+    fn of(directory: &Path) -> Self {
+        let watch = inotify::init(inotify::CreateFlags::CLOEXEC).unwrap();
+        inotify::add_watch(&watch, directory, inotify::WatchFlags::CREATE | inotify::WatchFlags::MOVED_TO).unwrap();
+        Self(watch)
+    }
+
+    /// Waits for one; false: the time is over.
+    fn wait(&self, deadline: Instant) -> bool {
+        let left = Timespec::try_from(deadline.saturating_duration_since(Instant::now())).unwrap();
+        if poll(&mut [PollFd::new(&self.0, PollFlags::IN)], Some(&left)).unwrap() == 0 {
+            return false;
+        }
+        rustix::io::read(&self.0, &mut [0; 4096][..]).is_ok()
     }
 }
 
