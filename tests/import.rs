@@ -15,6 +15,8 @@ mod golden;
 mod kit;
 #[path = "import/peers.rs"]
 mod peers;
+#[path = "import/posted.rs"]
+mod posted;
 #[path = "differential/postfix.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]
 mod postfix;

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says what is wrong by panicking")]
 
+#[path = "spool/forged.rs"]
+mod forged;
 #[path = "spool/full.rs"]
 mod full;
 #[path = "spool/hostile.rs"]

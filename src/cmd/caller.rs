@@ -10,11 +10,11 @@ pub enum ErrorMode {
     /// `-oep`: on standard error.
     #[default]
     Print,
-    /// `-oem`: by mail.
+    /// `-oem`: by mail; here as `-oep`, for the caller waits and can be told.
     Mail,
-    /// `-oew`: written to the terminal of the user; here as by mail.
+    /// `-oew`: written to the terminal of the user; here as `-oep`.
     Write,
-    /// `-oee`: by mail, and the exit code is 0 once it is on its way.
+    /// `-oee`: by mail, and the exit code is 0 once it is in the queue.
     Berkeley,
     /// `-oeq`: by the exit code alone.
     Quiet,

@@ -8,6 +8,9 @@ use crate::error::is_treacherous;
 /// Strays of one message that are told of one by one. A text with more of them is no list of addresses, whatever else it is.
 pub const MOST: usize = 16;
 
+/// Octets of one, and of what is wrong with it: a line of a report holds both.
+pub const LONGEST: usize = 200;
+
 /// Bad destination mailbox address syntax (RFC 3463 3.2).
 const SYNTAX: Enhanced = Enhanced { class: 5, subject: 1, detail: 3 };
 
@@ -59,6 +62,8 @@ mod tests {
             ["bad@@y has a domain that is neither a host name nor an address literal", "<no end has a '<' that is not closed"];
         assert_eq!(told("a@x, bad@@y,\r\n <no\r\n end"), Some(expected.map(str::to_owned).to_vec()));
         assert_eq!(strays("a@x, b\u{1}@y"), None, "a control character");
+        let long = strays(&format!("a@x, {}", "b c ".repeat(1000))).unwrap();
+        assert!(long[0].text.len() < LONGEST && long[0].because.len() < LONGEST);
         assert_eq!(strays(&"a b, ".repeat(MOST)).map(|all| all.len()), Some(MOST));
         assert_eq!(strays(&"a b, ".repeat(MOST + 1)), None);
     }

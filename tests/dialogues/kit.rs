@@ -106,7 +106,7 @@ impl Setup {
 
     /// The peer is the service of this machine.
     pub(crate) fn among_ourselves(mut self) -> Self {
-        self.plan.handover = Some(Handover { account: None, default_sender: true });
+        self.plan.handover = Some(Handover { default_sender: true, ..Handover::default() });
         self
     }
 

@@ -108,6 +108,33 @@ fn what_is_refused_for_good_is_the_callers_and_a_copy_is_kept() {
 }
 
 #[test]
+fn whoever_wants_errors_by_mail_alone_gets_them_so() {
+    let sink = kit::sink(&["rcpt-550"]);
+    let refused = |queue: &str, args: &[&str]| {
+        let sealpost = client(sink.address.port(), queue, "");
+        let _alone = kit::alone(&sealpost);
+        let run = send(&sealpost, &[&["-f", "ok@sink.test"], args, &["nobody@sink.test", "too@sink.test"]].concat());
+        let later = drain(&sealpost).records;
+        let reports = run.records.iter().chain(&later).filter(|record| record["event"] == "bounce").count();
+        (run, arrived(&sink).iter().flat_map(kit::to).collect::<Vec<_>>(), reports)
+    };
+    let (run, reached, reports) = refused(FALLBACK, &["-oee"]);
+    silent(&run);
+    assert_eq!((reached, reports), (vec!["too@sink.test".to_owned()], 1));
+    // Where there is no queue, or would be no report, the exit code tells.
+    for (queue, args) in [
+        ("mode = \"off\"", &["-oee"][..]),
+        (FALLBACK, &["-oee", "-f", ""]),
+        (FALLBACK, &["-oee", "-N", "never"]),
+        (FALLBACK, &["-oem"]),
+        (FALLBACK, &["-oew"]),
+    ] {
+        let (run, reached, reports) = refused(queue, args);
+        assert_eq!((run.code, reached, reports), (67, vec!["too@sink.test".to_owned()], 0), "{args:?}: {run:?}");
+    }
+}
+
+#[test]
 fn always_means_that_a_message_is_safe_first_and_sent_then() {
     let sink = kit::sink(&[]);
     let sealpost = client(sink.address.port(), ALWAYS, "");

@@ -213,12 +213,6 @@ impl Queue {
         self.sealpost.command(&words, b"")
     }
 
-    /// The message is free for others.
-    pub(crate) fn let_go(&self, claim: Claimed<'_>) {
-        let _alone = nobody_begins();
-        drop(claim);
-    }
-
     pub(crate) fn ids(&self, place: Place) -> Vec<String> {
         let names = std::fs::read_dir(self.spool.path().join(place.as_str()));
         let mut names: Vec<String> =
@@ -226,6 +220,12 @@ impl Queue {
         names.sort();
         names
     }
+}
+
+/// The message is free for others.
+pub(crate) fn let_go(claim: Claimed<'_>) {
+    let _alone = nobody_begins();
+    drop(claim);
 }
 
 pub(crate) fn address(text: &str) -> Address {

@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 use sealpost::{host::spool::Place, mail::queued::Standing};
 use serde_json::Value;
 
-use crate::kit::{Mail, Queue, later, problem, refused};
+use crate::kit::{Mail, Queue, later, let_go, problem, refused};
 
 /// Without what differs from run to run.
 fn without_ids(text: &str) -> String {
@@ -186,7 +186,7 @@ fn a_name_that_nothing_has_and_one_that_means_several_are_told() {
         assert_eq!((run.code, run.stdout.as_str()), (code, ""), "{name}: {}", run.stderr);
         assert!(run.stderr.contains(why), "{name}: {}", run.stderr);
     }
-    queue.let_go(queue.spool.claim(Place::Queue, waits).unwrap());
+    let_go(queue.spool.claim(Place::Queue, waits).unwrap());
     std::fs::remove_file(queue.spool.path().join("queue").join(waits.to_string())).unwrap();
     assert_eq!(queue.ask(&["show", &waits.to_string()]).code, 66);
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::{
     common::outcome,
-    kit::{Mail, Queue, Service, later, program},
+    kit::{Mail, Queue, Service, later, let_go, program},
 };
 
 /// The user who asks, and another one; both without an entry.
@@ -205,7 +205,7 @@ fn what_is_asked_in_no_known_way_is_refused_with_the_ways_that_there_are() {
     assert_eq!(list[1..], [r#"250 {"end":true,"messages":1}"#]);
     let claim = queue.spool.claim(Place::Queue, own).unwrap();
     assert!(ask(&format!("hold {own}"))[0].starts_with("450 4.2.0 it is being sent just now"));
-    queue.let_go(claim);
+    let_go(claim);
     assert_eq!(ask(&format!("hold {own}")), [format!(r#"250 {{"id":"{own}","status":"held"}}"#)]);
 }
 

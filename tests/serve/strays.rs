@@ -32,7 +32,8 @@ fn what_is_no_address_is_told_to_whom_the_service_chooses_as_the_sender() {
 fn a_list_of_strays_that_is_none_is_refused() {
     let service = Service::new(sink().address, "").start();
     let many = "a,b,".repeat(17);
-    for value in ["a", "a,b,c", "+0A,b", "a,=", many.trim_end_matches(',')] {
+    let long = format!("{},b", "a".repeat(201));
+    for value in ["a", "a,b,c", "+0A,b", "a,=", ",b", "a,", &long, many.trim_end_matches(',')] {
         let mut client = service.client();
         client.hello();
         client.says(&format!("MAIL FROM:<root@client.test> XSTRAYS={value}"), "501 5.5.4 ");

@@ -14,6 +14,11 @@ use crate::{
     web::{Proxy, Web, reply},
 };
 
+/// The options that name a server of this machine, where only the rest is to be asked.
+fn at<'a>(port: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    [&["me@example.com", "--host", "localhost", "--port", port, "--start", "starttls"], more].concat()
+}
+
 #[test]
 fn questions_lead_to_an_account_that_sends() {
     let home = Home::new();
@@ -85,16 +90,7 @@ fn every_line_fits_into_eighty_columns() {
         assert_eq!(terminal.end(), 66, "{}", terminal.screen);
         assert_narrow(&terminal.screen);
     }
-    let mut terminal = Terminal::start(&home.setup(&[
-        "me@example.com",
-        "--host",
-        "localhost",
-        "--port",
-        &port,
-        "--start",
-        "starttls",
-        "--no-login",
-    ]));
+    let mut terminal = Terminal::start(&home.setup(&at(&port, &["--no-login"])));
     terminal.answer("Is that the server's key? [y/N] ", "n");
     terminal.answer("(q)uit? [l]: ", "q");
     assert_eq!(terminal.end(), 75, "{}", terminal.screen);
@@ -122,8 +118,7 @@ fn a_key_that_somebody_knows_is_pinned() {
     let home = Home::new();
     let sink = home.sink_with(Flaw::SelfSigned, Tls::Starttls, Some(PASSWORD));
     let port = sink.address.port().to_string();
-    let args = ["me@example.com", "--host", "localhost", "--port", &port, "--start", "starttls", "--user", USER];
-    let mut terminal = Terminal::start(&home.setup(&args));
+    let mut terminal = Terminal::start(&home.setup(&at(&port, &["--user", USER])));
     terminal.whisper("(not shown): ", PASSWORD);
     terminal.answer("Is that the server's key? [y/N] ", "y");
     terminal.until("this account would send now");
@@ -139,8 +134,7 @@ fn who_does_not_want_it_finds_nothing_written() {
     let home = Home::new();
     let sink = home.sink(Tls::Starttls);
     let port = sink.address.port().to_string();
-    let args = ["me@example.com", "--host", "localhost", "--port", &port, "--start", "starttls", "--user", USER];
-    let mut terminal = Terminal::start(&home.setup(&args));
+    let mut terminal = Terminal::start(&home.setup(&at(&port, &["--user", USER])));
     terminal.whisper("(not shown): ", PASSWORD);
     terminal.answer("(Enter: to nobody): ", "");
     terminal.answer("[Y/n] ", "no");
@@ -154,8 +148,7 @@ fn another_server_can_be_named_when_the_first_does_not_do() {
     let sink = home.sink_with(Flaw::None, Tls::Starttls, None);
     let port = sink.address.port().to_string();
     let closed = crate::common::zone::free_port().to_string();
-    let args = ["me@example.com", "--host", "localhost", "--port", &closed, "--start", "starttls", "--no-login"];
-    let mut terminal = Terminal::start(&home.setup(&args));
+    let mut terminal = Terminal::start(&home.setup(&at(&closed, &["--no-login"])));
     terminal.until("would not send now");
     terminal.answer("(q)uit? [l]: ", "s");
     terminal.answer("or provider: ", "localhost");

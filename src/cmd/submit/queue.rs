@@ -6,7 +6,7 @@ use super::{Desk, Ready, explain::explain};
 use crate::{
     cmd::{
         background,
-        caller::complain,
+        caller::{ErrorMode, complain},
         deliver::Delivered,
         runner::{Runner, Setting, Wish, pausing, transition},
         sendmail,
@@ -19,7 +19,9 @@ use crate::{
     },
     mail::{
         address::Address,
+        bounce::{Kind, is_owed},
         content::Content as _,
+        envelope::{Envelope, Recipient},
         outcome::{Fate, Outcome, exit_code, exit_code_kept},
         queued::Last,
         trouble::Trouble,
@@ -35,8 +37,7 @@ impl Desk<'_> {
         let pauses = spool.as_ref().map(Spool::pauses).unwrap_or_default();
         let now = self.world.timestamp();
         let is_resting = pausing::end_of_pauses(config, &pauses, account, now).is_some();
-        // A report on what is no address comes by mail: so does what becomes of the message.
-        if is_resting || self.asked.delivery == sendmail::Delivery::QueueOnly || !ready.strays.is_empty() {
+        if is_resting || self.asked.delivery == sendmail::Delivery::QueueOnly || self.is_told_by_mail(&ready) {
             return self.queue_and_send(config, dir, ready);
         }
         let rests = |name: &str| config.account(name).is_some_and(|a| pausing::end_of_pause(config, &pauses, a, now).is_some());
@@ -73,6 +74,14 @@ impl Desk<'_> {
         }
         // Refused for good; or an account that only a person can mend: who goes on hearing nothing would never know.
         Err(explain(exit_code_kept(&delivered.outcomes), account, &delivered, true))
+    }
+
+    /// Whether the sender hears by mail of what fails, and the caller nothing: where there is something to tell already, which is no address;
+    /// and under `-oee`, where the sender would get a report.
+    fn is_told_by_mail(&self, ready: &Ready<'_>) -> bool {
+        let Envelope { sender, recipients, .. } = &ready.envelope;
+        let is_owed = |recipient: &Recipient| is_owed(sender, ready.envelope.notify(recipient), Kind::Failure);
+        !ready.strays.is_empty() || (self.asked.errors == ErrorMode::Berkeley && recipients.iter().all(is_owed))
     }
 
     /// Queues those who may be reached later; of what was refused for good a copy is kept. Whether it waits now.

@@ -328,7 +328,8 @@ fn notify(value: &str) -> Result<Notify, Complaint> {
 fn strays(value: &str) -> Result<Vec<Stray>, Complaint> {
     let words = value.split(',').map(xtext).collect::<Result<Vec<_>, _>>()?;
     let (pairs, []) = words.as_chunks::<2>() else { return Err(SYNTAX) };
-    if pairs.len() > stray::MOST {
+    let is_ours = |word: &String| (1..=stray::LONGEST).contains(&word.len());
+    if pairs.len() > stray::MOST || !words.iter().all(is_ours) {
         return Err(SYNTAX);
     }
     Ok(pairs.iter().map(|[text, because]| Stray { text: text.clone(), because: because.clone() }).collect())
