@@ -6,7 +6,7 @@ mod queue;
 mod send;
 mod speak;
 
-use std::{io, os::fd::AsFd, path::PathBuf, time::Instant};
+use std::{collections::BTreeSet, io, os::fd::AsFd, path::PathBuf, time::Instant};
 
 use super::{
     addressing::{self, MailDomain},
@@ -26,7 +26,8 @@ use crate::{
     },
     mail::{
         address::{Address, ReversePath},
-        envelope::Envelope,
+        envelope::{Envelope, Recipient},
+        list::List,
         policy,
         recipients::{ResentToNobody, header_recipients},
     },
@@ -115,6 +116,8 @@ struct Ready<'c> {
     /// The sender that was asked for, by -f or by the header.
     asked: Option<ReversePath>,
     envelope: Envelope,
+    /// Recipients, by their places, for whom the service is to look no alias up.
+    verbatim: BTreeSet<usize>,
     message: Message,
     message_id: String,
 }
@@ -193,7 +196,7 @@ impl<'a> Desk<'a> {
         } else {
             None
         };
-        let recipients = addressing::recipients(self.asked, named, &domain, config).map_err(late)?;
+        let (recipients, verbatim) = self.recipients(named, &domain, config).map_err(late)?;
         let envelope = Envelope { sender, recipients, dsn: self.asked.dsn.clone(), request: policy::Request::Nothing };
         let completer = Completer {
             world: self.world,
@@ -204,7 +207,22 @@ impl<'a> Desk<'a> {
             trace: None,
         };
         let (message, message_id) = completer.complete(draft, account, &envelope.sender).map_err(late)?;
-        Ok(Ready { account, asked, envelope, message, message_id })
+        Ok(Ready { account, asked, envelope, verbatim, message, message_id })
+    }
+
+    /// Whom it goes to; the service finds out itself who that is.
+    fn recipients(
+        &self,
+        header: Option<List>,
+        domain: &MailDomain<'_>,
+        config: &Config,
+    ) -> Result<(Vec<Recipient>, BTreeSet<usize>), Error> {
+        if self.service.is_none() {
+            return Ok((addressing::recipients(self.asked, header, domain, config)?, BTreeSet::new()));
+        }
+        let (recipients, verbatim): (Vec<_>, Vec<_>) = addressing::unexpanded(self.asked, header)?.into_iter().unzip();
+        let places = verbatim.iter().enumerate().filter(|(_, is_verbatim)| **is_verbatim);
+        Ok((recipients, places.map(|(place, _)| place).collect()))
     }
 
     /// `-a`, else the account whose `match` covers the sender, else the caller's own, else the default one.
