@@ -269,6 +269,8 @@ struct RecipientLine {
 #[serde(deny_unknown_fields)]
 struct StateLine {
     attempts: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    in_vain_before: Option<u32>,
     tried: Option<Timestamp>,
     next: Timestamp,
     warned: bool,
@@ -386,6 +388,7 @@ impl From<&State> for StateLine {
         };
         Self {
             attempts: state.attempts,
+            in_vain_before: state.in_vain_before,
             tried: state.tried,
             next: state.next,
             warned: state.warned,
@@ -405,6 +408,7 @@ impl StateLine {
         };
         (self.recipients.len() == recipients).then(|| State {
             attempts: self.attempts,
+            in_vain_before: self.in_vain_before,
             tried: self.tried,
             next: self.next,
             warned: self.warned,
