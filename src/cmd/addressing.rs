@@ -1,6 +1,6 @@
 //! From whom to whom does a submission go? (flags, header, account and aliases in; an envelope out; RFC 5321 3.3, 5322 3.6.6)
 
-use std::cell::OnceCell;
+use std::{cell::OnceCell, collections::BTreeSet};
 
 use super::{getopt::quoted, sendmail::Submission};
 use crate::{
@@ -11,9 +11,9 @@ use crate::{
         world::World,
     },
     mail::{
-        address::{self, Address, ReversePath, Spec},
+        address::{self, Address, LOCALHOST, ReversePath, Spec},
         aliases::{Aliases, Hosts},
-        envelope::{Recipient, parse_sender},
+        envelope::{Recipient, SenderArg, parse_sender},
         list::{self, List, Mailbox},
         recipients::Recipients,
         stray::Stray,
@@ -90,6 +90,14 @@ impl<'a> MailDomain<'a> {
             Error::new(Exit::Config, format!("making the sender's address of {login} and {}", self.name()), error.to_string())
                 .hint("set mail_domain, or `from` of the account, in the configuration")
         })
+    }
+}
+
+/// What `-f` asks for, where it is a bare name: as the service is told of it, which completes it.
+pub fn bare_sender(text: &str) -> Option<ReversePath> {
+    match parse_sender(text).ok()? {
+        SenderArg::Spec(spec @ Spec::Bare(_)) => spec.qualify(LOCALHOST).ok().map(ReversePath::Address),
+        _ => None,
     }
 }
 
@@ -229,6 +237,40 @@ pub fn recipients(
     domain: &MailDomain<'_>,
     config: &Config,
 ) -> Result<Addressed, Error> {
+    let (named, strays) = named(submission, header)?;
+    let directory = if submission.no_aliases { Directory::default() } else { Directory::load(domain, config) };
+    let mut recipients = directory.nobody_yet(&named, domain)?;
+    for mailbox in &named {
+        recipients.add(mailbox)?;
+    }
+    Ok(Addressed { recipients: somebody(recipients.finish(), submission)?, strays })
+}
+
+/// The recipients as the caller named them, each with whether no alias is meant: for the service, which expands and completes them by
+/// the configuration of this machine. A bare name is one at `localhost`, which counts as bare wherever a recipient is read.
+///
+/// # Errors
+/// Nobody is addressed, or what should be is no address and nothing that can be left out (`EX_USAGE` on the command line, `EX_DATAERR` in
+/// the header).
+pub fn unexpanded(submission: &Submission, header: Option<List>) -> Result<(Vec<(Recipient, bool)>, Option<Strays>), Error> {
+    let (named, strays) = named(submission, header)?;
+    let mut seen = BTreeSet::new();
+    let mut recipients = Vec::new();
+    for mailbox in named {
+        let verbatim = mailbox.verbatim || submission.no_aliases;
+        let address = mailbox
+            .spec
+            .qualify(LOCALHOST)
+            .map_err(|error| Error::new(Exit::DataErr, format!("addressing \"{}\"", mailbox.spec), format!("it {error}")))?;
+        if seen.insert((address.key(), verbatim)) {
+            recipients.push((Recipient { address, original: None, notify: None }, verbatim));
+        }
+    }
+    Ok((somebody(recipients, submission)?, strays))
+}
+
+/// Whom the command line and the header name, and what there is no address.
+fn named(submission: &Submission, header: Option<List>) -> Result<(Vec<Mailbox>, Option<Strays>), Error> {
     let mut named = List::default();
     for word in &submission.operands {
         named.extend(list::parse_word(word));
@@ -245,19 +287,17 @@ pub fn recipients(
             _ => return Err(error),
         },
     };
-    let directory = if submission.no_aliases { Directory::default() } else { Directory::load(domain, config) };
-    let mut recipients = directory.nobody_yet(&named.mailboxes, domain)?;
-    for mailbox in &named.mailboxes {
-        recipients.add(mailbox)?;
-    }
-    let recipients = recipients.finish();
+    Ok((named.mailboxes, strays))
+}
+
+fn somebody<T>(recipients: Vec<T>, submission: &Submission) -> Result<Vec<T>, Error> {
     if recipients.is_empty() {
         let because =
             if submission.read_recipients { "no recipients in the header or on the command line" } else { "no recipients" };
         return Err(Error::new(Exit::Usage, "addressing the message", because)
             .hint("name them behind the options, or use -t and give the message a To, Cc or Bcc field"));
     }
-    Ok(Addressed { recipients, strays })
+    Ok(recipients)
 }
 
 /// Whom names on this machine stand for.

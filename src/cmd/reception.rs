@@ -21,7 +21,7 @@ use crate::{
         world::World,
     },
     mail::{
-        address::{Address, ReversePath, Spec},
+        address::{self, Address, ReversePath, Spec},
         content::Content as _,
         envelope::{Dsn, Envelope, parse_envid},
         list::Mailbox,
@@ -187,9 +187,12 @@ impl<'a> Reception<'a> {
         if text.is_empty() {
             return Ok(ReversePath::Null);
         }
-        let spec = Spec::parse(text);
-        let bare = matches!(spec, Ok(Spec::Bare(_)));
-        let address = spec.and_then(|spec| spec.qualify(if bare { self.domain.name() } else { "" }));
+        // As of a recipient: what is said to be at this machine is completed as a bare name is.
+        let is_bare = |spec: &Spec| spec.domain().is_none_or(address::is_localhost);
+        let address = Spec::parse(text).and_then(|spec| match is_bare(&spec) {
+            true => Spec::Bare(spec.local().clone()).qualify(self.domain.name()),
+            false => spec.qualify(""),
+        });
         address.map(ReversePath::Address).map_err(|error| not_an_address("sender", text, &error.to_string()))
     }
 
@@ -280,17 +283,22 @@ impl Received<'_> {
 
 /// A leading backslash says that no alias is meant, as in sendmail(8).
 fn mailbox(named: &Recipient) -> Result<Mailbox, Error> {
-    let bare = named.address.strip_prefix('\\');
-    let spec = Spec::parse(bare.unwrap_or(&named.address));
+    let spec = Spec::parse(plain(&named.address));
     let spec = spec.map_err(|error| not_an_address("recipient", &named.address, &error.to_string()))?;
-    Ok(Mailbox { display: None, spec, verbatim: bare.is_some() })
+    Ok(Mailbox { display: None, spec, verbatim: named.address.starts_with('\\') })
+}
+
+fn plain(address: &str) -> &str {
+    address.strip_prefix('\\').unwrap_or(address)
 }
 
 fn wish(named: &Recipient) -> Wish {
     // Of another type it could not be said to the smarthost.
     let address = named.original.as_deref().and_then(|original| original.split_once(';'));
     let rfc822 = address.filter(|(kind, _)| kind.eq_ignore_ascii_case("rfc822"));
-    Wish { original: rfc822.and_then(|(_, address)| Address::parse(address).ok()), notify: named.notify }
+    // What RCPT itself says is completed, and the original is to be so, too.
+    let other = rfc822.filter(|(_, address)| *address != plain(&named.address));
+    Wish { original: other.and_then(|(_, address)| Address::parse(address).ok()), notify: named.notify }
 }
 
 fn not_an_address(what: &str, text: &str, why: &str) -> Error {

@@ -6,10 +6,10 @@ mod queue;
 mod send;
 mod speak;
 
-use std::{io, os::fd::AsFd, path::PathBuf, time::Instant};
+use std::{collections::BTreeSet, io, os::fd::AsFd, path::PathBuf, time::Instant};
 
 use super::{
-    addressing::{self, MailDomain, Strays},
+    addressing::{self, Addressed, MailDomain, Strays},
     caller::{ErrorMode, complain},
     completing::{Completer, from_field},
     door::{self, Door},
@@ -27,7 +27,8 @@ use crate::{
     mail::{
         address::{Address, ReversePath},
         bounce,
-        envelope::Envelope,
+        envelope::{Envelope, Recipient},
+        list::List,
         policy,
         recipients::{ResentToNobody, header_recipients},
         stray::Stray,
@@ -117,10 +118,20 @@ struct Ready<'c> {
     /// The sender that was asked for, by -f or by the header.
     asked: Option<ReversePath>,
     envelope: Envelope,
+    /// Recipients, by their places, for whom the service is to look no alias up.
+    verbatim: BTreeSet<usize>,
     message: Message,
     message_id: String,
     /// What was to be a recipient, and is no address: the sender is to be told.
     strays: Vec<Stray>,
+}
+
+/// Whom a submission names.
+struct Named {
+    recipients: Vec<Recipient>,
+    /// As in [`Ready`].
+    verbatim: BTreeSet<usize>,
+    strays: Option<Strays>,
 }
 
 /// A submission that ended before an attempt.
@@ -197,9 +208,8 @@ impl<'a> Desk<'a> {
         } else {
             None
         };
-        let addressed = addressing::recipients(self.asked, named, &domain, config).map_err(late)?;
-        let strays = self.leave_out(config, &sender, addressed.strays).map_err(late)?;
-        let recipients = addressed.recipients;
+        let Named { recipients, verbatim, strays } = self.recipients(named, &domain, config).map_err(late)?;
+        let strays = self.leave_out(config, &sender, strays).map_err(late)?;
         let envelope = Envelope { sender, recipients, dsn: self.asked.dsn.clone(), request: policy::Request::Nothing };
         let completer = Completer {
             world: self.world,
@@ -210,7 +220,7 @@ impl<'a> Desk<'a> {
             trace: None,
         };
         let (message, message_id) = completer.complete(draft, account, &envelope.sender).map_err(late)?;
-        Ok(Ready { account, asked, envelope, message, message_id, strays })
+        Ok(Ready { account, asked, envelope, verbatim, message, message_id, strays })
     }
 
     /// What is no address, where the message may go to the others and the sender is told by mail. Without a queue, or where no mail could
@@ -224,6 +234,18 @@ impl<'a> Desk<'a> {
         }
         self.narrator.note(&format!("{}: the sender is told by mail, and the others get the message", error.summary()));
         Ok(all)
+    }
+
+    /// Whom it goes to; the service finds out itself who that is.
+    fn recipients(&self, header: Option<List>, domain: &MailDomain<'_>, config: &Config) -> Result<Named, Error> {
+        if self.service.is_none() {
+            let Addressed { recipients, strays } = addressing::recipients(self.asked, header, domain, config)?;
+            return Ok(Named { recipients, verbatim: BTreeSet::new(), strays });
+        }
+        let (named, strays) = addressing::unexpanded(self.asked, header)?;
+        let (recipients, verbatim): (Vec<_>, Vec<_>) = named.into_iter().unzip();
+        let places = verbatim.iter().enumerate().filter(|(_, is_verbatim)| **is_verbatim);
+        Ok(Named { recipients, verbatim: places.map(|(place, _)| place).collect(), strays })
     }
 
     /// `-a`, else the account whose `match` covers the sender, else the caller's own, else the default one.

@@ -301,9 +301,12 @@ impl fmt::Display for AddressError {
 
 impl std::error::Error for AddressError {}
 
+/// The domain that means this machine, and so none.
+pub const LOCALHOST: &str = "localhost";
+
 /// Whether this is a name that means nothing to any other machine.
 pub fn is_localhost(domain: &str) -> bool {
-    ["localhost", "localhost.localdomain"].iter().any(|name| name.eq_ignore_ascii_case(domain))
+    [LOCALHOST, "localhost.localdomain"].iter().any(|name| name.eq_ignore_ascii_case(domain))
 }
 
 /// Whether this is the `:include:` of aliases(5).

@@ -82,8 +82,8 @@ pub struct Life {
     pub arrived: Timestamp,
     /// Now, just after an attempt has failed: only then a message is given up.
     pub now: Timestamp,
-    /// How often it was tried; or how often its account was in a row, all in vain, where that is more: while an account pauses, one
-    /// message is tried for all.
+    /// How often it was tried; or how often its account was in a row since, all in vain, where that is more: while an account pauses,
+    /// one message is tried for all. What was before it came says nothing of how long it has waited.
     pub attempts: u32,
 }
 

@@ -3,6 +3,8 @@
 //! Every line is built here, out of values that can't hold a line end; what would be a control character all the same ends the
 //! line, so that no argument can become a second command.
 
+use std::collections::BTreeSet;
+
 use crate::mail::{
     address::ReversePath,
     envelope::{Dsn, Notify, Recipient, Ret, xtext},
@@ -18,6 +20,8 @@ pub struct Handover {
     pub default_sender: bool,
     /// `XSTRAYS=`: what the sender is to be told of, each followed by what is wrong with it, with commas between them.
     pub strays: Vec<Stray>,
+    /// A backslash: for these, places among the recipients, no alias is meant.
+    pub verbatim: BTreeSet<usize>,
 }
 
 /// What a MAIL command declares beside the sender.
@@ -90,6 +94,16 @@ pub fn mail(sender: &ReversePath, declared: Declared<'_>) -> Vec<u8> {
 fn listed(strays: &[Stray]) -> String {
     let words = strays.iter().flat_map(|stray| [&stray.text, &stray.because]);
     words.map(|word| xtext(word).replace(',', "+2C")).collect::<Vec<_>>().join(",")
+}
+
+/// `RCPT TO:<…>` for a recipient for whom the service of this machine is to look no alias up.
+pub fn verbatim_rcpt(recipient: &Recipient, notify: Option<Notify>) -> Vec<u8> {
+    let mut said = rcpt(recipient, notify);
+    // A quoted name can't have a backslash before it; it is hardly anybody's alias.
+    if !said.starts_with(b"RCPT TO:<\"") {
+        said.insert(b"RCPT TO:<".len(), b'\\');
+    }
+    said
 }
 
 /// `RCPT TO:<…>`, with NOTIFY and ORCPT where `notify` is asked for of a server that knows DSN.
@@ -170,5 +184,7 @@ mod tests {
             "RCPT TO:<a@b.test> NOTIFY=FAILURE,DELAY ORCPT=rfc822;root+2Bx@c.test\r\n"
         );
         assert!(String::from_utf8(rcpt(&recipient("a@b.test"), Some(Notify::Never))).unwrap().contains("NOTIFY=NEVER"));
+        assert_eq!(verbatim_rcpt(&recipient("a@b.test"), None), b"RCPT TO:<\\a@b.test>\r\n");
+        assert_eq!(verbatim_rcpt(&recipient("\"a b\"@b.test"), None), b"RCPT TO:<\"a b\"@b.test>\r\n");
     }
 }

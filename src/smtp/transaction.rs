@@ -310,6 +310,7 @@ impl Transaction {
     fn write_envelope(&mut self, size: u64, form: Form) {
         let envelope = &self.terms.envelope;
         let server = &self.terms.server;
+        let handover = self.terms.handover.as_ref().filter(|_| server.sealpost);
         let non_ascii =
             sender_needs_smtputf8(envelope) || self.batch.iter().any(|i| envelope.recipients[*i].address.needs_smtputf8());
         let declared = Declared {
@@ -318,7 +319,7 @@ impl Transaction {
             smtputf8: non_ascii,
             requiretls: self.terms.requiretls,
             dsn: server.dsn.then_some(&envelope.dsn),
-            handover: self.terms.handover.as_ref().filter(|_| server.sealpost),
+            handover,
         };
         // Behind a success that is not certain a refusal may be left over: it is not to pass for one of this MAIL.
         if self.open || self.ledger.is_uncertain() {
@@ -328,7 +329,9 @@ impl Transaction {
         for index in &self.batch {
             let recipient = &envelope.recipients[*index];
             let notify = envelope.notify(recipient).filter(|_| server.dsn);
-            self.unsaid.push_back((command::rcpt(recipient, notify), Awaited::Rcpt(*index)));
+            let is_verbatim = handover.is_some_and(|handover| handover.verbatim.contains(index));
+            let say = if is_verbatim { command::verbatim_rcpt } else { command::rcpt };
+            self.unsaid.push_back((say(recipient, notify), Awaited::Rcpt(*index)));
         }
         if !server.chunking {
             self.unsaid.push_back((command::line("DATA"), Awaited::Go));

@@ -114,6 +114,31 @@ fn a_clock_that_jumps_a_year_ahead_gives_nothing_up() {
 }
 
 #[test]
+fn a_clock_that_jumps_gives_nothing_up_although_the_server_was_down_for_days_before() {
+    if !has("faketime") {
+        return;
+    }
+    let sink = kit::sink(&[]);
+    let door = Door::to(&sink);
+    door.is(Mood::Down);
+    let mut sealpost = client(door.port, ALWAYS, "");
+    let _alone = alone(&sealpost);
+    silent(&send(&sealpost, &["-Nnever", "first@sink.test"]));
+    drain(&sealpost);
+    fs::remove_file(&files(&sealpost, "queue")[0]).unwrap();
+    // As if it had been tried for days.
+    let pauses = kit::spool(&sealpost).join("pauses.json");
+    let text = fs::read_to_string(&pauses).unwrap();
+    assert!(text.contains("\"times\":1,"), "{text}");
+    fs::write(&pauses, text.replace("\"times\":1,", "\"times\":99,")).unwrap();
+    silent(&send(&sealpost, &["-Nnever", "ok@sink.test"]));
+    sealpost.wrapper = ["faketime", "-f", "+365d"].map(str::to_owned).to_vec();
+    let run = drain(&sealpost);
+    let [file] = files(&sealpost, "queue").try_into().unwrap_or_else(|files| panic!("{files:?}, {run:?}"));
+    assert_eq!(kit::state(&file)["attempts"], 1, "{run:?}");
+}
+
+#[test]
 fn what_can_not_be_written_down_is_not_sent_again_by_the_same_run_and_nothing_else_is_begun() {
     if !has("strace") {
         return;

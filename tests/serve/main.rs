@@ -18,6 +18,8 @@ mod starting;
 mod strays;
 mod users;
 
+use std::fs;
+
 use kit::{Service, arrive, sink, text};
 
 #[test]
@@ -72,4 +74,30 @@ fn sendmail_hands_its_message_to_the_service_and_is_told_what_it_would_not_take(
     assert_eq!(arrive(&sink, 1).len(), 1);
     let refused = service.sendmail(None, &["-a", "nosuch", "a@sink.test"], b"Subject: x\n\nhi\n");
     assert!(refused.code != 0 && refused.stderr.contains("there is no account `nosuch`"), "{refused:?}");
+}
+
+#[test]
+fn names_of_this_machine_mean_what_the_service_takes_them_for_and_no_alias_where_the_caller_means_none() {
+    let sink = sink();
+    let service = Service::new(sink.address, "");
+    let text = fs::read_to_string(service.config()).unwrap();
+    let aliases = service.scratch.write("aliases", "joe: archive@sink.test\nboss: \\joe\n");
+    let aliases = format!("aliases = \"{}\"\ncatch_all = \"rest@sink.test\"", aliases.display());
+    service.scratch.write("config.toml", text.replace("aliases = \"\"", &aliases));
+    let service = service.start();
+    // What is said, and who gets it.
+    for (args, sender, recipients) in [
+        (["-f", "root", "joe"].as_slice(), "root@client.test", ["archive@sink.test"].as_slice()),
+        (&["-f", "", "\\joe"], "", &["joe@client.test"]),
+        (&["-f", "", "-n", "joe"], "", &["joe@client.test"]),
+        (&["-f", "", "\\joe", "joe"], "", &["joe@client.test", "archive@sink.test"]),
+        (&["-f", "", "boss"], "", &["joe@client.test"]),
+        (&["-f", "", "who", "a@sink.test"], "", &["rest@sink.test", "a@sink.test"]),
+    ] {
+        let sent = service.sendmail(None, args, b"Subject: x\n\nhi\n");
+        assert_eq!((sent.code, sent.stderr.as_str()), (0, ""), "{args:?}");
+        let [delivery] = arrive(&sink, 1).try_into().unwrap();
+        let got: Vec<&str> = delivery.transaction.recipients.iter().map(|recipient| recipient.address.as_str()).collect();
+        assert_eq!((delivery.transaction.sender.as_str(), got.as_slice()), (sender, recipients), "{args:?}");
+    }
 }

@@ -105,6 +105,8 @@ fn the_sender_is_the_caller_or_the_account_unless_the_configuration_says_otherwi
     assert!(answer("bob", "MAIL FROM:<anybody@example.com>").starts_with("250 "));
     let record = service.until_logged("rejected");
     assert_eq!((&record["user"], &record["uid"]), (&"alice".into(), &uid("alice").into()));
+    let run = service.sendmail(Some(uid("alice")), &["-f", "bob", "you@sink.test"], MESSAGE.as_bytes());
+    assert!(run.code == 77 && run.stderr.contains("it is not yours"), "{run:?}");
 }
 
 #[test]

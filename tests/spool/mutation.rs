@@ -102,6 +102,7 @@ fn a_state(recipients: usize) -> impl Strategy<Value = State> {
     (any::<u32>(), times, any::<bool>(), any::<bool>(), proptest::option::of(a_last()), standings).prop_map(
         |(attempts, (tried, next), warned, told, problem, recipients)| State {
             attempts,
+            in_vain_before: attempts.checked_sub(7),
             tried,
             next,
             warned,

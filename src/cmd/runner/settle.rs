@@ -107,7 +107,7 @@ impl<'a> Runner<'a> {
         self.complain(Some((claim.id, &claim.entry)), &error);
         let (setting, entry) = (self.setting, &claim.entry);
         let step = transition::untried(setting.world, &setting.config.queue, entry, &error);
-        let step = step.aged(&setting.config.queue, entry, self.now(), 0);
+        let step = step.aged(&setting.config.queue, entry, self.now(), None);
         self.settle(claim, step);
     }
 }

@@ -102,8 +102,12 @@ impl Step {
     }
 
     /// Gives up whom it has not reached for too long, or may have reached too often; else sees whether the sender should know that it is
-    /// late. `in_vain`: how often its account was tried in a row, for whichever message.
-    pub(super) fn aged(mut self, queue: &Queue, entry: &Entry, now: Timestamp, in_vain: u32) -> Self {
+    /// late. `in_vain`: how often its account was tried in a row, for whichever message; of these count those since its own first attempt.
+    pub(super) fn aged(mut self, queue: &Queue, entry: &Entry, now: Timestamp, in_vain: Option<u32>) -> Self {
+        let in_vain = in_vain.map_or(0, |in_vain| {
+            let own = self.state.attempts;
+            in_vain.saturating_sub(*self.state.in_vain_before.get_or_insert(in_vain.saturating_sub(own)))
+        });
         let in_doubt = queued::give_up_in_doubt(&mut self.state.recipients).failed;
         if !in_doubt.is_empty() {
             self.failed.extend(in_doubt);

@@ -139,7 +139,7 @@ impl<'a> Runner<'a> {
             step.state.next = self.now();
         }
         step.relayed = relayed;
-        let step = step.aged(&setting.config.queue, &entry, self.now(), self.failures(account));
+        let step = step.aged(&setting.config.queue, &entry, self.now(), Some(self.failures(account)));
         self.settle(claim, step);
         Some(delivered)
     }

@@ -7,7 +7,7 @@ use std::{
 
 use super::{Desk, Ready, explain::explain};
 use crate::{
-    cmd::{deliver::Delivered, door, runner::transition::chance},
+    cmd::{addressing, deliver::Delivered, door, runner::transition::chance},
     error::{Error, Exit},
     host::{
         config::{Account, Config},
@@ -78,9 +78,14 @@ impl Desk<'_> {
                 account: self.asked.account.clone(),
                 default_sender: ready.asked.is_none(),
                 strays: ready.strays.clone(),
+                verbatim: ready.verbatim.clone(),
             }),
         };
-        let mut session = Session::new(plan, ready.envelope.clone().into(), ready.message.facts());
+        let mut envelope = ready.envelope.clone();
+        if let Some(bare) = self.asked.sender.as_deref().and_then(addressing::bare_sender) {
+            envelope.sender = bare;
+        }
+        let mut session = Session::new(plan, envelope.into(), ready.message.facts());
         let timeouts = config.limits.timeouts;
         let mut pump = Pump {
             link,

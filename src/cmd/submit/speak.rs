@@ -1,6 +1,7 @@
 //! How is SMTP spoken on standard input and output, for programs that know no other way? (sendmail(8) `-bs`; RFC 5321)
 
 use std::{
+    collections::BTreeSet,
     io::{self, Read as _, Write as _},
     os::fd::AsFd as _,
     path::PathBuf,
@@ -243,6 +244,7 @@ impl Clerk for Taker<'_> {
                 account: received.account,
                 asked: received.asked,
                 envelope: received.envelope,
+                verbatim: BTreeSet::new(),
                 message: received.message,
                 message_id: received.message_id,
                 strays: received.strays,

@@ -58,6 +58,8 @@ impl Head {
 pub struct State {
     /// Attempts so far.
     pub attempts: u32,
+    /// How often its account had been tried in a row before the first of them, all in vain; `None`: there was none yet.
+    pub in_vain_before: Option<u32>,
     /// When the last one ended.
     pub tried: Option<Timestamp>,
     /// When the next one is due; may be in the past.
@@ -85,7 +87,8 @@ impl Entry {
     /// A message that was not tried yet; its next attempt is due at `next`.
     pub fn new(head: Head, next: Timestamp) -> Self {
         let recipients = vec![Standing::Waiting(None); head.envelope.recipients.len()];
-        let state = State { attempts: 0, tried: None, next, warned: false, told: false, problem: None, recipients };
+        let state =
+            State { attempts: 0, in_vain_before: None, tried: None, next, warned: false, told: false, problem: None, recipients };
         Self { head, state }
     }
 

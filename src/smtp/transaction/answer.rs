@@ -54,9 +54,12 @@ pub(in crate::smtp) enum Certainty {
 
 /// What a refusal of MAIL for good is called.
 pub(super) fn exit_of_mail(reply: &Reply) -> Exit {
+    let is_not_authorized = reply.enhanced.is_some_and(|e| (e.class, e.subject, e.detail) == (5, 7, 1));
     match reply.code {
         552 => Exit::DataErr,
         530 | 535 | 538 => Exit::NoPerm,
+        // Somebody else's address: so say the service of this machine, and servers that know whose login has which.
+        553 if is_not_authorized => Exit::NoPerm,
         _ => Exit::Unavailable,
     }
 }

@@ -76,6 +76,8 @@ struct RecipientLine {
 #[serde(deny_unknown_fields)]
 pub(super) struct StateLine {
     attempts: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    in_vain_before: Option<u32>,
     tried: Option<Timestamp>,
     next: Timestamp,
     warned: bool,
@@ -193,6 +195,7 @@ impl From<&State> for StateLine {
         };
         Self {
             attempts: state.attempts,
+            in_vain_before: state.in_vain_before,
             tried: state.tried,
             next: state.next,
             warned: state.warned,
@@ -213,6 +216,7 @@ impl StateLine {
         };
         (self.recipients.len() == recipients).then(|| State {
             attempts: self.attempts,
+            in_vain_before: self.in_vain_before,
             tried: self.tried,
             next: self.next,
             warned: self.warned,
