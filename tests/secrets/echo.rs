@@ -107,6 +107,19 @@ fn nothing_of_it_is_left_where_the_network_cuts_a_reply() {
 }
 
 #[test]
+fn nothing_of_it_is_left_where_a_server_says_it_in_latin_1() {
+    for said in [r"c\xe5ge-b\xf6rse", r"c\xc3\xa5ge-b\xc3\xb6rse \xff"] {
+        let server = Server::start(&format!("hello: AUTH PLAIN\nC: AUTH *\nS-raw: 535 no {said}\\r\\n\nwait"), None);
+        let sealpost = account("password_file", server.port()).unwrap();
+        sealpost.scratch.write("secret", "c\u{e5}ge-b\u{f6}rse");
+        let run = sealpost.send(&["--debug", "ok@sink.test"], MESSAGE.as_bytes());
+        server.finish();
+        let told = format!("{} {:?}", run.stderr, run.records);
+        assert!(run.code == 77 && run.stderr.contains("< 535 no ***") && !told.contains("ge-b"), "{run:?}");
+    }
+}
+
+#[test]
 fn half_of_it_is_not_shown_where_the_other_half_never_comes() {
     for octets in TELLING..PASSWORD.len() {
         let half = &PASSWORD[..octets];

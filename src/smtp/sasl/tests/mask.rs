@@ -116,6 +116,24 @@ fn what_goes_over_the_end_of_a_line_is_hidden_in_both() {
 
 proptest! {
     #[test]
+    fn whatever_the_secret_is_and_however_it_is_cut_it_is_gone(secret in "[^*]{1,12}|[a\u{e4}\u{20ac}]{4,12}", cuts in proptest::collection::vec(0..40_usize, 0..4), before in ".{0,6}", is_broken_off in any::<bool>()) {
+        let mask = Mask::new(&credentials("me", &secret));
+        let text = format!("{before}{secret}{before}{secret}");
+        let mut lines = vec![text.clone()];
+        for cut in cuts {
+            let last = lines.pop().unwrap();
+            let at = (0..=cut.min(last.len())).rev().find(|at| last.is_char_boundary(*at)).unwrap();
+            lines.extend([last[..at].to_owned(), last[at..].to_owned()]);
+        }
+        mask.hide_lines(&mut lines, is_broken_off);
+        let bare = secret.trim();
+        if bare.len() >= 4 {
+            prop_assert!(!lines.concat().contains(bare), "{lines:?}");
+            prop_assert!(!mask.hide(&text).contains(bare) && !mask.hide_broken_off(&text).contains(bare));
+        }
+    }
+
+    #[test]
     fn no_piece_of_a_token_is_left_wherever_and_however_it_stands(token in "[a-zA-Z0-9._/+-]{40,400}", before in ".{0,9}", behind in ".{0,9}", from in 0..8_usize, capitals in any::<bool>()) {
         let mask = Mask::new(&secret("me", Secret::token(token.clone())));
         let whole = format!("{before}{token}{behind}");
