@@ -7,7 +7,11 @@ use zeroize::Zeroizing;
 use crate::{
     error::printable,
     mail::tls::{Facts, Standing, Verdict},
-    smtp::{client::Flight, reply::head, sasl::Mask},
+    smtp::{
+        client::Flight,
+        reply::{decode, head},
+        sasl::Mask,
+    },
 };
 
 /// How much is told.
@@ -69,12 +73,12 @@ impl Narrator {
         let mut text = String::new();
         match flight.masked {
             Some(shown) => text.push_str(&format!("> {shown}\n")),
-            None => quote(&mut text, '>', flight.head),
+            None => quote(&mut text, flight.head),
         }
         if !flight.content.is_empty() {
             text.push_str(&format!("> … {} octets of message …\n", flight.content.len()));
         }
-        quote(&mut text, '>', flight.tail);
+        quote(&mut text, flight.tail);
         tell(&text);
     }
 
@@ -118,27 +122,26 @@ impl Unfinished {
 
 /// Replies as they are shown, of which the last may break off.
 fn quoted_replies(bytes: &[u8], mask: &Mask, is_broken_off: bool) -> String {
-    let all = Zeroizing::new(String::from_utf8_lossy(bytes).into_owned());
     let (mut text, mut heads, mut words) = (String::new(), Vec::new(), Vec::new());
-    let mut lines = all.lines().peekable();
+    let mut lines = bytes.strip_suffix(b"\n").unwrap_or(bytes).split(|octet| *octet == b'\n').peekable();
     while let Some(line) = lines.next() {
-        let (length, more) = head(line);
-        let (head, rest) = line.split_at(length);
-        heads.push(head);
-        words.push(rest.to_owned());
+        let mut line = decode(line.strip_suffix(b"\r").unwrap_or(line));
+        let (length, more) = head(&line);
+        words.push(line.split_off(length));
+        heads.push(line);
         let is_last = lines.peek().is_none();
         if !more || is_last {
             mask.hide_lines(&mut words, is_broken_off && is_last);
             let shown = heads.drain(..).zip(words.drain(..));
-            shown.for_each(|(head, words)| quote(&mut text, '<', format!("{head}{words}").as_bytes()));
+            shown.for_each(|(head, words)| text.push_str(&format!("< {}\n", printable(&(head + &words)))));
         }
     }
     text
 }
 
-fn quote(text: &mut String, mark: char, bytes: &[u8]) {
+fn quote(text: &mut String, bytes: &[u8]) {
     for line in String::from_utf8_lossy(bytes).lines() {
-        text.push_str(&format!("{mark} {}\n", printable(line)));
+        text.push_str(&format!("> {}\n", printable(line)));
     }
 }
 

@@ -133,9 +133,9 @@ impl Offer {
 
     fn shown(mut self, hidden: impl Fn(String) -> String) -> Self {
         // What everybody calls a mechanism tells nothing of a password that sounds like it.
-        for name in self.known.auth.iter_mut().filter(|name| Mechanism::from_name(name).is_none()) {
-            *name = hidden(std::mem::take(name));
-        }
+        let (known, strange): (Vec<_>, Vec<_>) = self.known.auth.into_iter().partition(|name| Mechanism::from_name(name).is_some());
+        let strange = hidden(strange.join(" "));
+        self.known.auth = known.into_iter().chain(strange.split_ascii_whitespace().map(str::to_owned)).collect();
         self.lines = self.lines.into_iter().map(hidden).collect();
         self
     }

@@ -220,7 +220,7 @@ fn split(line: &[u8]) -> Option<(u16, bool, &[u8])> {
 }
 
 /// UTF-8 where it is that, else Latin-1: 8-bit text in a reply is legal under SMTPUTF8, common without, and never a failure.
-fn decode(bytes: &[u8]) -> String {
+pub fn decode(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {
         Ok(text) => text.to_owned(),
         Err(_) => bytes.iter().map(|b| char::from(*b)).collect(),

@@ -79,11 +79,12 @@ fn nothing_of_it_is_left_where_a_server_quotes_it_in_capitals_or_not_to_its_end(
 #[test]
 fn a_server_that_offers_it_as_a_mechanism_is_not_quoted() {
     let said = STANDARD.encode(format!("\0{USER}\0{PASSWORD}"));
-    for offer in [PASSWORD, &said] {
+    for (password, offer) in [(PASSWORD, PASSWORD), (PASSWORD, &said), ("correct horse battery.9", "correct horse battery.9")] {
         let server = Server::start(&format!("hello: AUTH {offer}\nwait\n---\nhello: AUTH {offer}\nwait"), None);
-        let sealpost = account("password", server.port()).unwrap();
+        let sealpost = account("password_file", server.port()).unwrap();
+        sealpost.scratch.write("secret", password);
         let run = sealpost.send(&["--debug", "ok@sink.test"], MESSAGE.as_bytes());
-        assert!(run.stderr.contains("only ***\n") && run.code == 77, "{run:?}");
+        assert!(run.stderr.contains("only ***\n") && run.code == 77 && !contains_any_case(&run.stderr, offer), "{run:?}");
         assert_eq!(piece(&run), None, "{run:?}");
         let config = sealpost.scratch.path().join("config.toml").display().to_string();
         let run = sealpost.command(&["check", "--json", "-C", &config], b"");
@@ -103,6 +104,19 @@ fn nothing_of_it_is_left_where_the_network_cuts_a_reply() {
         let run = answered("password", "PLAIN", &format!("S-bytes: 535-no: {secret}\\r\\n535 {secret}, no\\r\\n\nwait"));
         assert!(run.stderr.contains("< 535-no: ***") && run.stderr.contains(", no\n"), "{run:?}");
         assert_eq!(piece(&run), None, "{run:?}");
+    }
+}
+
+#[test]
+fn nothing_of_it_is_left_where_a_server_says_it_in_latin_1() {
+    for said in [r"c\xe5ge-b\xf6rse", r"c\xc3\xa5ge-b\xc3\xb6rse \xff"] {
+        let server = Server::start(&format!("hello: AUTH PLAIN\nC: AUTH *\nS-raw: 535 no {said}\\r\\n\nwait"), None);
+        let sealpost = account("password_file", server.port()).unwrap();
+        sealpost.scratch.write("secret", "c\u{e5}ge-b\u{f6}rse");
+        let run = sealpost.send(&["--debug", "ok@sink.test"], MESSAGE.as_bytes());
+        server.finish();
+        let told = format!("{} {:?}", run.stderr, run.records);
+        assert!(run.code == 77 && run.stderr.contains("< 535 no ***") && !told.contains("ge-b"), "{run:?}");
     }
 }
 

@@ -1,7 +1,7 @@
 //! What does a command print that knows a secret, and how is one that hangs or fails dealt with?
 
 use std::{
-    io::{self, Write as _},
+    io,
     os::{fd::AsFd, unix::process::CommandExt as _},
     process::{Child, Command, ExitStatus, Stdio},
     time::{Duration, Instant},
@@ -126,6 +126,7 @@ pub(super) fn hidden(errand: &Errand<'_>) -> Vec<String> {
 struct Running {
     child: Child,
     ended: Option<OwnedFd>,
+    stdin: Feed,
     stdout: Pipe,
     stderr: Pipe,
 }
@@ -133,15 +134,12 @@ struct Running {
 impl Running {
     fn start(command: &mut Command, input: &[u8]) -> io::Result<Self> {
         let mut child = command.spawn()?;
-        if let Some(mut stdin) = child.stdin.take() {
-            // What it is given fits into the pipe, so that nobody waits; whoever does not read it has no need of it.
-            let _unread = stdin.write_all(input);
-        }
+        let stdin = Feed::new(child.stdin.take().map(OwnedFd::from), input)?;
         let ended = pid(&child).and_then(|pid| rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok());
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         let stdout = Pipe::new(stdout.map(OwnedFd::from), buffer(), LONGEST + 2)?;
         let stderr = Pipe::new(stderr.map(OwnedFd::from), Zeroizing::new(Vec::with_capacity(COMPLAINT)), COMPLAINT)?;
-        Ok(Self { child, ended, stdout, stderr })
+        Ok(Self { child, ended, stdin, stdout, stderr })
     }
 
     /// Reads until the command ends; `None` when it has not by `deadline`.
@@ -149,6 +147,7 @@ impl Running {
     /// Its own end counts, not that of its output, which an agent started on the way (gpg-agent) may keep open for days.
     fn wait(&mut self, deadline: Instant) -> io::Result<Option<ExitStatus>> {
         loop {
+            self.stdin.say();
             let status = self.child.try_wait()?;
             self.stdout.drain()?;
             self.stderr.drain()?;
@@ -167,6 +166,7 @@ impl Running {
         let open = [self.ended.as_ref(), self.stdout.end.as_ref(), self.stderr.end.as_ref()];
         let mut waited: Vec<PollFd<'_>> =
             open.into_iter().flatten().map(|end| PollFd::from_borrowed_fd(end.as_fd(), PollFlags::IN)).collect();
+        waited.extend(self.stdin.end.as_ref().map(|end| PollFd::from_borrowed_fd(end.as_fd(), PollFlags::OUT)));
         let patience = Timespec::try_from(patience).unwrap_or(Timespec { tv_sec: 1, tv_nsec: 0 });
         match rustix::event::poll(&mut waited, Some(&patience)) {
             Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
@@ -181,6 +181,36 @@ impl Running {
             let _gone = rustix::process::kill_process_group(pid, Signal::KILL);
         }
         let _status = self.child.wait();
+    }
+}
+
+/// What the command is given to read.
+struct Feed {
+    /// Our end of the pipe; `None` when all is said.
+    end: Option<OwnedFd>,
+    text: Zeroizing<Vec<u8>>,
+    said: usize,
+}
+
+impl Feed {
+    fn new(end: Option<OwnedFd>, input: &[u8]) -> io::Result<Self> {
+        if let Some(end) = &end {
+            rustix::io::ioctl_fionbio(end, true)?;
+        }
+        Ok(Self { end, text: Zeroizing::new(input.to_vec()), said: 0 })
+    }
+
+    /// Says as much as the pipe takes.
+    fn say(&mut self) {
+        while let Some(end) = &self.end {
+            match self.text.get(self.said..).filter(|rest| !rest.is_empty()).map(|rest| rustix::io::write(end, rest)) {
+                Some(Ok(count)) => self.said += count,
+                Some(Err(rustix::io::Errno::INTR)) => {}
+                Some(Err(rustix::io::Errno::AGAIN)) => return,
+                // Whoever does not read it has no need of it.
+                None | Some(Err(_)) => self.end = None,
+            }
+        }
     }
 }
 

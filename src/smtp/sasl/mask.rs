@@ -46,7 +46,8 @@ impl Mask {
         if !mask.0.is_empty() {
             // What a mechanism can't say, no server was told that way.
             mask.0.extend(messages.into_iter().flatten().map(|message| Form::encoded(&encode(&message))));
-            mask.0.extend((0..3).filter_map(|before| Form::amid(secret.expose(), before)));
+            mask.0.push(Form::encoded(&encode(secret.expose().as_bytes())));
+            mask.0.extend((1..3).filter_map(|before| Form::amid(secret.expose(), before)));
         }
         mask
     }
@@ -156,7 +157,7 @@ impl Form {
                 let span = self.grown(text, from, at);
                 let span = if self.encoded { digits_around(text, span) } else { span };
                 covered = span.end;
-                if form.len() >= TELLING || stands_alone(text, &span) {
+                if form.len() >= TELLING || stands_alone(text, &(at..at + self.piece)) {
                     found.push(span);
                 }
             });

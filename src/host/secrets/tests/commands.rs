@@ -68,6 +68,18 @@ fn a_command_that_hangs_is_killed_with_its_children() {
     }
 }
 
+#[test]
+fn a_command_takes_all_that_it_is_given_or_holds_nobody_up_by_not_taking_it() {
+    let given = |command: &str| {
+        let shell = command::shell(command);
+        on_errand(&machine(), SecretSource::Prompt, |errand| command::run(errand, shell, &[b'x'; 300_000], Duration::from_secs(2)))
+    };
+    let said = given("tr x y | wc -c | tr -d ' '").unwrap();
+    assert_eq!(std::str::from_utf8(&said.stdout).unwrap().trim(), "300000");
+    assert!(given("exit 0").unwrap().status.success());
+    assert!(given("exec sleep 5").err().unwrap().summary().ends_with("the command did not end within 2 s"));
+}
+
 /// Whether a process that was killed is gone, or waits for its parent only, before long.
 fn ends(pid: &str) -> bool {
     let deadline = Instant::now() + Duration::from_secs(10);

@@ -97,6 +97,10 @@ fn a_letter_or_two_are_hidden_where_they_are_a_word_and_no_reply_tells_them() {
     assert_eq!(mask.hide("Authentication failed: a is wrong"), "Authentication failed: *** is wrong");
     let mask = Mask::new(&credentials("me", "no1"));
     assert_eq!(mask.hide("no1 has no1234: no1"), "*** has no1234: ***");
+    // As LOGIN says it.
+    assert_eq!(mask.hide("501 what is bm8x?"), "501 what is ***?");
+    let mask = Mask::new(&credentials("me", "a"));
+    assert_eq!(mask.hide("YQ== of Cyq is YQ"), "*** of Cyq is ***");
 }
 
 #[test]
@@ -115,6 +119,24 @@ fn what_goes_over_the_end_of_a_line_is_hidden_in_both() {
 }
 
 proptest! {
+    #[test]
+    fn whatever_the_secret_is_and_however_it_is_cut_it_is_gone(secret in "[^*]{1,12}|[a\u{e4}\u{20ac}]{4,12}", cuts in proptest::collection::vec(0..40_usize, 0..4), before in ".{0,6}", is_broken_off in any::<bool>()) {
+        let mask = Mask::new(&credentials("me", &secret));
+        let text = format!("{before}{secret}{before}{secret}");
+        let mut lines = vec![text.clone()];
+        for cut in cuts {
+            let last = lines.pop().unwrap();
+            let at = (0..=cut.min(last.len())).rev().find(|at| last.is_char_boundary(*at)).unwrap();
+            lines.extend([last[..at].to_owned(), last[at..].to_owned()]);
+        }
+        mask.hide_lines(&mut lines, is_broken_off);
+        let bare = secret.trim();
+        if bare.len() >= 4 {
+            prop_assert!(!lines.concat().contains(bare), "{lines:?}");
+            prop_assert!(!mask.hide(&text).contains(bare) && !mask.hide_broken_off(&text).contains(bare));
+        }
+    }
+
     #[test]
     fn no_piece_of_a_token_is_left_wherever_and_however_it_stands(token in "[a-zA-Z0-9._/+-]{40,400}", before in ".{0,9}", behind in ".{0,9}", from in 0..8_usize, capitals in any::<bool>()) {
         let mask = Mask::new(&secret("me", Secret::token(token.clone())));
