@@ -227,3 +227,29 @@ fn a_disk_without_room_for_a_note_keeps_no_run_going_and_is_said_once_for_each_m
     drain(&sealpost);
     assert_eq!((arrived(&sink).len(), files(&sealpost, "queue").len()), (2, 0));
 }
+
+#[test]
+fn a_report_that_can_not_be_written_waits_and_keeps_nobody_else_waiting_nor_is_anything_sent_again() {
+    if !has("strace") {
+        return;
+    }
+    let sink = kit::sink(&["rcpt-550"]);
+    let mut sealpost = client(sink.address.port(), "mode = \"always\"\nconnections = 1", "");
+    let _alone = alone(&sealpost);
+    for to in ["one@sink.test", "two@sink.test"] {
+        silent(&send(&sealpost, &["no@sink.test", to]));
+    }
+    // The name of a file that is made is its last step.
+    sealpost.wrapper = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "inject=renameat2:error=EIO"].map(str::to_owned).to_vec();
+    let run = drain(&sealpost);
+    assert_eq!((arrived(&sink).len(), files(&sealpost, "queue").len(), run.code), (2, 2, 0), "{run:?}");
+    assert!(run.stderr.contains("Input/output error"), "{run:?}");
+    sealpost.wrapper.clear();
+    // It waits for its time.
+    drain(&sealpost);
+    assert_eq!(files(&sealpost, "queue").len(), 2);
+    later(&sealpost);
+    drain(&sealpost);
+    // The reports are refused themselves.
+    assert_eq!((arrived(&sink).len(), files(&sealpost, "queue").len(), files(&sealpost, "failed").len()), (0, 0, 4));
+}

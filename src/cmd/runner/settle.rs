@@ -58,8 +58,23 @@ impl<'a> Runner<'a> {
             }
             Err(error) => {
                 self.complain(Some((claim.id, &claim.entry)), &error);
-                lock(&self.debts).owe(Debt { claim, step });
+                if is_noted(&claim, &step) {
+                    self.put_off(claim);
+                } else {
+                    lock(&self.debts).owe(Debt { claim, step });
+                }
             }
+        }
+    }
+
+    /// Who has the message and who never gets it is written down, and what is left to do about it is tried again as an attempt would be:
+    /// others need not wait for a report that can't be written.
+    fn put_off(&self, mut claim: Box<Claim<'a>>) {
+        let state = claim.entry.state.clone();
+        let wait = transition::schedule(&self.setting.config.queue).next(state.attempts, transition::chance(self.setting.world));
+        let next = state.next.max(transition::later(self.now(), wait));
+        if let Err(error) = claim.note(State { next, ..state }) {
+            self.complain(Some((claim.id, &claim.entry)), &error);
         }
     }
 
@@ -110,6 +125,12 @@ impl<'a> Runner<'a> {
         let step = step.aged(&setting.config.queue, entry, self.now(), None);
         self.settle(claim, step);
     }
+}
+
+/// Whether a crash from here on would send nothing twice, and lose no word on who was passed on, which is not written down.
+fn is_noted(claim: &Claim<'_>, step: &Step) -> bool {
+    let (known, state) = (&claim.entry.state, &step.state);
+    step.relayed.is_empty() && (known.attempts, &known.recipients) == (state.attempts, &state.recipients)
 }
 
 /// Who waits, and what was heard last of each.
