@@ -8,7 +8,7 @@ use sealpost::{
 };
 
 use crate::{
-    common::{binary, run, say},
+    common::{Scratch, binary, run, say},
     kit::{Service, arrive, can_be_others, sink, talk, text, user_words},
 };
 
@@ -141,4 +141,22 @@ fn a_report_on_a_large_message_is_written_and_nobody_waits_for_it() {
     let is_tried = |record: &serde_json::Value| record["event"] == "send" && record["recipients"][0]["address"] == "b@sink.test";
     service.until_logged_so(is_tried);
     assert_eq!(service.errors(), "");
+}
+
+#[test]
+fn who_asks_a_confined_service_for_files_that_it_gave_up_is_told_to_start_it_anew() {
+    let sink = sink();
+    let service = Service::new(sink.address, "").start();
+    if service.errors().contains("no Landlock") {
+        return;
+    }
+    service.reload();
+    assert_eq!(service.errors(), "");
+    let text = fs::read_to_string(service.config()).unwrap();
+    let elsewhere = Scratch::new();
+    let aliases = elsewhere.write("aliases", "joe: you@sink.test\n");
+    service.scratch.write("config.toml", text.replace("aliases = \"\"", &format!("aliases = \"{}\"", aliases.display())));
+    service.reload();
+    let told = service.errors();
+    assert!(told.contains("needs to read, write or start has changed") && told.contains("takes a restart"), "{told}");
 }
