@@ -253,3 +253,28 @@ fn a_report_that_can_not_be_written_waits_and_keeps_nobody_else_waiting_nor_is_a
     // The reports are refused themselves.
     assert_eq!((arrived(&sink).len(), files(&sealpost, "queue").len(), files(&sealpost, "failed").len()), (0, 0, 4));
 }
+
+#[test]
+fn what_is_no_message_and_can_not_be_set_aside_keeps_no_run_going() {
+    if !has("timeout") {
+        return;
+    }
+    let sink = kit::sink(&[]);
+    let mut sealpost = client(sink.address.port(), ALWAYS, "");
+    let lead = alone(&sealpost);
+    for _ in 0..2 {
+        silent(&send(&sealpost, &["ok@sink.test"]));
+    }
+    // One letter of one of them is another, and nothing can be put where it belongs then.
+    let file = &files(&sealpost, "queue")[0];
+    let (octets, due) = (fs::read(file).unwrap(), fs::metadata(file).unwrap().modified().unwrap());
+    let at = octets.windows(9).position(|octets| octets == b"Subject: ").unwrap();
+    fs::write(file, [&octets[..at], b"s", &octets[at + 1..]].concat()).unwrap();
+    File::options().write(true).open(file).unwrap().set_modified(due).unwrap();
+    fs::write(kit::spool(&sealpost).join("odd"), "").unwrap();
+    drop(lead);
+    sealpost.wrapper = ["timeout", "20"].map(str::to_owned).to_vec();
+    let run = send(&sealpost, &["-q"]);
+    assert_eq!((run.code, run.stderr.matches("setting aside").count()), (0, 1), "{run:?}");
+    assert_eq!((arrived(&sink).len(), files(&sealpost, "queue").len()), (1, 1));
+}

@@ -63,7 +63,11 @@ impl<'a> Runner<'a> {
             Ok(Claimed::Ours(claim)) => claim,
             Ok(Claimed::Gone) => return,
             Ok(Claimed::Busy) => return self.leave_to_others(id),
-            Ok(Claimed::Odd(why)) => return self.set_aside(id.to_string().as_ref(), &why),
+            Ok(Claimed::Odd(why)) => {
+                self.set_aside(id.to_string().as_ref(), &why);
+                // Where it can't be moved it is no more than what can't be read: this run meets it no second time.
+                return self.skip(id);
+            }
             Err(error) => {
                 self.complain(None, &error);
                 return self.skip(id);
