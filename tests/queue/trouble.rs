@@ -278,3 +278,25 @@ fn what_is_no_message_and_can_not_be_set_aside_keeps_no_run_going() {
     assert_eq!((run.code, run.stderr.matches("setting aside").count()), (0, 1), "{run:?}");
     assert_eq!((arrived(&sink).len(), files(&sealpost, "queue").len()), (1, 1));
 }
+
+#[test]
+fn on_a_disk_that_can_only_be_read_a_report_that_is_owed_keeps_no_run_going() {
+    if !has("strace") || !has("timeout") {
+        return;
+    }
+    let sink = kit::sink(&["rcpt-550"]);
+    let mut sealpost = client(sink.address.port(), ALWAYS, "");
+    let _alone = alone(&sealpost);
+    silent(&send(&sealpost, &["no@sink.test"]));
+    let strace = ["timeout", "20", "strace", "-f", "-qq", "-o", "/dev/null"];
+    let broken = |calls: &[&str]| strace.iter().chain(calls).map(|word| (*word).to_owned()).collect();
+    sealpost.wrapper = broken(&["-e", "inject=renameat2:error=EROFS"]);
+    assert_eq!(drain(&sealpost).code, 0);
+    later(&sealpost);
+    sealpost.wrapper = broken(&["-e", "inject=renameat2,pwrite64,utimensat:error=EROFS"]);
+    let run = drain(&sealpost);
+    assert_eq!((run.code, files(&sealpost, "queue").len()), (0, 1), "{run:?}");
+    sealpost.wrapper.clear();
+    drain(&sealpost);
+    assert_eq!((files(&sealpost, "queue").len(), files(&sealpost, "failed").len()), (0, 2));
+}

@@ -106,8 +106,9 @@ impl<'a> Runner<'a> {
         let entry = claim.entry.clone();
         let envelope = entry.waiting();
         if envelope.recipients.is_empty() {
-            self.has_acted();
-            self.settle(claim, Step::new(&entry, entry.state.clone()));
+            if self.settle(claim, Step::new(&entry, entry.state.clone())) {
+                self.has_acted();
+            }
             return None;
         }
         let content = claim.reserve().and_then(|()| claim.content().map_err(|error| unreadable(&error)));
