@@ -18,7 +18,7 @@ use crate::{
     error::{Error, Exit},
     host::{
         config::{self, Config},
-        sandbox::{self, Confined},
+        sandbox::{self, Confined, Reach},
         service::{Caps, Door, Service, door, quota::Quota, supervisor::Supervisor},
         signals::{self, Order, Orders},
         spool::Spool,
@@ -78,12 +78,12 @@ pub fn run(options: &Options) -> Result<Exit, Error> {
     let spool = Arc::new(open(world, &config)?);
     let doors = doors(&config, handed)?;
     let quota = Quota::new(&spool)?;
-    confine(world, options, &config, &spool);
+    let confined = confine(world, options, &config, &spool);
     let service = Service::new(doors, caps(&config, files), supervisor.pulse()).map_err(|error| unable("listening", &error))?;
     let generation = Arc::new(Generation::new(config));
     let post = Post::start(world, Arc::clone(&generation), Arc::clone(&spool)).map_err(|error| unable("starting", &error))?;
     let desk = Arc::new(Desk::new(world, generation, spool, quota, post, Arc::clone(&supervisor)));
-    House { world, options, orders, files, service: Arc::new(service), desk, supervisor }.run()
+    House { world, options, orders, files, confined, service: Arc::new(service), desk, supervisor }.run()
 }
 
 /// All that runs.
@@ -93,6 +93,8 @@ struct House<'a> {
     orders: Orders,
     /// How many it may have open.
     files: u64,
+    /// What it has not given up; `None`: it is not confined.
+    confined: Option<Reach>,
     service: Arc<Service>,
     desk: Arc<Desk>,
     supervisor: Arc<Supervisor>,
@@ -142,7 +144,8 @@ impl House<'_> {
 
     fn renew(&self) -> Result<(), Error> {
         let config = load(self.world, self.options)?;
-        for (what, is_same) in self.desk.differences(&config) {
+        let within = ("what the service needs to read, write or start", self.has_what_it_needs(&config));
+        for (what, is_same) in self.desk.differences(&config).into_iter().chain([within]) {
             if !is_same {
                 let error = Error::new(Exit::Config, "reading the configuration again", format!("{what} has changed"));
                 complain("sealpost", ErrorMode::Print, &error.hint("that takes a restart; the rest is in force now"));
@@ -150,6 +153,12 @@ impl House<'_> {
         }
         self.service.set_caps(caps(&config, self.files));
         self.desk.renew(config).map_err(|error| unable("starting anew", &error))
+    }
+
+    /// Whether a configuration asks for nothing that was given up.
+    fn has_what_it_needs(&self, config: &Config) -> bool {
+        let needs = || reach::of(self.world, config, self.options.file.as_deref(), &self.desk.last_spool());
+        self.confined.as_ref().is_none_or(|confined| reach::commander(config).is_none() && confined.covers(&needs()))
     }
 }
 
@@ -204,24 +213,24 @@ fn caps(config: &Config, files: u64) -> Caps {
 }
 
 /// Gives up what the service has no business with, before it listens to anybody. Where that can't be it goes on, and says so: it is
-/// one guard of several.
-fn confine(world: &dyn World, options: &Options, config: &Config, spool: &Spool) {
+/// one guard of several. What it has not given up; `None`: nothing was.
+fn confine(world: &dyn World, options: &Options, config: &Config, spool: &Spool) -> Option<Reach> {
     if options.no_sandbox {
-        return;
+        return None;
     }
+    let reach = reach::of(world, config, options.file.as_deref(), spool);
     let why = match reach::commander(config) {
         // Its command may need anything.
-        Some(account) => Some(format!("account {account} starts a program for its secret")),
-        None => match sandbox::confine(&reach::of(world, config, options.file.as_deref(), spool)) {
-            Ok(Confined::Fully | Confined::Partly) => None,
-            Ok(Confined::Not) => Some("this kernel has no Landlock".to_owned()),
-            Err(error) => Some(error.because().to_owned()),
+        Some(account) => format!("account {account} starts a program for its secret"),
+        None => match sandbox::confine(&reach) {
+            Ok(Confined::Fully | Confined::Partly) => return Some(reach),
+            Ok(Confined::Not) => "this kernel has no Landlock".to_owned(),
+            Err(error) => error.because().to_owned(),
         },
     };
-    if let Some(why) = why {
-        let error = Error::new(Exit::Ok, "confining the service to its own files", why);
-        complain("sealpost", ErrorMode::Print, &error.hint("it goes on without; --no-sandbox says that this is meant"));
-    }
+    let error = Error::new(Exit::Ok, "confining the service to its own files", why);
+    complain("sealpost", ErrorMode::Print, &error.hint("it goes on without; --no-sandbox says that this is meant"));
+    None
 }
 
 fn unable(doing: &str, error: &io::Error) -> Error {

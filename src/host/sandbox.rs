@@ -45,6 +45,13 @@ impl Reach {
         self
     }
 
+    /// Whether all of another is within this, as far as names tell.
+    pub fn covers(&self, other: &Self) -> bool {
+        let is_in = |places: &[PathBuf], path: &Path| places.iter().any(|place| path.starts_with(place));
+        other.write.iter().all(|path| is_in(&self.write, path))
+            && other.read.iter().all(|path| is_in(&self.read, path) || is_in(&self.write, path))
+    }
+
     /// Adds the directory of a file, so that the file may be replaced.
     pub fn reads_beside(&mut self, file: &Path) {
         self.read.extend(directory(file).map(Path::to_owned));

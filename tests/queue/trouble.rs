@@ -227,3 +227,76 @@ fn a_disk_without_room_for_a_note_keeps_no_run_going_and_is_said_once_for_each_m
     drain(&sealpost);
     assert_eq!((arrived(&sink).len(), files(&sealpost, "queue").len()), (2, 0));
 }
+
+#[test]
+fn a_report_that_can_not_be_written_waits_and_keeps_nobody_else_waiting_nor_is_anything_sent_again() {
+    if !has("strace") {
+        return;
+    }
+    let sink = kit::sink(&["rcpt-550"]);
+    let mut sealpost = client(sink.address.port(), "mode = \"always\"\nconnections = 1", "");
+    let _alone = alone(&sealpost);
+    for to in ["one@sink.test", "two@sink.test"] {
+        silent(&send(&sealpost, &["no@sink.test", to]));
+    }
+    // The name of a file that is made is its last step.
+    sealpost.wrapper = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "inject=renameat2:error=EIO"].map(str::to_owned).to_vec();
+    let run = drain(&sealpost);
+    assert_eq!((arrived(&sink).len(), files(&sealpost, "queue").len(), run.code), (2, 2, 0), "{run:?}");
+    assert!(run.stderr.contains("Input/output error"), "{run:?}");
+    sealpost.wrapper.clear();
+    // It waits for its time.
+    drain(&sealpost);
+    assert_eq!(files(&sealpost, "queue").len(), 2);
+    later(&sealpost);
+    drain(&sealpost);
+    // The reports are refused themselves.
+    assert_eq!((arrived(&sink).len(), files(&sealpost, "queue").len(), files(&sealpost, "failed").len()), (0, 0, 4));
+}
+
+#[test]
+fn what_is_no_message_and_can_not_be_set_aside_keeps_no_run_going() {
+    if !has("timeout") {
+        return;
+    }
+    let sink = kit::sink(&[]);
+    let mut sealpost = client(sink.address.port(), ALWAYS, "");
+    let lead = alone(&sealpost);
+    for _ in 0..2 {
+        silent(&send(&sealpost, &["ok@sink.test"]));
+    }
+    // One letter of one of them is another, and nothing can be put where it belongs then.
+    let file = &files(&sealpost, "queue")[0];
+    let (octets, due) = (fs::read(file).unwrap(), fs::metadata(file).unwrap().modified().unwrap());
+    let at = octets.windows(9).position(|octets| octets == b"Subject: ").unwrap();
+    fs::write(file, [&octets[..at], b"s", &octets[at + 1..]].concat()).unwrap();
+    File::options().write(true).open(file).unwrap().set_modified(due).unwrap();
+    fs::write(kit::spool(&sealpost).join("odd"), "").unwrap();
+    drop(lead);
+    sealpost.wrapper = ["timeout", "20"].map(str::to_owned).to_vec();
+    let run = send(&sealpost, &["-q"]);
+    assert_eq!((run.code, run.stderr.matches("setting aside").count()), (0, 1), "{run:?}");
+    assert_eq!((arrived(&sink).len(), files(&sealpost, "queue").len()), (1, 1));
+}
+
+#[test]
+fn on_a_disk_that_can_only_be_read_a_report_that_is_owed_keeps_no_run_going() {
+    if !has("strace") || !has("timeout") {
+        return;
+    }
+    let sink = kit::sink(&["rcpt-550"]);
+    let mut sealpost = client(sink.address.port(), ALWAYS, "");
+    let _alone = alone(&sealpost);
+    silent(&send(&sealpost, &["no@sink.test"]));
+    let strace = ["timeout", "20", "strace", "-f", "-qq", "-o", "/dev/null"];
+    let broken = |calls: &[&str]| strace.iter().chain(calls).map(|word| (*word).to_owned()).collect();
+    sealpost.wrapper = broken(&["-e", "inject=renameat2:error=EROFS"]);
+    assert_eq!(drain(&sealpost).code, 0);
+    later(&sealpost);
+    sealpost.wrapper = broken(&["-e", "inject=renameat2,pwrite64,utimensat:error=EROFS"]);
+    let run = drain(&sealpost);
+    assert_eq!((run.code, files(&sealpost, "queue").len()), (0, 1), "{run:?}");
+    sealpost.wrapper.clear();
+    drain(&sealpost);
+    assert_eq!((files(&sealpost, "queue").len(), files(&sealpost, "failed").len()), (0, 2));
+}

@@ -2,8 +2,13 @@
 
 use std::{fs, path::Path, process::Command};
 
+use sealpost::{
+    host::listen::{Settings, Sink},
+    smtp::server::fault::Faults,
+};
+
 use crate::{
-    common::{binary, run, say},
+    common::{Scratch, binary, run, say},
     kit::{Service, arrive, can_be_others, sink, talk, text, user_words},
 };
 
@@ -106,4 +111,52 @@ fn an_account_that_starts_a_command_is_not_confined_and_that_is_said() {
     service.configure_with(sink.address, "", auth);
     let service = service.start();
     assert!(service.errors().contains("account relay starts a program"), "{}", service.errors());
+}
+
+/// More than stays in memory, and not ASCII.
+fn large() -> String {
+    format!("Subject: large\r\n\r\n{}", "\u{e4}\u{f6}\u{fc} and so on, for a while\r\n".repeat(20_000))
+}
+
+#[test]
+fn a_large_message_is_made_seven_bit_where_the_service_may_write() {
+    let sink = Sink::start(Settings { faults: Faults::named(["no-8bitmime"]), ..Settings::default() }).unwrap();
+    let service = Service::new(sink.address, "").start();
+    let mut client = service.client();
+    client.hello();
+    client.message("root@client.test", &["a@sink.test"], &large());
+    let [delivery] = arrive(&sink, 1).try_into().unwrap();
+    assert!(text(&delivery).is_ascii() && !delivery.transaction.eight_bit);
+}
+
+#[test]
+fn a_report_on_a_large_message_is_written_and_nobody_waits_for_it() {
+    let sink = Sink::start(Settings { faults: Faults::named(["rcpt-550"]), ..Settings::default() }).unwrap();
+    let service = Service::new(sink.address, "").start();
+    let mut client = service.client();
+    client.hello();
+    client.message("root@client.test", &["a@sink.test"], &large());
+    service.until_logged_so(|record| record["event"] == "bounce");
+    client.message("", &["b@sink.test"], "Subject: x\r\n\r\nhi\r\n");
+    let is_tried = |record: &serde_json::Value| record["event"] == "send" && record["recipients"][0]["address"] == "b@sink.test";
+    service.until_logged_so(is_tried);
+    assert_eq!(service.errors(), "");
+}
+
+#[test]
+fn who_asks_a_confined_service_for_files_that_it_gave_up_is_told_to_start_it_anew() {
+    let sink = sink();
+    let service = Service::new(sink.address, "").start();
+    if service.errors().contains("no Landlock") {
+        return;
+    }
+    service.reload();
+    assert_eq!(service.errors(), "");
+    let text = fs::read_to_string(service.config()).unwrap();
+    let elsewhere = Scratch::new();
+    let aliases = elsewhere.write("aliases", "joe: you@sink.test\n");
+    service.scratch.write("config.toml", text.replace("aliases = \"\"", &format!("aliases = \"{}\"", aliases.display())));
+    service.reload();
+    let told = service.errors();
+    assert!(told.contains("needs to read, write or start has changed") && told.contains("takes a restart"), "{told}");
 }

@@ -167,13 +167,10 @@ fn is_under_requiretls(account: Option<&Account>, head: &Head) -> bool {
     head.envelope.request == Request::Require || account.is_some_and(|account| account.tls.demand.request == Request::Require)
 }
 
-/// The start of the message, and how long the whole is; in seven bits where that can be had.
+/// The start of the message, and how long the whole is; in seven bits where that can be had: no report is kept back for it.
 fn start(claim: &Claim<'_>) -> io::Result<(Vec<u8>, u64)> {
     let mut content = claim.content()?;
-    let size = match content.rewind(Form::SevenBit) {
-        Err(error) if error.kind() == io::ErrorKind::InvalidData => content.rewind(Form::EightBit)?,
-        size => size?,
-    };
+    let size = content.rewind(Form::SevenBit).or_else(|_| content.rewind(Form::EightBit))?;
     let most = usize::try_from(RETURNED.min(size)).unwrap_or(usize::MAX);
     let mut start = Vec::new();
     loop {

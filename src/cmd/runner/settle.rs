@@ -47,20 +47,40 @@ impl<'a> Runner<'a> {
         self.report(claim, Kind::Relayed, relayed).map(drop)
     }
 
-    /// Writes down how a message stands; what can't be written is a debt, and keeps the message locked meanwhile.
-    pub(super) fn settle(&self, mut claim: Box<Claim<'a>>, step: Step) {
+    /// Writes down how a message stands; what can't be written is a debt, and keeps the message locked meanwhile. False where it is left
+    /// as it was, to be met again.
+    pub(super) fn settle(&self, mut claim: Box<Claim<'a>>, step: Step) -> bool {
         let done = Done { id: claim.id, fared: fared(&step.state) };
         match self.write_down(&mut claim, &step) {
             Ok(()) => {
                 if let Some(told) = self.wish.told {
                     told(done);
                 }
+                true
             }
             Err(error) => {
                 self.complain(Some((claim.id, &claim.entry)), &error);
+                if is_noted(&claim, &step) {
+                    return self.put_off(claim);
+                }
                 lock(&self.debts).owe(Debt { claim, step });
+                true
             }
         }
+    }
+
+    /// Who has the message and who never gets it is written down, and what is left to do about it is tried again as an attempt would be:
+    /// others need not wait for a report that can't be written. Whether that could be noted.
+    fn put_off(&self, mut claim: Box<Claim<'a>>) -> bool {
+        let state = claim.entry.state.clone();
+        let wait = transition::schedule(&self.setting.config.queue).next(state.attempts, transition::chance(self.setting.world));
+        let next = state.next.max(transition::later(self.now(), wait));
+        let noted = claim.note(State { next, ..state });
+        if let Err(error) = &noted {
+            self.complain(Some((claim.id, &claim.entry)), error);
+            self.skip(claim.id);
+        }
+        noted.is_ok()
     }
 
     /// Each change is durable before the next one, and all of them can be repeated: first who has the message, and who never gets it;
@@ -110,6 +130,12 @@ impl<'a> Runner<'a> {
         let step = step.aged(&setting.config.queue, entry, self.now(), None);
         self.settle(claim, step);
     }
+}
+
+/// Whether a crash from here on would send nothing twice, and lose no word on who was passed on, which is not written down.
+fn is_noted(claim: &Claim<'_>, step: &Step) -> bool {
+    let (known, state) = (&claim.entry.state, &step.state);
+    step.relayed.is_empty() && (known.attempts, &known.recipients) == (state.attempts, &state.recipients)
 }
 
 /// Who waits, and what was heard last of each.

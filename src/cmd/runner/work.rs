@@ -63,7 +63,11 @@ impl<'a> Runner<'a> {
             Ok(Claimed::Ours(claim)) => claim,
             Ok(Claimed::Gone) => return,
             Ok(Claimed::Busy) => return self.leave_to_others(id),
-            Ok(Claimed::Odd(why)) => return self.set_aside(id.to_string().as_ref(), &why),
+            Ok(Claimed::Odd(why)) => {
+                self.set_aside(id.to_string().as_ref(), &why);
+                // Where it can't be moved it is no more than what can't be read: this run meets it no second time.
+                return self.skip(id);
+            }
             Err(error) => {
                 self.complain(None, &error);
                 return self.skip(id);
@@ -102,8 +106,9 @@ impl<'a> Runner<'a> {
         let entry = claim.entry.clone();
         let envelope = entry.waiting();
         if envelope.recipients.is_empty() {
-            self.has_acted();
-            self.settle(claim, Step::new(&entry, entry.state.clone()));
+            if self.settle(claim, Step::new(&entry, entry.state.clone())) {
+                self.has_acted();
+            }
             return None;
         }
         let content = claim.reserve().and_then(|()| claim.content().map_err(|error| unreadable(&error)));

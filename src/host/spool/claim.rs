@@ -164,7 +164,7 @@ impl<'s> Claim<'s> {
     /// # Errors
     /// The file can't be opened a second time.
     pub fn content(&self) -> io::Result<Stored> {
-        Ok(Stored::new(self.file.try_clone()?, self.at, &self.entry.head))
+        Ok(Stored::new(self.file.try_clone()?, self.spool.path(), self.at, &self.entry.head))
     }
 
     /// Takes the room that [`Claim::note`] will need, before an attempt of which only a note can tell who got the message: one to

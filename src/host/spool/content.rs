@@ -4,6 +4,7 @@ use std::{
     fs::File,
     io::{self, Read},
     os::unix::fs::FileExt as _,
+    path::{Path, PathBuf},
 };
 
 use super::entry::Head;
@@ -17,6 +18,8 @@ use crate::{
 #[derive(Debug)]
 pub struct Stored {
     file: File,
+    /// The spool, where there is room for more of it: a service that is confined has no other place.
+    beside: PathBuf,
     start: u64,
     facts: Facts,
     given: u64,
@@ -26,9 +29,9 @@ pub struct Stored {
 }
 
 impl Stored {
-    pub(super) fn new(file: File, start: u64, head: &Head) -> Self {
+    pub(super) fn new(file: File, beside: &Path, start: u64, head: &Head) -> Self {
         let facts = Facts { size: head.size, eight_bit: head.eight_bit, tls_waived: head.tls_waived };
-        Self { file, start, facts, given: 0, recoded: None, is_recoded: false }
+        Self { file, beside: beside.to_owned(), start, facts, given: 0, recoded: None, is_recoded: false }
     }
 
     /// The first octets, at most as many; for the header in a report.
@@ -46,7 +49,7 @@ impl Stored {
         let message = if let Some(message) = self.recoded.take() {
             message
         } else {
-            let options = Options { limit: u64::MAX, ignore_dots: true, temp_dir: None };
+            let options = Options { limit: u64::MAX, ignore_dots: true, temp_dir: Some(self.beside.clone()) };
             let mut reader = Reader { file: &self.file, at: self.start, end: self.start + self.facts.size };
             let draft = Intake::read(Input::Stream(&mut reader), &options).map_err(|e| io::Error::other(e.summary()))?;
             Box::new(draft.as_it_is().map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e.summary()))?)

@@ -20,7 +20,7 @@ impl Spool {
         let known = self.known(place, id);
         let known = known.map_err(|error| trouble(&format!("reading message {id} of the queue in"), self.path(), &error))?;
         Ok(known.map(|(file, known)| {
-            let stored = Stored::new(file, known.at, &known.entry.head);
+            let stored = Stored::new(file, self.path(), known.at, &known.entry.head);
             (known.entry, stored)
         }))
     }
