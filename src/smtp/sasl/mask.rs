@@ -78,8 +78,14 @@ impl Mask {
     /// The lines of one text, which may break off, without what of the secret goes over the end of one either.
     pub fn hide_lines(&self, lines: &mut [String], is_broken_off: bool) {
         let text = Zeroizing::new(lines.concat());
-        let spans = if is_broken_off { self.spans_broken_off(&text) } else { self.spans(&text) };
+        let mut spans = if is_broken_off { self.spans_broken_off(&text) } else { self.spans(&text) };
         let mut at = 0;
+        for line in lines.iter().filter(|line| line.len() < text.len()) {
+            spans.extend(self.spans(line).into_iter().map(|span| span.start + at..span.end + at));
+            at += line.len();
+        }
+        let spans = merged(spans);
+        at = 0;
         for line in lines.iter_mut().filter(|_| !spans.is_empty()) {
             let hidden = without(line, at, &spans);
             at += line.len();
@@ -106,16 +112,7 @@ impl Mask {
             let lower = Zeroizing::new(text.to_ascii_lowercase());
             self.0.iter().for_each(|form| form.find(lower.as_bytes(), &mut found));
         }
-        found.sort_unstable_by_key(|span| span.start);
-        let mut spans: Vec<Range<usize>> = Vec::new();
-        for span in found {
-            let (start, end) = (floor(text, span.start), ceil(text, span.end));
-            match spans.last_mut() {
-                Some(last) if start <= last.end => last.end = last.end.max(end),
-                _ => spans.push(start..end),
-            }
-        }
-        spans
+        merged(found.into_iter().map(|span| floor(text, span.start)..ceil(text, span.end)).collect())
     }
 }
 
@@ -173,6 +170,19 @@ impl Form {
         let before = before.zip(text[..at].iter().rev()).take_while(alike).count();
         at - before..end + behind.zip(&text[end..]).take_while(alike).count()
     }
+}
+
+/// The same in order, those that touch each other in one.
+fn merged(mut spans: Vec<Range<usize>>) -> Vec<Range<usize>> {
+    spans.sort_unstable_by_key(|span| span.start);
+    let mut merged: Vec<Range<usize>> = Vec::new();
+    for span in spans {
+        match merged.last_mut() {
+            Some(last) if span.start <= last.end => last.end = last.end.max(span.end),
+            _ => merged.push(span),
+        }
+    }
+    merged
 }
 
 fn encode(octets: &[u8]) -> Zeroizing<String> {

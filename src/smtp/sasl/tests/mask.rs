@@ -97,6 +97,9 @@ fn a_letter_or_two_are_hidden_where_they_are_a_word_and_no_reply_tells_them() {
     assert_eq!(mask.hide("Authentication failed: a is wrong"), "Authentication failed: *** is wrong");
     let mask = Mask::new(&credentials("me", "no1"));
     assert_eq!(mask.hide("no1 has no1234: no1"), "*** has no1234: ***");
+    let mut lines = ["no1", "no1"].map(str::to_owned);
+    mask.hide_lines(&mut lines, false);
+    assert_eq!(lines, ["***", "***"]);
     // As LOGIN says it.
     assert_eq!(mask.hide("501 what is bm8x?"), "501 what is ***?");
     let mask = Mask::new(&credentials("me", "a"));
