@@ -1,7 +1,7 @@
 //! What of a server's words may be written down, when it repeats our secret? (sealpost(1), "TLS policy")
 //!
 //! Servers quote what they did not understand, and do so in capitals or break off in the middle. So case does not count, and a piece of
-//! the secret goes as the whole of it does, where the piece is long enough to be no accident.
+//! what is base64 or a token goes as the whole of it does, where the piece is long enough to be no accident.
 
 use std::{borrow::Cow, fmt, ops::Range};
 
@@ -42,7 +42,8 @@ impl Mask {
             Kind::Ticket | Kind::Nothing => return Self::default(),
         };
         // Who reads a reply takes the spaces away that its text begins with.
-        let mut mask = Self::of([secret.expose().trim()]);
+        let text = [secret.expose().trim()];
+        let mut mask = if secret.kind() == Kind::Token { Self::of_tokens(text) } else { Self::of(text) };
         if !mask.0.is_empty() {
             // What a mechanism can't say, no server was told that way.
             mask.0.extend(messages.into_iter().flatten().map(|message| Form::encoded(&encode(&message))));
@@ -52,16 +53,24 @@ impl Mask {
         mask
     }
 
-    /// Hides these texts.
+    /// Hides these texts, which people may have thought of: the whole of each. A piece may be the name of their house, which stands in
+    /// many a reply; hidden there, it would be told.
     pub fn of<'t>(secrets: impl IntoIterator<Item = &'t str>) -> Self {
         let mut mask = Self::default();
         for secret in secrets.into_iter().filter(|secret| !secret.is_empty()) {
-            mask.0.push(Form::text(secret));
+            mask.0.push(Form::text(secret, secret.len()));
             if !secret.is_ascii() {
-                mask.0.push(Form::text(&as_latin1(secret)));
+                let read = as_latin1(secret);
+                mask.0.push(Form::text(&read, read.len()));
             }
         }
         mask
+    }
+
+    /// Hides these texts, which nobody thought of: half of one too.
+    pub fn of_tokens<'t>(secrets: impl IntoIterator<Item = &'t str>) -> Self {
+        let whole = secrets.into_iter().filter(|secret| !secret.is_empty());
+        Self(whole.map(|secret| Form::text(secret, secret.len().div_ceil(2).max(PIECE).min(secret.len()))).collect())
     }
 
     /// The text without the secret.
@@ -117,9 +126,7 @@ impl Mask {
 }
 
 impl Form {
-    /// Half a password tells. Less of it may be a word that stands in many a reply; hidden there, it would be told.
-    fn text(text: &str) -> Self {
-        let piece = text.len().div_ceil(2).max(PIECE).min(text.len());
+    fn text(text: &str, piece: usize) -> Self {
         Self { text: Zeroizing::new(text.to_ascii_lowercase()), piece, encoded: false }
     }
 
