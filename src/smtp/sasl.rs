@@ -199,6 +199,9 @@ impl SaslError {
                 Some("is this the port for submission (587 or 465)? a server that needs no login takes an account without auth")
             }
             Self::NotOffered { .. } => Some("leave mechanism out, to take the best that both sides know"),
+            Self::Unfit(scram::USER | scram::PASSWORD) => {
+                Some("choose one of letters, digits and common signs; mechanism = \"PLAIN\" takes any, where the server offers it")
+            }
             Self::Unbindable(_) => Some("leave mechanism out, or name the one without -PLUS"),
             Self::NoTicket(why) => Some(why.hint),
             Self::Token(_) => Some(

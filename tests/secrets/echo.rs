@@ -63,14 +63,14 @@ fn nothing_of_it_is_left_where_a_reply_goes_on_in_another_line() {
 fn nothing_of_it_is_left_where_a_server_quotes_it_in_capitals_or_not_to_its_end() {
     let said = STANDARD.encode(format!("\0{USER}\0{PASSWORD}"));
     let half = PASSWORD.len().div_ceil(2);
-    for quoted in [
-        &PASSWORD.to_ascii_uppercase(),
-        &said.to_ascii_uppercase(),
-        &said[..said.len() - 9],
-        &PASSWORD[..half],
-        &PASSWORD[half - 1..],
+    for (source, mechanism, quoted) in [
+        ("password", "PLAIN", PASSWORD.to_ascii_uppercase()),
+        ("password", "PLAIN", said.to_ascii_uppercase()),
+        ("password", "PLAIN", said[..said.len() - 9].to_owned()),
+        ("token_command", "XOAUTH2", PASSWORD[..half].to_owned()),
+        ("token_command", "XOAUTH2", PASSWORD[half - 1..].to_owned()),
     ] {
-        let run = answered("password", "PLAIN", &format!("S: 500 what is {quoted}?\nwait"));
+        let run = answered(source, mechanism, &format!("S: 500 what is {quoted}?\nwait"));
         assert!(run.stderr.contains("< 500 what is ***?\n") && run.code == 77, "{run:?}");
         assert_eq!(piece(&run), None, "{run:?}");
     }

@@ -136,7 +136,7 @@ fn said(fields: &Fields<'_>, pairs: &[(&str, &str)]) -> Refusal {
     // As they are, and as the form has them: some quote what they did not like.
     let written: Vec<Form> = told().map(|(_, value)| Form::new(&[("", value)])).collect();
     let written = written.iter().map(|form| form.as_str().trim_start_matches('='));
-    let mask = Mask::of(told().map(|(_, value)| *value).chain(written));
+    let mask = Mask::of_tokens(told().map(|(_, value)| *value).chain(written));
     let text = |name: &str| {
         let text = fields.text(&[name]).unwrap_or_default();
         mask.hide(&text).chars().take(QUOTED).collect::<String>()

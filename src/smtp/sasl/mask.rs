@@ -1,7 +1,7 @@
 //! What of a server's words may be written down, when it repeats our secret? (sealpost(1), "TLS policy")
 //!
 //! Servers quote what they did not understand, and do so in capitals or break off in the middle. So case does not count, and a piece of
-//! the secret goes as the whole of it does, where the piece is long enough to be no accident.
+//! what is base64 or a token goes as the whole of it does, where the piece is long enough to be no accident.
 
 use std::{borrow::Cow, fmt, ops::Range};
 
@@ -42,7 +42,8 @@ impl Mask {
             Kind::Ticket | Kind::Nothing => return Self::default(),
         };
         // Who reads a reply takes the spaces away that its text begins with.
-        let mut mask = Self::of([secret.expose().trim()]);
+        let text = [secret.expose().trim()];
+        let mut mask = if secret.kind() == Kind::Token { Self::of_tokens(text) } else { Self::of(text) };
         if !mask.0.is_empty() {
             // What a mechanism can't say, no server was told that way.
             mask.0.extend(messages.into_iter().flatten().map(|message| Form::encoded(&encode(&message))));
@@ -52,16 +53,24 @@ impl Mask {
         mask
     }
 
-    /// Hides these texts.
+    /// Hides these texts, which people may have thought of: the whole of each. A piece may be the name of their house, which stands in
+    /// many a reply; hidden there, it would be told.
     pub fn of<'t>(secrets: impl IntoIterator<Item = &'t str>) -> Self {
         let mut mask = Self::default();
         for secret in secrets.into_iter().filter(|secret| !secret.is_empty()) {
-            mask.0.push(Form::text(secret));
+            mask.0.push(Form::text(secret, secret.len()));
             if !secret.is_ascii() {
-                mask.0.push(Form::text(&as_latin1(secret)));
+                let read = as_latin1(secret);
+                mask.0.push(Form::text(&read, read.len()));
             }
         }
         mask
+    }
+
+    /// Hides these texts, which nobody thought of: half of one too.
+    pub fn of_tokens<'t>(secrets: impl IntoIterator<Item = &'t str>) -> Self {
+        let whole = secrets.into_iter().filter(|secret| !secret.is_empty());
+        Self(whole.map(|secret| Form::text(secret, secret.len().div_ceil(2).max(PIECE).min(secret.len()))).collect())
     }
 
     /// The text without the secret.
@@ -78,8 +87,14 @@ impl Mask {
     /// The lines of one text, which may break off, without what of the secret goes over the end of one either.
     pub fn hide_lines(&self, lines: &mut [String], is_broken_off: bool) {
         let text = Zeroizing::new(lines.concat());
-        let spans = if is_broken_off { self.spans_broken_off(&text) } else { self.spans(&text) };
+        let mut spans = if is_broken_off { self.spans_broken_off(&text) } else { self.spans(&text) };
         let mut at = 0;
+        for line in lines.iter().filter(|line| line.len() < text.len()) {
+            spans.extend(self.spans(line).into_iter().map(|span| span.start + at..span.end + at));
+            at += line.len();
+        }
+        let spans = merged(spans);
+        at = 0;
         for line in lines.iter_mut().filter(|_| !spans.is_empty()) {
             let hidden = without(line, at, &spans);
             at += line.len();
@@ -106,23 +121,12 @@ impl Mask {
             let lower = Zeroizing::new(text.to_ascii_lowercase());
             self.0.iter().for_each(|form| form.find(lower.as_bytes(), &mut found));
         }
-        found.sort_unstable_by_key(|span| span.start);
-        let mut spans: Vec<Range<usize>> = Vec::new();
-        for span in found {
-            let (start, end) = (floor(text, span.start), ceil(text, span.end));
-            match spans.last_mut() {
-                Some(last) if start <= last.end => last.end = last.end.max(end),
-                _ => spans.push(start..end),
-            }
-        }
-        spans
+        merged(found.into_iter().map(|span| floor(text, span.start)..ceil(text, span.end)).collect())
     }
 }
 
 impl Form {
-    /// Half a password tells. Less of it may be a word that stands in many a reply; hidden there, it would be told.
-    fn text(text: &str) -> Self {
-        let piece = text.len().div_ceil(2).max(PIECE).min(text.len());
+    fn text(text: &str, piece: usize) -> Self {
         Self { text: Zeroizing::new(text.to_ascii_lowercase()), piece, encoded: false }
     }
 
@@ -173,6 +177,19 @@ impl Form {
         let before = before.zip(text[..at].iter().rev()).take_while(alike).count();
         at - before..end + behind.zip(&text[end..]).take_while(alike).count()
     }
+}
+
+/// The same in order, those that touch each other in one.
+fn merged(mut spans: Vec<Range<usize>>) -> Vec<Range<usize>> {
+    spans.sort_unstable_by_key(|span| span.start);
+    let mut merged: Vec<Range<usize>> = Vec::new();
+    for span in spans {
+        match merged.last_mut() {
+            Some(last) if span.start <= last.end => last.end = last.end.max(span.end),
+            _ => merged.push(span),
+        }
+    }
+    merged
 }
 
 fn encode(octets: &[u8]) -> Zeroizing<String> {

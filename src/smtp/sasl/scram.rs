@@ -232,8 +232,8 @@ impl<'a> ServerFirst<'a> {
     }
 }
 
-const USER: &str = "SASLprep (RFC 4013) does not allow this user name in SCRAM";
-const PASSWORD: &str = "SASLprep (RFC 4013) does not allow this password in SCRAM";
+pub(super) const USER: &str = "SASLprep (RFC 4013) does not allow this user name in SCRAM";
+pub(super) const PASSWORD: &str = "SASLprep (RFC 4013) does not allow this password in SCRAM";
 
 /// Why this user or secret can't be said; `None` where it can.
 pub(super) fn obstacle(user: &str, secret: &Secret) -> Option<&'static str> {

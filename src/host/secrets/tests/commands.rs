@@ -72,7 +72,9 @@ fn a_command_that_hangs_is_killed_with_its_children() {
 fn a_command_takes_all_that_it_is_given_or_holds_nobody_up_by_not_taking_it() {
     let given = |command: &str| {
         let shell = command::shell(command);
-        on_errand(&machine(), SecretSource::Prompt, |errand| command::run(errand, shell, &[b'x'; 300_000], Duration::from_secs(2)))
+        on_errand(&machine(), SecretSource::Prompt, |errand| {
+            command::run(errand, shell, &vec![b'x'; 300_000], Duration::from_secs(2))
+        })
     };
     let said = given("tr x y | wc -c | tr -d ' '").unwrap();
     assert_eq!(std::str::from_utf8(&said.stdout).unwrap().trim(), "300000");

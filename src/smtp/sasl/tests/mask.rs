@@ -60,14 +60,17 @@ fn what_was_cut_put_into_capitals_or_encoded_anew_is_hidden_too() {
         ("500 AUTH PLAIN AG1LAGNVCNJLY3QTAG9YC2U=", "500 AUTH PLAIN ***"),
         ("only CORRECT-HORSE, Correct-Horse", "only ***, ***"),
         ("what? AUTH PLAIN AG1lAGNvcnJlY", "what? AUTH PLAIN ***"),
-        ("what? correct-h", "what? ***"),
-        ("what? ect-horse!", "what? ***!"),
         // Behind one octet, and behind two.
         ("eGNvcnJlY3QtaG9yc2U=", "***"),
         ("eHljb3JyZWN0LWhvcnNlIQ==", "***"),
-        // A word of it may stand anywhere.
-        ("not correct, horse", "not correct, horse"),
+        // Words of it may stand anywhere.
+        ("not correct-horses, correct-hors", "not ***s, correct-hors"),
+        ("ORRECT-HORSE", "ORRECT-HORSE"),
     ] {
+        assert_eq!(mask.hide(text), wanted);
+    }
+    let mask = Mask::new(&secret("me", Secret::token("ya29.0123456789".to_owned())));
+    for (text, wanted) in [("what is YA29.012", "what is ***"), ("what is 23456789?", "what is ***?"), ("2345678", "2345678")] {
         assert_eq!(mask.hide(text), wanted);
     }
 }
@@ -76,7 +79,7 @@ fn what_was_cut_put_into_capitals_or_encoded_anew_is_hidden_too() {
 fn a_text_that_is_nothing_but_the_secret_is_hidden_in_no_time() {
     let mask = Mask::new(&credentials("me", &"a".repeat(40)));
     let started = std::time::Instant::now();
-    for text in ["a".repeat(1 << 18), "YWFh".repeat(1 << 16), "ab".repeat(1 << 17)] {
+    for text in ["a".repeat(40 << 13), "YWFh".repeat(1 << 16), "ab".repeat(1 << 17)] {
         let hidden = mask.hide(&text);
         assert_eq!(hidden.len(), if text.contains('b') { text.len() } else { 3 });
     }
@@ -97,6 +100,9 @@ fn a_letter_or_two_are_hidden_where_they_are_a_word_and_no_reply_tells_them() {
     assert_eq!(mask.hide("Authentication failed: a is wrong"), "Authentication failed: *** is wrong");
     let mask = Mask::new(&credentials("me", "no1"));
     assert_eq!(mask.hide("no1 has no1234: no1"), "*** has no1234: ***");
+    let mut lines = ["no1", "no1"].map(str::to_owned);
+    mask.hide_lines(&mut lines, false);
+    assert_eq!(lines, ["***", "***"]);
     // As LOGIN says it.
     assert_eq!(mask.hide("501 what is bm8x?"), "501 what is ***?");
     let mask = Mask::new(&credentials("me", "a"));
