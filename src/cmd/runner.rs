@@ -128,6 +128,8 @@ const SKIPPED: usize = 10_000;
 const SAID: usize = 1000;
 /// A service looks at its queue this often, whatever wakes it besides.
 const OFTEN: Duration = Duration::from_secs(60);
+/// And so often where there was something that could not be worked on: somebody may have made room.
+const SOON: Duration = Duration::from_secs(5);
 /// And so often where the system does not tell of files that come.
 const BLIND: Duration = Duration::from_secs(2);
 /// No wait is shorter than this.
@@ -272,7 +274,11 @@ impl<'a> Runner<'a> {
             }
             // Who has just added a message holds it for a moment, and leaves it to us then.
             let wait = if self.is_busy() { Some(wait.unwrap_or(LONG).min(look.others())) } else { wait };
-            let often = if self.alarm.watches() { OFTEN } else { BLIND };
+            let often = match self.alarm.watches() {
+                false => BLIND,
+                true if lock(&self.skipped).is_empty() => OFTEN,
+                true => SOON,
+            };
             let most = if until == Until::Stopped { Some(wait.unwrap_or(often).min(often)) } else { wait };
             let is_holding_back = self.lanes.iter().any(Lane::is_holding_back);
             let most = if is_holding_back { Some(most.unwrap_or(lane::HURRY).min(lane::HURRY)) } else { most };

@@ -1,5 +1,8 @@
 //! What does a disk quota that is exceeded mean to the clients of the service, and to what waits? (EDQUOT, which the kernel is made to say)
 
+use sealpost::host::listen::Delivery;
+use serde_json::Value;
+
 use crate::{
     common::say,
     kit::{Service, arrive, sink},
@@ -54,11 +57,14 @@ fn a_message_whose_end_could_not_be_written_down_waits_unsent_until_it_can() {
     client.message("root", &["one@sink.test", "two@sink.test"], "Subject: x\r\n\r\nhi\r\n");
     let told = service.until_logged_so(|record| record["event"] == "queue" && record["status"] == "deferred");
     assert!(told["error"].as_str().unwrap().ends_with("Disk quota exceeded"), "{told}");
-    // By itself the service looks again within a minute.
-    client.says("XQUEUE flush", "250 ");
-    let arrived = arrive(&sink, 1);
-    assert_eq!(arrived[0].transaction.recipients.len(), 2);
+    // Whoever comes needs no room for a note, and has the run look again. The kernel says it once to each thread.
+    let is_it = |delivery: &Delivery| delivery.transaction.recipients.len() == 2;
+    let mut arrived = Vec::new();
+    while !arrived.iter().any(is_it) {
+        client.message("root", &["three@sink.test"], "Subject: y\r\n\r\nhi\r\n");
+        arrived.extend(arrive(&sink, 1));
+    }
     service.ends();
-    let sent = service.log().iter().filter(|record| record["status"] == "sent").count();
-    assert_eq!((service.waiting(), sent), (0, 1));
+    let is_sent = |record: &&Value| record["status"] == "sent" && record["recipients"].as_array().unwrap().len() == 2;
+    assert_eq!(service.log().iter().filter(is_sent).count(), 1);
 }
