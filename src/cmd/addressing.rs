@@ -246,13 +246,22 @@ pub fn recipients(
     Ok(Addressed { recipients: somebody(recipients.finish(), submission)?, strays })
 }
 
-/// The recipients as the caller named them, each with whether no alias is meant: for the service, which expands and completes them by
-/// the configuration of this machine. A bare name is one at `localhost`, which counts as bare wherever a recipient is read.
+/// Recipients as a caller named them.
+#[derive(Debug)]
+pub struct Unexpanded {
+    /// Each of them, and whether no alias is meant.
+    pub recipients: Vec<(Recipient, bool)>,
+    /// What is no address.
+    pub strays: Option<Strays>,
+}
+
+/// The recipients as the caller named them: for the service, which expands and completes them by the configuration of this machine. A
+/// bare name is one at `localhost`, which counts as bare wherever a recipient is read.
 ///
 /// # Errors
 /// Nobody is addressed, or what should be is no address and nothing that can be left out (`EX_USAGE` on the command line, `EX_DATAERR` in
 /// the header).
-pub fn unexpanded(submission: &Submission, header: Option<List>) -> Result<(Vec<(Recipient, bool)>, Option<Strays>), Error> {
+pub fn unexpanded(submission: &Submission, header: Option<List>) -> Result<Unexpanded, Error> {
     let (named, strays) = named(submission, header)?;
     let mut seen = BTreeSet::new();
     let mut recipients = Vec::new();
@@ -266,7 +275,7 @@ pub fn unexpanded(submission: &Submission, header: Option<List>) -> Result<(Vec<
             recipients.push((Recipient { address, original: None, notify: None }, verbatim));
         }
     }
-    Ok((somebody(recipients, submission)?, strays))
+    Ok(Unexpanded { recipients: somebody(recipients, submission)?, strays })
 }
 
 /// Whom the command line and the header name, and what there is no address.

@@ -9,7 +9,7 @@ mod speak;
 use std::{collections::BTreeSet, io, os::fd::AsFd, path::PathBuf, time::Instant};
 
 use super::{
-    addressing::{self, Addressed, MailDomain, Strays},
+    addressing::{self, Addressed, MailDomain, Strays, Unexpanded},
     caller::{ErrorMode, complain},
     completing::{Completer, from_field},
     door::{self, Door},
@@ -242,8 +242,8 @@ impl<'a> Desk<'a> {
             let Addressed { recipients, strays } = addressing::recipients(self.asked, header, domain, config)?;
             return Ok(Named { recipients, verbatim: BTreeSet::new(), strays });
         }
-        let (named, strays) = addressing::unexpanded(self.asked, header)?;
-        let (recipients, verbatim): (Vec<_>, Vec<_>) = named.into_iter().unzip();
+        let Unexpanded { recipients, strays } = addressing::unexpanded(self.asked, header)?;
+        let (recipients, verbatim): (Vec<_>, Vec<_>) = recipients.into_iter().unzip();
         let places = verbatim.iter().enumerate().filter(|(_, is_verbatim)| **is_verbatim);
         Ok(Named { recipients, verbatim: places.map(|(place, _)| place).collect(), strays })
     }
