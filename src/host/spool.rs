@@ -59,7 +59,7 @@ pub use self::{
     content::Stored,
     entry::{Entry, Head, State},
     lead::Lead,
-    list::{Found, Waiting},
+    list::{Found, Named, Waiting},
     pauses::{Pause, Pauses},
     usage::Usage,
 };

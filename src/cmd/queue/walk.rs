@@ -7,7 +7,7 @@ use crate::{
     error::Error,
     host::{
         journal::Id,
-        spool::{Found, Place, Spool},
+        spool::{Named, Place, Spool},
     },
 };
 
@@ -39,10 +39,10 @@ impl<'a, T: Send + Sync> Walk<'a, T> {
     /// The directory can't be read.
     pub(super) fn new(spool: &'a Spool, place: Place, make: &'a Make<'a, T>) -> Result<Self, Error> {
         let (mut ids, mut odd) = (Vec::new(), Vec::new());
-        for found in spool.names(place)? {
-            match found {
-                Found::Message(waiting) => ids.push(waiting.id),
-                Found::Odd(name) => odd.push(AsRef::<OsStr>::as_ref(&name).to_string_lossy().into_owned()),
+        for named in spool.named(place)? {
+            match named {
+                Named::Message(id) => ids.push(id),
+                Named::Odd(name) => odd.push(AsRef::<OsStr>::as_ref(&name).to_string_lossy().into_owned()),
             }
         }
         ids.sort_unstable();

@@ -47,6 +47,15 @@ pub enum Found {
     Odd(OsString),
 }
 
+/// The same, where nobody has looked yet at what has the name of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Named {
+    /// What has the name of a message.
+    Message(Id),
+    /// No message of ours.
+    Odd(OsString),
+}
+
 impl Spool {
     /// Goes through a place in no order, without opening any file; what is being written is left out. Who moves or finishes
     /// messages meanwhile may make it miss, or show twice, the ones that are moved.
@@ -54,15 +63,31 @@ impl Spool {
     /// # Errors
     /// The directory can't be read.
     pub fn names(&self, place: Place) -> Result<impl Iterator<Item = Found> + '_, Error> {
+        self.each(place, move |directory, name| self.found(directory, place, name))
+    }
+
+    /// The same without a look at what has the name of a message: whoever opens it sees what it is.
+    ///
+    /// # Errors
+    /// The directory can't be read.
+    pub fn named(&self, place: Place) -> Result<impl Iterator<Item = Named> + '_, Error> {
+        let named = move |directory: &Directory, name: &OsStr| match id(name.as_bytes()) {
+            Some(id) if place != Place::Odd => Some(Named::Message(id)),
+            _ => match self.found(directory, place, name)? {
+                Found::Message(waiting) => Some(Named::Message(waiting.id)),
+                Found::Odd(name) => Some(Named::Odd(name)),
+            },
+        };
+        self.each(place, named)
+    }
+
+    fn each<T>(&self, place: Place, make: impl Fn(&Directory, &OsStr) -> Option<T>) -> Result<impl Iterator<Item = T>, Error> {
         let fault = |error: io::Error| trouble("reading the queue in", self.path(), &error);
         let found = match self.existing(place).map_err(fault)? {
             None => None,
             Some(directory) => {
                 let dir = Dir::read_from(&directory.fd).map_err(|error| fault(error.into()))?;
-                Some(dir.filter_map(move |entry| {
-                    let entry = entry.ok()?;
-                    self.found(directory, place, OsStr::from_bytes(entry.file_name().to_bytes()))
-                }))
+                Some(dir.filter_map(move |entry| make(directory, OsStr::from_bytes(entry.ok()?.file_name().to_bytes()))))
             }
         };
         Ok(found.into_iter().flatten())

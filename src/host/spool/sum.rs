@@ -8,8 +8,8 @@ use crc32fast::Hasher;
 /// From here on octets are worth the question.
 const LONG: usize = 16 << 10;
 
-/// The remainder of each octet, the lowest bit first.
-const TABLE: [u32; 256] = table();
+/// The remainder of each octet, the lowest bit first, with none, one, two and three octets of zero behind it.
+const TABLES: [[u32; 256]; 4] = tables();
 
 /// A checksum in the making.
 #[derive(Clone, Debug)]
@@ -38,9 +38,14 @@ impl Sum {
         match self {
             Self::Short(sum, length) if *length + octets.len() < LONG => {
                 *length += octets.len();
-                *sum = !octets.iter().fold(!*sum, |rest, octet| {
-                    let [low, ..] = rest.to_le_bytes();
-                    rest >> 8 ^ TABLE[usize::from(low ^ octet)]
+                let (fours, rest) = octets.as_chunks::<4>();
+                let sum_of_fours = fours.iter().fold(!*sum, |sum, four| {
+                    let [a, b, c, d] = (sum ^ u32::from_le_bytes(*four)).to_le_bytes().map(usize::from);
+                    TABLES[3][a] ^ TABLES[2][b] ^ TABLES[1][c] ^ TABLES[0][d]
+                });
+                *sum = !rest.iter().fold(sum_of_fours, |sum, octet| {
+                    let [low, ..] = sum.to_le_bytes();
+                    sum >> 8 ^ TABLES[0][usize::from(low ^ octet)]
                 });
             }
             Self::Short(sum, _) => {
@@ -61,19 +66,21 @@ impl Sum {
     }
 }
 
-const fn table() -> [u32; 256] {
-    let mut table = [0; 256];
+const fn tables() -> [[u32; 256]; 4] {
+    let mut tables = [[0; 256]; 4];
     let mut octet: u32 = 0;
     while octet < 256 {
         let (mut rest, mut bit) = (octet, 0);
-        while bit < 8 {
+        while bit < 32 {
             rest = if rest & 1 == 1 { rest >> 1 ^ 0xedb8_8320 } else { rest >> 1 };
             bit += 1;
+            if bit % 8 == 0 {
+                tables[bit / 8 - 1][octet as usize] = rest;
+            }
         }
-        table[octet as usize] = rest;
         octet += 1;
     }
-    table
+    tables
 }
 
 #[cfg(test)]
