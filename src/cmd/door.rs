@@ -18,6 +18,11 @@ use crate::{
 /// The variable that names the service's socket, whatever else is configured.
 const VARIABLE: &str = "SEALPOST_SOCKET";
 
+/// The socket that the environment names.
+pub(super) fn named_socket(world: &dyn World) -> Option<PathBuf> {
+    world.env(VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from)
+}
+
 /// How long the service may take to take the connection: its queue of connections may be full for a while.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -50,8 +55,7 @@ pub(super) struct Service {
 /// A configuration of one's own with a fault; [`Exit::TempFail`]: the service is needed and does not answer; nothing of the three
 /// is there, and the error says all three.
 pub(super) fn find(world: &dyn World, explicit: Option<&Path>) -> Result<Door, Error> {
-    if let Some(socket) = world.env(VARIABLE).filter(|path| !path.is_empty() && explicit.is_none()) {
-        let socket = PathBuf::from(socket);
+    if let Some(socket) = named_socket(world).filter(|_| explicit.is_none()) {
         return match dial::service(&socket, Instant::now() + PATIENCE) {
             Ok(link) => service(world, None, socket, link),
             Err(why) => Err(away(&socket, &why).hint(format!("{VARIABLE} names it: does the service run?"))),

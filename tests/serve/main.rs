@@ -66,6 +66,18 @@ fn a_smarthost_that_is_away_is_no_matter_of_the_caller() {
 }
 
 #[test]
+fn who_knows_the_service_by_its_socket_alone_sees_what_waits_there() {
+    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = gone.local_addr().unwrap();
+    drop(gone);
+    let service = Service::new(address, "").start();
+    let sent = service.sendmail(None, &["-f", "root@client.test", "a@sink.test"], b"Subject: x\n\nhi\n");
+    assert_eq!(sent.code, 0, "{sent:?}");
+    let listed = service.sendmail(None, &["-bp"], b"");
+    assert!(listed.code == 0 && listed.stdout.contains("a@sink.test"), "{listed:?}");
+}
+
+#[test]
 fn sendmail_hands_its_message_to_the_service_and_is_told_what_it_would_not_take() {
     let sink = sink();
     let service = Service::new(sink.address, "").start();

@@ -10,6 +10,7 @@ use super::{
     walk::{Make, Walk},
 };
 use crate::{
+    cmd::door,
     error::{Error, Exit},
     host::{
         config::{self, Config},
@@ -40,9 +41,12 @@ impl Sources {
     /// and no error.
     pub(super) fn find(world: &dyn World, file: Option<&Path>) -> Result<Self, Error> {
         let loaded = config::load_any(world, file);
-        let socket = loaded.as_ref().ok().and_then(Option::as_ref).map(|config| config.serve.socket.as_path());
-        let wants_service = world.uid() != 0 && file.is_none();
-        let met = if wants_service { Service::meet(socket.unwrap_or(Path::new(config::SOCKET))) } else { Ok(None) };
+        let configured = loaded.as_ref().ok().and_then(Option::as_ref).map(|config| config.serve.socket.clone());
+        // Whoever has a configuration has the queue of it, which may be the very one of the service that is named.
+        let named = door::named_socket(world).filter(|_| configured.is_none());
+        let wants_service = file.is_none() && (world.uid() != 0 || named.is_some());
+        let socket = configured.or(named).unwrap_or_else(|| config::SOCKET.into());
+        let met = if wants_service { Service::meet(&socket) } else { Ok(None) };
         let (service, unreached) = met.map_or_else(|error| (None, Some(error)), |service| (service, None));
         let config = match loaded {
             // Whose configuration is not this user's to read has the service.
