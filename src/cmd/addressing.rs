@@ -203,6 +203,8 @@ pub fn author(world: &dyn World, given: Option<&str>, address: &Address) -> Stri
 pub struct Addressed {
     /// Who gets it; somebody.
     pub recipients: Vec<Recipient>,
+    /// Those of them, by their places, for whom no alias is to be looked up any more; told of [`unexpanded`] ones only.
+    pub verbatim: BTreeSet<usize>,
     /// What is no address.
     pub strays: Option<Strays>,
 }
@@ -243,16 +245,7 @@ pub fn recipients(
     for mailbox in &named {
         recipients.add(mailbox)?;
     }
-    Ok(Addressed { recipients: somebody(recipients.finish(), submission)?, strays })
-}
-
-/// Recipients as a caller named them.
-#[derive(Debug)]
-pub struct Unexpanded {
-    /// Each of them, and whether no alias is meant.
-    pub recipients: Vec<(Recipient, bool)>,
-    /// What is no address.
-    pub strays: Option<Strays>,
+    Ok(Addressed { recipients: somebody(recipients.finish(), submission)?, verbatim: BTreeSet::new(), strays })
 }
 
 /// The recipients as the caller named them: for the service, which expands and completes them by the configuration of this machine. A
@@ -261,21 +254,22 @@ pub struct Unexpanded {
 /// # Errors
 /// Nobody is addressed, or what should be is no address and nothing that can be left out (`EX_USAGE` on the command line, `EX_DATAERR` in
 /// the header).
-pub fn unexpanded(submission: &Submission, header: Option<List>) -> Result<Unexpanded, Error> {
+pub fn unexpanded(submission: &Submission, header: Option<List>) -> Result<Addressed, Error> {
     let (named, strays) = named(submission, header)?;
-    let mut seen = BTreeSet::new();
+    let (mut seen, mut verbatim) = (BTreeSet::new(), BTreeSet::new());
     let mut recipients = Vec::new();
     for mailbox in named {
-        let verbatim = mailbox.verbatim || submission.no_aliases;
+        let is_verbatim = mailbox.verbatim || submission.no_aliases;
         let address = mailbox
             .spec
             .qualify(LOCALHOST)
             .map_err(|error| Error::new(Exit::DataErr, format!("addressing \"{}\"", mailbox.spec), format!("it {error}")))?;
-        if seen.insert((address.key(), verbatim)) {
-            recipients.push((Recipient { address, original: None, notify: None }, verbatim));
+        if seen.insert((address.key(), is_verbatim)) {
+            verbatim.extend(is_verbatim.then_some(recipients.len()));
+            recipients.push(Recipient { address, original: None, notify: None });
         }
     }
-    Ok(Unexpanded { recipients: somebody(recipients, submission)?, strays })
+    Ok(Addressed { recipients: somebody(recipients, submission)?, verbatim, strays })
 }
 
 /// Whom the command line and the header name, and what there is no address.
@@ -299,7 +293,7 @@ fn named(submission: &Submission, header: Option<List>) -> Result<(Vec<Mailbox>,
     Ok((named.mailboxes, strays))
 }
 
-fn somebody<T>(recipients: Vec<T>, submission: &Submission) -> Result<Vec<T>, Error> {
+fn somebody(recipients: Vec<Recipient>, submission: &Submission) -> Result<Vec<Recipient>, Error> {
     if recipients.is_empty() {
         let because =
             if submission.read_recipients { "no recipients in the header or on the command line" } else { "no recipients" };

@@ -9,7 +9,7 @@ mod speak;
 use std::{collections::BTreeSet, io, os::fd::AsFd, path::PathBuf, time::Instant};
 
 use super::{
-    addressing::{self, Addressed, MailDomain, Strays, Unexpanded},
+    addressing::{self, Addressed, MailDomain, Strays},
     caller::{ErrorMode, complain},
     completing::{Completer, from_field},
     door::{self, Door},
@@ -27,7 +27,7 @@ use crate::{
     mail::{
         address::{Address, ReversePath},
         bounce,
-        envelope::{Envelope, Recipient},
+        envelope::Envelope,
         list::List,
         policy,
         recipients::{ResentToNobody, header_recipients},
@@ -126,14 +126,6 @@ struct Ready<'c> {
     strays: Vec<Stray>,
 }
 
-/// Whom a submission names.
-struct Named {
-    recipients: Vec<Recipient>,
-    /// As in [`Ready`].
-    verbatim: BTreeSet<usize>,
-    strays: Option<Strays>,
-}
-
 /// A submission that ended before an attempt.
 struct Refused<'c> {
     error: Error,
@@ -208,7 +200,7 @@ impl<'a> Desk<'a> {
         } else {
             None
         };
-        let Named { recipients, verbatim, strays } = self.recipients(named, &domain, config).map_err(late)?;
+        let Addressed { recipients, verbatim, strays } = self.recipients(named, &domain, config).map_err(late)?;
         let strays = self.leave_out(config, &sender, strays).map_err(late)?;
         let envelope = Envelope { sender, recipients, dsn: self.asked.dsn.clone(), request: policy::Request::Nothing };
         let completer = Completer {
@@ -237,15 +229,11 @@ impl<'a> Desk<'a> {
     }
 
     /// Whom it goes to; the service finds out itself who that is.
-    fn recipients(&self, header: Option<List>, domain: &MailDomain<'_>, config: &Config) -> Result<Named, Error> {
-        if self.service.is_none() {
-            let Addressed { recipients, strays } = addressing::recipients(self.asked, header, domain, config)?;
-            return Ok(Named { recipients, verbatim: BTreeSet::new(), strays });
+    fn recipients(&self, header: Option<List>, domain: &MailDomain<'_>, config: &Config) -> Result<Addressed, Error> {
+        match self.service {
+            None => addressing::recipients(self.asked, header, domain, config),
+            Some(_) => addressing::unexpanded(self.asked, header),
         }
-        let Unexpanded { recipients, strays } = addressing::unexpanded(self.asked, header)?;
-        let (recipients, verbatim): (Vec<_>, Vec<_>) = recipients.into_iter().unzip();
-        let places = verbatim.iter().enumerate().filter(|(_, is_verbatim)| **is_verbatim);
-        Ok(Named { recipients, verbatim: places.map(|(place, _)| place).collect(), strays })
     }
 
     /// `-a`, else the account whose `match` covers the sender, else the caller's own, else the default one.
