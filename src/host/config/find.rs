@@ -120,7 +120,9 @@ fn from_environment<T>(world: &dyn World, and: impl FnOnce(Parsed<'_>) -> T) -> 
     let environment = Environment::read(world)?;
     let (page, table) = (environment.page(), environment.table());
     let config = read::config(&page, &table, Origin::Environment, world)?;
-    holds_secret(&config);
+    if holds_secret(&config) {
+        private::conceal();
+    }
     Ok((config, and((&page, &table))))
 }
 
@@ -134,6 +136,7 @@ fn from_file<T>(world: &dyn World, (path, mut file): Opened, and: impl FnOnce(Pa
     wipe(&mut table);
     let config = Config { stamp: Some((&metadata).into()), ..config? };
     if holds_secret(&config) {
+        private::conceal();
         private::refuse_readable(world, &path, &file, &metadata, "it holds a password")?;
     }
     Ok((config, more))
@@ -141,11 +144,7 @@ fn from_file<T>(world: &dyn World, (path, mut file): Opened, and: impl FnOnce(Pa
 
 /// Whether it holds a secret itself; then nobody looks into this process, which may wait long for a message before it logs in.
 fn holds_secret(config: &Config) -> bool {
-    let is_written_out = config.accounts.iter().filter_map(|account| account.auth.as_ref()).any(Auth::is_written_out);
-    if is_written_out {
-        private::conceal();
-    }
-    is_written_out
+    config.accounts.iter().filter_map(|account| account.auth.as_ref()).any(Auth::is_written_out)
 }
 
 /// Overwrites the texts that are no pieces of the file, which is overwritten itself: those with escapes, passwords among them.
