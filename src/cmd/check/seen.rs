@@ -143,7 +143,7 @@ pub(super) fn mechanism(sight: &Sight, auth: &Auth, choice: Choice) -> Option<Re
     let chosen = permit.map_err(str::to_owned).and_then(|permit| {
         let bindable = sight.tls.as_ref().is_some_and(|tls| tls.bindable);
         let kind = auth.source.kind();
-        let chosen = sasl::choose(&Terms { offered: &offered, choice, kind, permit: &permit, unprepared: None, bindable });
+        let chosen = sasl::choose(&Terms { offered: &offered, choice, kind, permit: &permit, login: None, bindable });
         chosen.map_err(|error| error.to_string())
     });
     Some(chosen)

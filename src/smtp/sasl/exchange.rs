@@ -66,7 +66,7 @@ impl Exchange {
             choice: credentials.choice,
             kind: secret.kind(),
             permit: setting.permit,
-            unprepared: scram::obstacle(user, secret),
+            login: Some((user, secret)),
             bindable: setting.binding.is_some(),
         })?;
         let state = match mechanism {

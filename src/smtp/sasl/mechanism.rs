@@ -13,7 +13,7 @@
 //! A mechanism that fails is the last one of its attempt. To go on with a weaker one is what a man in the middle would like us to
 //! do, and a wrong password that is tried in six ways locks an account.
 
-use super::{Kind, SaslError};
+use super::{Kind, SaslError, Secret, scram};
 use crate::mail::policy::AuthPermit;
 
 /// A SASL mechanism.
@@ -127,8 +127,8 @@ pub struct Terms<'a> {
     pub kind: Kind,
     /// What the connection allows.
     pub permit: &'a AuthPermit,
-    /// Why user and secret can't be said in SCRAM, where they can't.
-    pub unprepared: Option<&'static str>,
+    /// User and secret, where they are known: SCRAM has no place for some characters.
+    pub login: Option<(&'a str, &'a Secret)>,
     /// The connection has a channel that a login can be bound to (`host::tls::Handshake::channel_binding`).
     pub bindable: bool,
 }
@@ -177,7 +177,9 @@ fn usable(mechanism: Mechanism, terms: &Terms<'_>) -> Result<(), SaslError> {
     if mechanism.shows_secret() && !terms.permit.allows_reusable() {
         return Err(SaslError::NotPermitted(mechanism));
     }
-    if let (true, Some(why)) = (mechanism.prepares(), terms.unprepared) {
+    if mechanism.prepares()
+        && let Some(why) = terms.login.and_then(|(user, secret)| scram::obstacle(user, secret))
+    {
         return Err(SaslError::Unfit(why));
     }
     if mechanism.binds() && !terms.bindable {

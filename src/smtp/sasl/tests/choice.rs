@@ -75,7 +75,7 @@ fn the_strongest_mechanism_that_server_secret_and_connection_allow_is_chosen() {
     ];
     for (offered, choice, kind, verified, bindable, expected) in cases {
         let permit = permit(verified);
-        let chosen = choose(&Terms { offered, choice, kind, permit: &permit, unprepared: None, bindable });
+        let chosen = choose(&Terms { offered, choice, kind, permit: &permit, login: None, bindable });
         assert_eq!(chosen, expected, "{offered:?} {choice:?} {kind:?} verified: {verified} bindable: {bindable}");
     }
 }
@@ -105,7 +105,7 @@ fn what_is_in_the_clear_shows_no_certificate() {
     let permit = may_authenticate(&met, Reach::Local, rule).unwrap();
     let choice = Choice::Only(Mechanism::External);
     let (offered, kind) = (&["EXTERNAL"][..], Kind::Nothing);
-    let terms = Terms { offered, choice, kind, permit: &permit, unprepared: None, bindable: false };
+    let terms = Terms { offered, choice, kind, permit: &permit, login: None, bindable: false };
     assert!(matches!(choose(&terms), Err(SaslError::Unfit(_))));
 }
 
